@@ -1,0 +1,201 @@
+//! How things end: an [`Error`] stops the run; every finding ends in an [`Outcome`]; declining has a [`SkipReason`].
+
+use crate::source::Position;
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+
+/// The run cannot go on. Printed as one line; the process exits with 2.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A path given by the user cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The path as the user gave it.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A configuration file is not what it should be.
+    #[error("{}: {message}", path.display())]
+    Config {
+        /// The configuration file.
+        path: PathBuf,
+        /// What was seen and what is expected, with line and column.
+        message: String,
+    },
+    /// An argument that only the program can judge, such as an unknown transform id.
+    #[error("{0}")]
+    Usage(String),
+    /// Writing failed; everything already written was put back.
+    #[error("{0}")]
+    Write(String),
+}
+
+/// Licence to apply a change, from least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Applicability {
+    /// Shown to a person, never applied.
+    DisplayOnly,
+    /// Behaviour may change; applied with `--unsafe` only.
+    Unsafe,
+    /// The facts prove it; applied by default.
+    Safe,
+}
+
+/// How one finding ended. The four kinds are the four totals of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Changed by this run.
+    Fixed {
+        /// How sure the facts made us.
+        applicability: Applicability,
+        /// What was changed and on which facts, one line.
+        detail: String,
+    },
+    /// Nothing to do: it already is as it should be.
+    AlreadyRight {
+        /// What was seen, one line.
+        detail: String,
+    },
+    /// Left alone.
+    Skipped {
+        /// The stable code.
+        reason: SkipReason,
+        /// What was seen and what would help, one line.
+        detail: String,
+    },
+    /// Left alone, and only a person can settle it.
+    NeedsPerson {
+        /// The stable code.
+        reason: SkipReason,
+        /// What was seen and what to decide, one line.
+        detail: String,
+    },
+}
+
+/// One thing a transform looked at, and how that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Id of the transform.
+    pub transform: &'static str,
+    /// The file, relative to the root, with `/`.
+    pub path: String,
+    /// Where in the file as it was before the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// What was looked at: `stage build`, `Deployment/web container app`, `FROM node:20`.
+    pub subject: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+macro_rules! skip_reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident => $code:literal, $person:literal;)+) => {
+        /// Why something was declined. The codes are stable: scripts and suppressions may rely on them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum SkipReason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl SkipReason {
+            /// All reasons, in the order of their definition.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The stable code, in kebab case.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code),+ }
+            }
+
+            /// Whether only a person can settle it.
+            pub fn needs_person(self) -> bool {
+                match self { $(Self::$name => $person),+ }
+            }
+
+            /// One sentence on what the code means.
+            pub fn explanation(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii_start()),+ }
+            }
+        }
+    };
+}
+
+skip_reasons! {
+    /// Behaviour may change; `--unsafe` applies it.
+    Unsafe => "unsafe", false;
+    /// A suppression comment or the configuration asks to leave it.
+    Suppressed => "suppressed", false;
+    /// `--offline` was given.
+    Offline => "offline", false;
+    /// The registry could not be asked.
+    RegistryUnreachable => "registry-unreachable", false;
+    /// The registry answered, but not with a digest.
+    RegistryRefused => "registry-refused", false;
+    /// The image is built from a Dockerfile of this tree, so no registry knows its digest yet.
+    LocallyBuilt => "locally-built", false;
+    /// Variables stand in the reference; a digest beside them would make them ineffective.
+    VariableReference => "variable-reference", false;
+    /// The reference is a placeholder or not an image reference.
+    InvalidReference => "invalid-reference", false;
+    /// More than one Dockerfile could build the image; name one in `unroot.toml`.
+    AmbiguousLink => "ambiguous-link", true;
+    /// No numeric user is known for the image.
+    UnknownUser => "unknown-user", true;
+    /// The language or framework is not one whose needs are known.
+    UnknownStack => "unknown-stack", false;
+    /// Something in the image or manifest needs root.
+    NeedsRoot => "needs-root", true;
+    /// A port below 1024 cannot be relied on without root.
+    LowPort => "low-port", true;
+    /// The author chose a value that contradicts the change.
+    AuthorChoice => "author-choice", true;
+    /// A volume's ownership is not known to suit the new user.
+    VolumeOwnership => "volume-ownership", true;
+    /// Files the program needs lie where only root can reach them.
+    RootHome => "root-home", true;
+    /// A command whose effect is not known stands in the way.
+    UnaccountedCommand => "unaccounted-command", false;
+    /// Only one stage is wanted here, or the file already has several.
+    AlreadyMultistage => "already-multistage", false;
+    /// No build step can be separated from what runs.
+    NoBuildStep => "no-build-step", false;
+    /// The program may read files or start programs that the smaller image would not hold.
+    RunTimeInputs => "run-time-inputs", false;
+    /// The manifest starts something that the smaller image would not hold.
+    ManifestOverride => "manifest-override", false;
+    /// The final image has no shell to run the needed command.
+    NoShell => "no-shell", false;
+    /// The directory is shared with the system, so its ownership is left alone.
+    SystemDirectory => "system-directory", true;
+    /// Another change this one depends on was not made.
+    DependsOnSkipped => "depends-on-skipped", false;
+    /// The text could not be edited without risk; the message names the engine's code.
+    NotEditable => "not-editable", true;
+    /// The pod is a Windows pod, where these fields are rejected.
+    WindowsPod => "windows-pod", false;
+    /// The change did not prove to be what was planned and was dropped. A defect of this program: please report it.
+    Internal => "internal", true;
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Serialize for SkipReason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl Outcome {
+    /// Declines with `reason`; the reason decides whether a person is needed.
+    pub fn declined(reason: SkipReason, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        if reason.needs_person() { Self::NeedsPerson { reason, detail } } else { Self::Skipped { reason, detail } }
+    }
+}

@@ -1,0 +1,5 @@
+//! What is known of images: their references, and a table of well-known ones.
+
+mod reference;
+
+pub use reference::{InvalidReference, Reference};

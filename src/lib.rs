@@ -1,0 +1,9 @@
+//! placeholder
+pub mod dockerfile;
+pub mod edit;
+pub mod error;
+pub mod image;
+pub mod pipeline;
+pub mod registry;
+pub mod source;
+pub mod yaml;

@@ -1,0 +1,11 @@
+//! YAML that is edited without being rewritten.
+
+mod edit;
+mod refusal;
+mod route;
+mod tree;
+
+pub use edit::{Action, Operation, Value, verify};
+pub use refusal::{Code, Refusal};
+pub use route::{Route, Step};
+pub use tree::{Document, Kind, Node, Scalar, Stream, Style, parse};
