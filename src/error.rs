@@ -162,6 +162,8 @@ skip_reasons! {
     AlreadyMultistage => "already-multistage", false;
     /// No build step can be separated from what runs.
     NoBuildStep => "no-build-step", false;
+    /// Other stages are built from this one and would inherit the change.
+    SharedStage => "shared-stage", true;
     /// The program may read files or start programs that the smaller image would not hold.
     RunTimeInputs => "run-time-inputs", false;
     /// The manifest starts something that the smaller image would not hold.

@@ -19,6 +19,7 @@ pub fn parse(text: impl Into<Arc<str>>) -> Result<Dockerfile, ParseError> {
     todo!()
 }
 
+#[derive(Debug)]
 pub struct Dockerfile {
     text: Arc<str>,
     instructions: Vec<Instruction>,

@@ -48,3 +48,9 @@ pub struct Refusal {
     /// One line for a person: what was seen. Holds no control characters.
     pub message: String,
 }
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}

@@ -15,6 +15,7 @@ pub fn parse(text: impl Into<Arc<str>>) -> Result<Stream, Refusal> {
     todo!()
 }
 
+#[derive(Debug)]
 pub struct Stream {
     text: Arc<str>,
 }

@@ -1,0 +1,43 @@
+//! A change: what one proposal wants done to the files of a pair, in words that the engines turn into bytes.
+//!
+//! A change spans files and is taken whole or not at all.
+
+use crate::repository::FileId;
+use crate::{dockerfile, yaml};
+use std::collections::BTreeMap;
+
+/// Operations by file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// On Dockerfiles.
+    pub dockerfiles: BTreeMap<FileId, Vec<dockerfile::Operation>>,
+    /// On manifests.
+    pub manifests: BTreeMap<FileId, Vec<yaml::Operation>>,
+}
+
+impl Change {
+    /// Adds operations on a Dockerfile.
+    pub fn dockerfile(&mut self, file: FileId, operations: impl IntoIterator<Item = dockerfile::Operation>) {
+        self.dockerfiles.entry(file).or_default().extend(operations);
+    }
+
+    /// Adds operations on a manifest; one that is already there is not repeated.
+    pub fn manifest(&mut self, file: FileId, operations: impl IntoIterator<Item = yaml::Operation>) {
+        let all = self.manifests.entry(file).or_default();
+        for operation in operations {
+            if !all.contains(&operation) {
+                all.push(operation);
+            }
+        }
+    }
+
+    /// Whether nothing would be done.
+    pub fn is_empty(&self) -> bool {
+        self.dockerfiles.values().all(Vec::is_empty) && self.manifests.values().all(Vec::is_empty)
+    }
+
+    /// The files it touches.
+    pub fn files(&self) -> impl Iterator<Item = FileId> {
+        self.dockerfiles.keys().chain(self.manifests.keys()).copied()
+    }
+}

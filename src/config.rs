@@ -1,0 +1,113 @@
+//! `unroot.toml`: what a repository tells the program once, so that nobody has to pass it as arguments.
+
+use crate::error::Error;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The file's name, looked for in the root only.
+pub const FILE_NAME: &str = "unroot.toml";
+
+/// The uid written where neither the image nor the author names one: above 10000, so away from the accounts of hosts and distributions.
+pub const DEFAULT_UID: u32 = 60096;
+
+/// The whole configuration. Unknown keys are errors: a misspelt setting must not be ignored in silence.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The uid for images without a known user. Default [`DEFAULT_UID`].
+    pub uid: Option<u32>,
+    /// Transforms that are never run, by id.
+    pub skip: Vec<String>,
+    /// Paths left alone, as patterns of ignore files.
+    pub exclude: Vec<String>,
+    /// Which Dockerfile builds which image, where names do not tell.
+    #[serde(rename = "link")]
+    pub links: Vec<LinkEntry>,
+    /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
+    #[serde(rename = "registry")]
+    pub registries: BTreeMap<String, RegistryEntry>,
+}
+
+/// One `[[link]]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkEntry {
+    /// The image as manifests name it; a tag or digest is not compared unless it is written here.
+    pub image: String,
+    /// The Dockerfile, relative to the root.
+    pub dockerfile: String,
+    /// The stage that is built, where it is not the last one.
+    pub target: Option<String>,
+}
+
+/// One `[registry."host"]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistryEntry {
+    /// Ask this host, with an optional path prefix, instead.
+    pub mirror: Option<String>,
+    /// Speak HTTP without TLS.
+    pub plain_http: bool,
+}
+
+impl Config {
+    /// Reads `unroot.toml` below `root`; the default configuration when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with line and column when the file cannot be read or says something that has no meaning.
+    pub fn load(root: &Path) -> Result<Self, Error> {
+        let path = root.join(FILE_NAME);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Error::Config { path, message: error.to_string() }),
+        };
+        Self::parse(&text).map_err(|message| Error::Config { path, message })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        match config.uid {
+            Some(0) => Err("uid = 0 is root; choose a uid above 0".to_owned()),
+            // Linux keeps the highest value for "no change", and Kubernetes takes signed 32-bit values.
+            Some(uid) if uid > i32::MAX as u32 => {
+                Err(format!("uid = {uid} is above the highest uid Kubernetes accepts (2147483647)"))
+            }
+            _ => Ok(config),
+        }
+    }
+
+    /// The uid for images without a known user.
+    pub fn uid(&self) -> u32 {
+        self.uid.unwrap_or(DEFAULT_UID)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_links_and_registries() {
+        let config = Config::parse(
+            "uid = 12345\n[[link]]\nimage = \"web\"\ndockerfile = \"app/Dockerfile\"\n[registry.\"docker.io\"]\nmirror = \"127.0.0.1:5000\"\nplain_http = true\n",
+        )
+        .unwrap();
+        assert_eq!(config.uid(), 12345);
+        assert_eq!(config.links[0].dockerfile, "app/Dockerfile");
+        assert!(config.registries["docker.io"].plain_http);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error_that_names_it() {
+        let error = Config::parse("udi = 5\n").unwrap_err();
+        assert!(error.contains("udi") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn root_and_impossible_uids_are_refused() {
+        assert!(Config::parse("uid = 0").unwrap_err().contains("root"));
+        assert!(Config::parse("uid = 4000000000").unwrap_err().contains("highest"));
+    }
+}

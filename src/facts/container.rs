@@ -1,0 +1,121 @@
+//! Facts of one container.
+
+use super::Surroundings;
+use crate::image::{KnownImage, Reference, known_image};
+use crate::kubernetes::{Container, ContainerView, PodView, VolumeSource, Workload};
+use crate::link::Link;
+use crate::repository::{ContainerId, Manifest};
+use crate::source::Position;
+
+/// One container and the pod it stands in.
+pub struct ContainerFacts<'a> {
+    /// Its place in the repository.
+    pub id: ContainerId,
+    /// The manifest's path.
+    pub path: &'a str,
+    /// The manifest.
+    pub manifest: &'a Manifest,
+    /// The workload.
+    pub workload: &'a Workload,
+    /// Its entry in the workload.
+    pub container: &'a Container,
+    /// What the pod spec says.
+    pub pod: PodView<'a>,
+    /// What the container says.
+    pub view: ContainerView<'a>,
+    /// What builds its image.
+    pub link: &'a Link,
+    /// The image, when it is a reference.
+    pub reference: Option<Reference>,
+    /// The image's row in the table; only for images that nothing in this tree may build.
+    pub known: Option<&'static KnownImage>,
+}
+
+/// How a path of the container is backed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountedVolume {
+    /// The volume's name.
+    pub name: String,
+    /// Where it appears.
+    pub path: String,
+    /// What kind of volume it is.
+    pub source: VolumeSource,
+    /// The claim behind it, when it names one.
+    pub claim: Option<String>,
+    /// `defaultMode` of a projection.
+    pub mode: Option<i64>,
+    /// Mounted read-only.
+    pub read_only: bool,
+}
+
+impl<'a> ContainerFacts<'a> {
+    pub(super) fn new(around: Surroundings<'a>, id: ContainerId) -> Option<Self> {
+        let file = around.repository.file(id.file);
+        let manifest = file.manifest()?;
+        let workload = manifest.workloads.get(id.workload)?;
+        let container = workload.containers.get(id.container)?;
+        let link = around.links.of(id);
+        let reference = Reference::parse(&container.image).ok();
+        let known = match link {
+            Link::External => reference.as_ref().and_then(known_image),
+            Link::Linked { .. } | Link::Ambiguous(_) => None,
+        };
+        Some(Self {
+            id,
+            path: &file.path,
+            manifest,
+            workload,
+            container,
+            pod: PodView::new(workload, &manifest.stream)?,
+            view: workload.container_view(&manifest.stream, id.container)?,
+            link,
+            reference,
+            known,
+        })
+    }
+
+    /// How reports name it: `Deployment/web container app`.
+    pub fn label(&self) -> String {
+        self.workload.container_label(self.id.container)
+    }
+
+    /// Byte offset of the container in its file.
+    pub fn offset(&self) -> usize {
+        self.view.node().span().start
+    }
+
+    /// `path:line` of the container, for reasons that point at it.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.path, Position::of(self.manifest.stream.text(), self.offset()).line)
+    }
+
+    /// A value of `securityContext` as it holds for the container: its own, else the pod's.
+    pub fn security(&self, key: &str) -> Option<crate::yaml::Node<'a>> {
+        self.view.security(key).or_else(|| self.pod.security(key))
+    }
+
+    /// What is mounted, with what backs it.
+    pub fn mounts(&self) -> Vec<MountedVolume> {
+        let volumes = self.pod.volumes();
+        let templates = self.workload.claim_templates(&self.manifest.stream);
+        let mounts = self.view.mounts().into_iter();
+        mounts
+            .map(|mount| {
+                let volume = volumes.iter().find(|volume| volume.name() == mount.volume);
+                let source = match volume {
+                    Some(volume) => volume.source,
+                    None if templates.contains(&mount.volume) => VolumeSource::Claim,
+                    None => VolumeSource::Other,
+                };
+                MountedVolume {
+                    source,
+                    claim: volume.and_then(|volume| volume.claim()),
+                    mode: volume.and_then(|volume| volume.default_mode()),
+                    name: mount.volume,
+                    path: mount.path,
+                    read_only: mount.read_only,
+                }
+            })
+            .collect()
+    }
+}

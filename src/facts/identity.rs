@@ -1,0 +1,147 @@
+//! The identity contract: one numeric uid and gid for everything that must agree.
+
+use super::{Application, ContainerFacts, User};
+use crate::image::Family;
+
+/// A numeric user, and how it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// User id, never 0.
+    pub uid: u32,
+    /// Group id; `None` when only the user is known.
+    pub gid: Option<u32>,
+    /// How that is known, to be read after "uid N".
+    pub how: String,
+}
+
+/// Who a container's process is, as far as the files tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EffectiveUser {
+    /// Not root.
+    Known(Identity),
+    /// Root.
+    Root {
+        /// Who says so.
+        how: String,
+    },
+    /// Started as root by the image, which steps down to this user on its own.
+    StepsDown(Identity),
+    /// Nothing tells.
+    Unknown {
+        /// What was looked at.
+        how: String,
+    },
+}
+
+impl Identity {
+    /// `1000:1000`, or `1000` without a known group: what `USER` takes.
+    pub fn user_argument(&self) -> String {
+        match self.gid {
+            Some(gid) => format!("{}:{gid}", self.uid),
+            None => self.uid.to_string(),
+        }
+    }
+}
+
+impl Application<'_> {
+    /// The identity that the image is to run as, now that it runs as root or as a name: what all its containers already ask for, else the account
+    /// the base brings, else the configured uid. Files are shared through group 0 wherever the image has a shell to arrange that.
+    pub fn intended_identity(&self) -> Option<Identity> {
+        let image = self.image.as_ref()?;
+        if let User::Named { name, ids } = &image.user {
+            let ids = (*ids)?;
+            return Some(Identity { uid: ids.uid, gid: Some(ids.gid), how: format!("the number of user {name}") });
+        }
+        let has_shell = image.family.is_some_and(Family::has_shell);
+        let asked = self.containers.iter().map(|container| asked_uid(container, "runAsUser")).collect::<Vec<_>>();
+        if let Some(Some(uid)) = asked.first()
+            && *uid != 0
+            && asked.iter().all(|other| *other == Some(*uid))
+        {
+            let gids: Vec<_> = self.containers.iter().map(|container| asked_uid(container, "runAsGroup")).collect();
+            let agreed = gids[0].filter(|gid| gids.iter().all(|other| *other == Some(*gid)));
+            return Some(Identity {
+                uid: *uid,
+                gid: agreed.or(Some(0)),
+                how: "runAsUser of its containers".to_owned(),
+            });
+        }
+        if let Some(account) = image.known_base.and_then(|base| base.account.as_ref()) {
+            // An account of a base with a shell keeps its uid and home; group 0 is what gives it the application's files.
+            let gid = if has_shell { 0 } else { account.gid };
+            return Some(Identity {
+                uid: account.uid,
+                gid: Some(gid),
+                how: format!("user {} of {}", account.name, image.base_text),
+            });
+        }
+        Some(Identity { uid: self.around.config.uid(), gid: Some(0), how: "the configured uid".to_owned() })
+    }
+
+    /// Who the process of one of the containers is.
+    pub fn effective_user(&self, container: &ContainerFacts<'_>) -> EffectiveUser {
+        let gid = asked_uid(container, "runAsGroup");
+        match asked_uid(container, "runAsUser") {
+            Some(0) => return EffectiveUser::Root { how: format!("runAsUser: 0 at {}", container.place()) },
+            Some(uid) => {
+                let from_image = match self.image.as_ref().map(|image| &image.user) {
+                    Some(User::Numeric { uid: image_uid, gid }) if *image_uid == uid => *gid,
+                    _ => known_ids(container).filter(|ids| ids.uid == uid).map(|ids| ids.gid),
+                };
+                return EffectiveUser::Known(Identity {
+                    uid,
+                    gid: gid.or(from_image),
+                    how: format!("runAsUser at {}", container.place()),
+                });
+            }
+            None => {}
+        }
+        match &self.image {
+            Some(image) => match &image.user {
+                User::Numeric { uid, gid: image_gid } => {
+                    EffectiveUser::Known(Identity { uid: *uid, gid: gid.or(*image_gid), how: image.user_how() })
+                }
+                User::Root => EffectiveUser::Root { how: image.user_how() },
+                User::Named { name, .. } => {
+                    EffectiveUser::Unknown { how: format!("{}, a name without a number: {name}", image.user_how()) }
+                }
+                User::Unknown { how } => EffectiveUser::Unknown { how: how.clone() },
+            },
+            None => match container.known {
+                Some(known) => {
+                    if let Some(ids) = known.user {
+                        EffectiveUser::Known(Identity {
+                            uid: ids.uid,
+                            gid: gid.or(Some(ids.gid)),
+                            how: format!("the image {}", known.name),
+                        })
+                    } else if let Some(ids) = known.service {
+                        EffectiveUser::StepsDown(Identity {
+                            uid: ids.uid,
+                            gid: gid.or(Some(ids.gid)),
+                            how: format!("what the image {} steps down to", known.name),
+                        })
+                    } else {
+                        EffectiveUser::Root { how: format!("the image {}", known.name) }
+                    }
+                }
+                None => EffectiveUser::Unknown {
+                    how: format!("nothing is known of the image {}", printable(&container.container.image)),
+                },
+            },
+        }
+    }
+}
+
+fn known_ids(container: &ContainerFacts<'_>) -> Option<crate::image::Ids> {
+    container.known.and_then(|known| known.user.or(known.service))
+}
+
+fn asked_uid(container: &ContainerFacts<'_>, key: &str) -> Option<u32> {
+    container.security(key)?.as_i64().and_then(|value| u32::try_from(value).ok())
+}
+
+/// Text of a file on its way into a message.
+pub(crate) fn printable(text: &str) -> String {
+    text.escape_debug().to_string()
+}

@@ -1,0 +1,408 @@
+//! Facts of an image that a Dockerfile of this tree builds.
+
+use super::{Stack, Surroundings, stack};
+use crate::dockerfile::{Base, CommandForm, Dockerfile, Keyword, Stage};
+use crate::image::{Family, Ids, KnownImage, Reference, known_image};
+use crate::link::How;
+use crate::repository::FileId;
+use crate::source::Position;
+
+/// What a Dockerfile says about the image it builds.
+pub struct ImageFacts<'a> {
+    /// The file.
+    pub file: FileId,
+    /// Its path.
+    pub path: &'a str,
+    /// The Dockerfile.
+    pub dockerfile: &'a Dockerfile,
+    /// The stage that is deployed: the last one, or the one the configuration names.
+    pub stage: &'a Stage,
+    /// Why it is not certain that this stage is the deployed one.
+    pub stage_doubt: Option<String>,
+    /// The image that the stage's chain starts from; `None` for `scratch` and for unknown variables.
+    pub base: Option<Reference>,
+    /// The base as the file writes it, `scratch` included.
+    pub base_text: String,
+    /// The base's row in the table.
+    pub known_base: Option<&'static KnownImage>,
+    /// What the base is made of; `scratch` counts as distroless.
+    pub family: Option<Family>,
+    /// Who the image runs as.
+    pub user: User,
+    /// Index of the `USER` instruction in force.
+    pub user_instruction: Option<usize>,
+    /// The language, when it is one whose needs are known.
+    pub stack: Option<Stack>,
+}
+
+/// Who an image runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum User {
+    /// uid 0.
+    Root,
+    /// A number above 0.
+    Numeric {
+        /// User id.
+        uid: u32,
+        /// Group id, when the file names it by number.
+        gid: Option<u32>,
+    },
+    /// A name, and its numbers where the base or the file tells them.
+    Named {
+        /// As written.
+        name: String,
+        /// What it stands for.
+        ids: Option<Ids>,
+    },
+    /// Neither the file nor the table tells.
+    Unknown {
+        /// What was looked at.
+        how: String,
+    },
+}
+
+impl<'a> ImageFacts<'a> {
+    pub(super) fn new(around: Surroundings<'a>, file: FileId) -> Option<Self> {
+        let source = around.repository.file(file);
+        let dockerfile = source.dockerfile()?;
+        let (stage, stage_doubt) = deployed_stage(around, file, dockerfile)?;
+        let first = *dockerfile.chain(stage).last()?;
+        let (base, base_text) = match &first.base {
+            Base::Image { reference, .. } => (Reference::parse(reference).ok(), reference.clone()),
+            Base::Scratch => (None, "scratch".to_owned()),
+            Base::Unknown { written } => (None, written.clone()),
+            Base::Stage(_) => (None, String::new()),
+        };
+        let known_base = base.as_ref().and_then(known_image);
+        let family =
+            if first.base == Base::Scratch { Some(Family::Distroless) } else { known_base.map(|known| known.family) };
+        let mut facts = Self {
+            file,
+            path: &source.path,
+            dockerfile,
+            stage,
+            stage_doubt,
+            base,
+            base_text,
+            known_base,
+            family,
+            user: User::Root,
+            user_instruction: None,
+            stack: None,
+        };
+        facts.judge_user();
+        facts.stack = stack::detect(around, &facts);
+        Some(facts)
+    }
+
+    /// The folder that holds the Dockerfile.
+    pub fn directory(&self) -> &'a str {
+        crate::discover::directory(self.path)
+    }
+
+    /// How reports name the stage: `image of app/Dockerfile`, with the stage where there are several.
+    pub fn label(&self) -> String {
+        match (&self.stage.name, self.dockerfile.stages().len()) {
+            (_, 1) => "image".to_owned(),
+            (Some(name), _) => format!("stage {name}"),
+            (None, _) => format!("stage {}", self.stage.index),
+        }
+    }
+
+    /// Byte offset of the stage's FROM.
+    pub fn offset(&self) -> usize {
+        self.dockerfile.instructions()[self.stage.from].span.start
+    }
+
+    /// `path:line` of an instruction.
+    pub fn place(&self, instruction: usize) -> String {
+        let offset = self.dockerfile.instructions()[instruction].span.start;
+        format!("{}:{}", self.path, Position::of(self.dockerfile.text(), offset).line)
+    }
+
+    /// How the user is known, to be read after "because of".
+    pub fn user_how(&self) -> String {
+        match self.user_instruction {
+            Some(instruction) => format!("USER at {}", self.place(instruction)),
+            None => format!("the base {} of {}", super::identity::printable(&self.base_text), self.path),
+        }
+    }
+
+    /// The command line that the image starts: ENTRYPOINT then CMD. A shell form is `["/bin/sh", "-c", line]`, as BuildKit stores it. Empty when the
+    /// base alone decides.
+    pub fn argv(&self) -> Vec<String> {
+        let words = |form: CommandForm| match form {
+            CommandForm::Exec(words) => words,
+            CommandForm::Shell(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],
+        };
+        let entrypoint = self.dockerfile.entrypoint(self.stage).map(|(form, _)| form);
+        // A shell-form ENTRYPOINT ignores CMD.
+        let ignores_cmd = matches!(entrypoint, Some(CommandForm::Shell(_)));
+        let mut argv = entrypoint.map(words).unwrap_or_default();
+        if !ignores_cmd && let Some((form, _)) = self.dockerfile.cmd(self.stage) {
+            argv.extend(words(form));
+        }
+        argv
+    }
+
+    /// The working directory in absolute form, when it can be told. An image without one starts in `/`.
+    pub fn workdir(&self) -> Option<String> {
+        match self.dockerfile.workdir(self.stage) {
+            Some(Ok(path)) if path.starts_with('/') => Some(path),
+            Some(_) => None,
+            None if self.base.is_some() && self.known_base.is_none() => None,
+            // golang sets /go; the other bases of the table leave it at the root.
+            None if self.known_base.is_some_and(|known| known.name == "golang") => Some("/go".to_owned()),
+            None => Some("/".to_owned()),
+        }
+    }
+
+    /// Index of the last instruction of the deployed stage that changes files: RUN, COPY, ADD, WORKDIR, or FROM itself.
+    pub fn last_file_instruction(&self) -> usize {
+        let mut range = self.stage.instructions.clone();
+        range
+            .rfind(|index| {
+                matches!(
+                    self.dockerfile.instructions()[*index].keyword,
+                    Keyword::Run | Keyword::Copy | Keyword::Add | Keyword::Workdir | Keyword::From
+                )
+            })
+            .unwrap_or(self.stage.from)
+    }
+
+    /// The directories that are the application's own: where it works, what is copied in, volumes, and directories that a RUN makes. Directories of the
+    /// system are left out, and so is what lies below another entry.
+    pub fn owned_directories(&self) -> Vec<String> {
+        let mut found: Vec<String> = self.workdir().into_iter().collect();
+        for index in self.dockerfile.effective(self.stage) {
+            let instruction = &self.dockerfile.instructions()[index];
+            match instruction.keyword {
+                Keyword::Copy | Keyword::Add => found.extend(self.copied_directory(index)),
+                Keyword::Volume => {
+                    let text = instruction.arguments.of(self.dockerfile.text());
+                    found.extend(
+                        text.split([' ', '[', ']', '"', ',', '\n'])
+                            .filter(|word| word.starts_with('/'))
+                            .map(str::to_owned),
+                    );
+                }
+                Keyword::Run => {
+                    for command in self.dockerfile.shell_commands(instruction).unwrap_or_default() {
+                        let words = stack::words(&command);
+                        if words.first() == Some(&"mkdir") {
+                            found.extend(
+                                words[1..].iter().filter(|word| word.starts_with('/')).map(|word| (*word).to_owned()),
+                            );
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut found: Vec<String> =
+            found.into_iter().filter_map(|path| normal(&path)).filter(|path| !is_system_directory(path)).collect();
+        found.sort();
+        found.dedup();
+        let all = found.clone();
+        found
+            .retain(|path| !all.iter().any(|other| path.len() > other.len() && path.starts_with(&format!("{other}/"))));
+        found
+    }
+
+    /// The directory that a COPY or ADD fills: its destination when that is one, else the destination's folder.
+    fn copied_directory(&self, index: usize) -> Option<String> {
+        let instruction = &self.dockerfile.instructions()[index];
+        let (sources, to) = self.dockerfile.copy_words(instruction)?;
+        let stage = self.dockerfile.stages().iter().rfind(|stage| stage.from <= index)?;
+        let to = self.dockerfile.expand(stage, index, &to)?;
+        let absolute = if to.starts_with('/') {
+            to
+        } else {
+            let base = match self.dockerfile.workdir_at(stage, index) {
+                Some(Ok(path)) if path.starts_with('/') => path,
+                Some(_) => return None,
+                None => "/".to_owned(),
+            };
+            format!("{base}/{to}")
+        };
+        let path = normal(&absolute)?;
+        let is_directory = absolute.ends_with(['/', '.'])
+            || sources.len() > 1
+            || sources.iter().any(|source| is_directory_source(source));
+        if is_directory { Some(path) } else { path.rfind('/').map(|at| path[..at].to_owned()) }
+    }
+
+    /// Whether other stages are built FROM the deployed one, and so inherit its user.
+    pub fn heirs(&self) -> Vec<&'a Stage> {
+        self.dockerfile.stages().iter().filter(|stage| stage.base == Base::Stage(self.stage.index)).collect()
+    }
+
+    fn judge_user(&mut self) {
+        if let Some((written, instruction)) = self.dockerfile.user(self.stage) {
+            self.user_instruction = Some(instruction);
+            self.user = self.user_of(&written);
+            return;
+        }
+        self.user = match (self.known_base, &self.base) {
+            (Some(known), _) => match known.user {
+                Some(ids) => User::Numeric { uid: ids.uid, gid: Some(ids.gid) },
+                None => User::Root,
+            },
+            (None, None) if self.base_text == "scratch" => User::Root,
+            _ => User::Unknown {
+                how: format!("nothing is known of the base {}", super::identity::printable(&self.base_text)),
+            },
+        };
+    }
+
+    fn user_of(&self, written: &str) -> User {
+        let (user, group) = written.split_once(':').map_or((written, None), |(user, group)| (user, Some(group)));
+        match user.parse::<u32>() {
+            Ok(0) => User::Root,
+            Ok(uid) => {
+                User::Numeric { uid, gid: group.and_then(|group| group.parse().ok()).or_else(|| self.gid_of(uid)) }
+            }
+            Err(_) if user == "root" => User::Root,
+            Err(_) if user.contains('$') => {
+                User::Unknown { how: format!("USER {}", super::identity::printable(written)) }
+            }
+            Err(_) => User::Named { name: user.to_owned(), ids: self.ids_of(user) },
+        }
+    }
+
+    fn gid_of(&self, uid: u32) -> Option<u32> {
+        let account = self.known_base?.account.as_ref()?;
+        (account.uid == uid).then_some(account.gid)
+    }
+
+    /// The numbers of a name: an account of the base, or one that a RUN of the file creates with explicit numbers.
+    fn ids_of(&self, name: &str) -> Option<Ids> {
+        if let Some(account) = self.known_base.and_then(|known| known.account.as_ref())
+            && account.name == name
+        {
+            return Some(Ids { uid: account.uid, gid: account.gid });
+        }
+        super::stack::created_account(self, name)
+    }
+}
+
+/// The last stage, unless the configuration names another; a build definition that names another is a doubt.
+fn deployed_stage<'a>(
+    around: Surroundings<'a>,
+    file: FileId,
+    dockerfile: &'a Dockerfile,
+) -> Option<(&'a Stage, Option<String>)> {
+    let last = dockerfile.stages().last()?;
+    let mut doubt = None;
+    for declaration in around.links.declarations(file) {
+        let Some(target) = &declaration.target else { continue };
+        match dockerfile.stage(target) {
+            Some(stage) if declaration.how == How::Configured => return Some((stage, None)),
+            Some(stage) if stage.index != last.index => {
+                doubt = Some(format!(
+                    "{} builds the stage {} and not the last one",
+                    declaration.how,
+                    super::identity::printable(target)
+                ));
+            }
+            _ => {}
+        }
+    }
+    Some((last, doubt))
+}
+
+/// A source that names a directory: `.`, `./`, `src/`, or a last part without an extension.
+fn is_directory_source(source: &str) -> bool {
+    source.ends_with(['/', '.']) || !crate::discover::file_name(source).contains(['.', '*'])
+}
+
+/// An absolute path without `.`, `..` and doubled slashes; `None` for a relative one.
+fn normal(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.strip_prefix('/')?.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(format!("/{}", parts.join("/")))
+}
+
+/// Whether a directory belongs to the system: it is shared by programs, so its ownership is nobody's to change.
+fn is_system_directory(path: &str) -> bool {
+    const SHARED: [&str; 24] = [
+        "/",
+        "/usr",
+        "/usr/local",
+        "/usr/src",
+        "/usr/share",
+        "/var",
+        "/var/lib",
+        "/var/log",
+        "/var/cache",
+        "/var/run",
+        "/var/spool",
+        "/var/www",
+        "/tmp",
+        "/var/tmp",
+        "/root",
+        "/home",
+        "/opt",
+        "/srv",
+        "/mnt",
+        "/media",
+        "/run",
+        "/go",
+        "/go/src",
+        "/go/bin",
+    ];
+    const WITH_ALL_BELOW: [&str; 14] = [
+        "/bin",
+        "/boot",
+        "/dev",
+        "/etc",
+        "/lib",
+        "/lib64",
+        "/proc",
+        "/root",
+        "/sbin",
+        "/sys",
+        "/usr/bin",
+        "/usr/lib",
+        "/usr/sbin",
+        "/usr/local/bin",
+    ];
+    const LIBRARIES: [&str; 5] =
+        ["/usr/local/lib", "/usr/local/sbin", "/usr/include", "/usr/local/include", "/usr/local/share"];
+    SHARED.contains(&path)
+        || WITH_ALL_BELOW
+            .iter()
+            .chain(&LIBRARIES)
+            .any(|system| path == *system || path.starts_with(&format!("{system}/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_of_the_system_are_not_the_applications() {
+        for path in ["/", "/usr/local/bin", "/etc/app", "/usr/local/lib/python3.11/site-packages", "/root/app", "/tmp"]
+        {
+            assert!(is_system_directory(path), "{path}");
+        }
+        for path in ["/app", "/usr/src/app", "/opt/backend", "/home/app", "/srv/api", "/var/www/html", "/data"] {
+            assert!(!is_system_directory(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_are_brought_into_one_form() {
+        assert_eq!(normal("/app/./x/../y/").as_deref(), Some("/app/y"));
+        assert_eq!(normal("/..").as_deref(), Some("/"));
+        assert_eq!(normal("app"), None);
+    }
+}

@@ -1,0 +1,233 @@
+//! What the application's own files say: `package.json`, `go.mod`, and a search through sources for what a smaller or unprivileged image would break.
+
+use crate::discover::{Tree, directory, file_name, join};
+use regex::Regex;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+/// Sources above this size are generated or bundled and are not searched. 1 MiB.
+const SOURCE_LIMIT: usize = 1 << 20;
+
+/// The parts of a `package.json` that decide what runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackageJson {
+    scripts: Vec<(String, String)>,
+    dependencies: Vec<String>,
+    dev_dependencies: Vec<String>,
+}
+
+impl PackageJson {
+    /// Reads `package.json` in a folder of the tree; `None` when there is none or it is no JSON object.
+    pub fn read(tree: &Tree, folder: &str) -> Option<Self> {
+        let value: Value = serde_json::from_str(&tree.read(&join(folder, "package.json")?)?).ok()?;
+        let object = |key: &str| value.get(key).and_then(Value::as_object);
+        let names = |key: &str| object(key).map(|map| map.keys().cloned().collect()).unwrap_or_default();
+        let scripts = object("scripts")?;
+        Some(Self {
+            scripts: scripts
+                .iter()
+                .filter_map(|(name, line)| Some((name.clone(), line.as_str()?.to_owned())))
+                .collect(),
+            dependencies: names("dependencies"),
+            dev_dependencies: names("devDependencies"),
+        })
+    }
+
+    /// The command line of a script.
+    pub fn script(&self, name: &str) -> Option<&str> {
+        self.scripts.iter().find(|(script, _)| script == name).map(|(_, line)| line.as_str())
+    }
+
+    /// Whether a package is needed at run time.
+    pub fn depends_on(&self, package: &str) -> bool {
+        self.dependencies.iter().any(|name| name == package)
+    }
+
+    /// Whether packages are needed only to build or develop.
+    pub fn has_dev_dependencies(&self) -> bool {
+        !self.dev_dependencies.is_empty()
+    }
+}
+
+/// What the Go sources of a folder say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GoSources {
+    /// `module` of `go.mod`.
+    pub module: String,
+    /// Why the program cannot be compiled without C, when something says so.
+    pub needs_c: Option<String>,
+    /// Where the program may read files or start programs that a smaller image would not hold.
+    pub inputs: Option<String>,
+}
+
+impl GoSources {
+    /// Reads `go.mod` and the `.go` files of a folder of the tree; `None` without a `go.mod` or without sources.
+    pub fn read(tree: &Tree, folder: &str) -> Option<Self> {
+        let mod_text = tree.read(&join(folder, "go.mod")?)?;
+        let module =
+            mod_text.lines().find_map(|line| line.trim().strip_prefix("module "))?.trim().trim_matches('"').to_owned();
+        let mut sources = Self { module, ..Self::default() };
+        if let Some(name) = C_MODULES.iter().find(|name| mod_text.contains(**name)) {
+            sources.needs_c = Some(format!("go.mod requires {name}"));
+        }
+        let mut any = false;
+        for path in tree.below(folder).filter(|path| path.ends_with(".go") && !path.ends_with("_test.go")) {
+            any = true;
+            let Some(text) = tree.read(path) else { continue };
+            if let Some(line) = line_of(&text, IMPORT_C.as_ref()) {
+                sources.needs_c.get_or_insert(format!("{path}:{line} uses cgo"));
+            }
+            let vendored = path.split('/').any(|part| part == "vendor");
+            if !vendored && let Some((line, call)) = find(&text, GO_INPUTS.as_ref()) {
+                sources.inputs.get_or_insert(format!("{path}:{line} calls {call}"));
+            }
+        }
+        any.then_some(sources)
+    }
+}
+
+/// Modules that do nothing useful without C.
+const C_MODULES: [&str; 8] = [
+    "github.com/mattn/go-sqlite3",
+    "github.com/confluentinc/confluent-kafka-go",
+    "github.com/davidbyttow/govips",
+    "github.com/h2non/bimg",
+    "gopkg.in/gographics/imagick",
+    "github.com/go-gl/",
+    "github.com/tensorflow/tensorflow",
+    "gocv.io/x/gocv",
+];
+
+static IMPORT_C: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?m)^\s*(?:import\s+)?"C"\s*$|^\s*import\s*\(?\s*"plugin""#).ok());
+
+/// Calls that open files by path or start programs. `os.Getenv` and friends are not among them; embedded files are no files.
+static GO_INPUTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"\b(os\.(?:Open|OpenFile|ReadFile|ReadDir|DirFS|Create|Mkdir|MkdirAll|WriteFile|Chdir|StartProcess|CopyFS|OpenRoot)",
+        r"|ioutil\.(?:ReadFile|ReadDir|WriteFile)",
+        r"|template\.(?:ParseFiles|ParseGlob|Must\(template\.ParseFiles|Must\(template\.ParseGlob)",
+        r"|http\.(?:Dir|ServeFile|FileServer)|filepath\.(?:Walk|WalkDir|Glob)",
+        r"|exec\.(?:Command|CommandContext|LookPath)|syscall\.Exec|plugin\.Open|user\.(?:Current|Lookup)",
+        r"|tls\.LoadX509KeyPair|sql\.Open\(.sqlite3?.)|\.(ParseFiles|ParseGlob|LoadHTMLGlob|LoadHTMLFiles|Static|StaticFile|StaticFS|SetConfigFile|ReadInConfig|ServeFiles)\(",
+    ))
+    .ok()
+});
+
+/// Absolute paths that root could write and others cannot. Service account tokens are only read.
+static SYSTEM_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"["'`](/(?:var/(?:log|lib|cache|spool)|root|data)(?:/[^"'`\s]*)?|/(?:var/)?run/[^"'`\s]*)["'`]"#).ok()
+});
+
+/// Ports below 1024 given to a listener.
+static LOW_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?:\.listen\(\s*|\bport\s*=\s*|\bPORT\s*(?:\|\||\?\?)\s*|ListenAndServe(?:TLS)?\(\s*"[^"]*:|Listen\(\s*"tcp[46]?",\s*"[^"]*:|\.Run\(\s*"[^"]*:)(\d{1,3})\b"#).ok()
+});
+
+/// Where the sources of a folder name a path that only root may write to, as `path:line (what)`; paths below `owned` are the application's own.
+pub(super) fn system_path(tree: &Tree, folder: &str, owned: &[String]) -> Option<String> {
+    search(tree, folder, |text| {
+        let regex = SYSTEM_PATH.as_ref()?;
+        regex.captures_iter(text).find_map(|found| {
+            let path = found.get(1)?;
+            let own =
+                owned.iter().any(|owned| path.as_str() == owned || path.as_str().starts_with(&format!("{owned}/")));
+            let token = path.as_str().contains("run/secrets");
+            (!own && !token).then(|| (line_at(text, path.start()), path.as_str().to_owned()))
+        })
+    })
+}
+
+/// Where the sources of a folder listen on a port below 1024, as `path:line (what)`.
+pub(super) fn low_port(tree: &Tree, folder: &str) -> Option<String> {
+    search(tree, folder, |text| {
+        let regex = LOW_PORT.as_ref()?;
+        regex.captures_iter(text).find_map(|found| {
+            let port = found.get(1)?;
+            let number: u16 = port.as_str().parse().ok()?;
+            (number > 0 && number < 1024).then(|| (line_at(text, port.start()), format!("port {number}")))
+        })
+    })
+}
+
+fn search(tree: &Tree, folder: &str, find: impl Fn(&str) -> Option<(usize, String)>) -> Option<String> {
+    for path in tree.below(folder).filter(|path| is_source(path)) {
+        let Some(text) = tree.read(path) else { continue };
+        if text.len() <= SOURCE_LIMIT
+            && let Some((line, what)) = find(&text)
+        {
+            return Some(format!("{path}:{line} ({})", super::identity::printable(&what)));
+        }
+    }
+    None
+}
+
+fn is_source(path: &str) -> bool {
+    let skipped = |part: &str| {
+        matches!(part, "vendor" | "node_modules" | "test" | "tests" | "__tests__" | "dist" | "docs" | "examples")
+    };
+    let name = file_name(path);
+    matches!(name.rsplit_once('.').map(|(_, extension)| extension), Some("js" | "mjs" | "cjs" | "ts" | "py" | "go"))
+        && !name.ends_with("_test.go")
+        && !name.contains(".test.")
+        && !name.contains(".spec.")
+        && !name.starts_with("test_")
+        && !directory(path).split('/').any(skipped)
+}
+
+fn find(text: &str, regex: Option<&Regex>) -> Option<(usize, String)> {
+    let found = regex?.captures(text)?;
+    let call = found.get(1).or_else(|| found.get(2))?;
+    Some((line_at(text, call.start()), call.as_str().to_owned()))
+}
+
+fn line_of(text: &str, regex: Option<&Regex>) -> Option<usize> {
+    Some(line_at(text, regex?.find(text)?.end()))
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    crate::source::Position::of(text, offset).line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_calls_that_need_files_are_found() {
+        for call in [
+            "data, _ := os.ReadFile(\"x\")",
+            "template.Must(template.ParseFiles(\"a\"))",
+            "http.FileServer(d)",
+            "router.LoadHTMLGlob(\"t/*\")",
+        ] {
+            assert!(find(call, GO_INPUTS.as_ref()).is_some(), "{call}");
+        }
+        for call in [
+            "os.Getenv(\"A\")",
+            "template.New(\"x\").Parse(text)",
+            "template.ParseFS(files, \"t/*\")",
+            "http.HandleFunc(\"/\", f)",
+        ] {
+            assert!(find(call, GO_INPUTS.as_ref()).is_none(), "{call}");
+        }
+    }
+
+    #[test]
+    fn cgo_is_found_in_both_import_forms() {
+        assert_eq!(line_of("package a\nimport \"C\"\n", IMPORT_C.as_ref()), Some(2));
+        assert!(line_of("import (\n\t\"C\"\n)\n", IMPORT_C.as_ref()).is_some());
+        assert!(line_of("x := \"C\"\n", IMPORT_C.as_ref()).is_none());
+    }
+
+    #[test]
+    fn low_ports_are_those_given_to_a_listener() {
+        let port =
+            |text: &str| LOW_PORT.as_ref().unwrap().captures(text).and_then(|found| found[1].parse::<u16>().ok());
+        assert_eq!(port("app.listen(80, () => {})"), Some(80));
+        assert_eq!(port("app.run(host='0.0.0.0', port=80)"), Some(80));
+        assert_eq!(port("http.ListenAndServe(\":443\", nil)"), Some(443));
+        assert_eq!(port("app.listen(8080)"), None);
+        assert_eq!(port("app.run(port=5000)"), None);
+    }
+}

@@ -1,0 +1,252 @@
+//! Reading views of a pod spec and its containers. They answer what the file says, after aliases, and change nothing.
+
+use super::{ContainerKind, Workload};
+use crate::yaml::{Node, Stream};
+
+/// A pod spec.
+#[derive(Clone, Copy)]
+pub struct PodView<'a> {
+    node: Node<'a>,
+}
+
+impl<'a> PodView<'a> {
+    /// The pod spec of `workload`, which was found in `stream`.
+    pub fn new(workload: &Workload, stream: &'a Stream) -> Option<Self> {
+        Some(Self { node: workload.pod_node(stream)? })
+    }
+
+    /// The node of the pod spec.
+    pub fn node(self) -> Node<'a> {
+        self.node
+    }
+
+    /// `securityContext`, when it is there and not empty.
+    pub fn security_context(self) -> Option<Node<'a>> {
+        field(self.node, "securityContext")
+    }
+
+    /// A value of the pod's `securityContext`.
+    pub fn security(self, key: &str) -> Option<Node<'a>> {
+        field(self.security_context()?, key)
+    }
+
+    /// Whether the pod says that it runs on Windows, where the Linux fields are rejected.
+    pub fn is_windows(self) -> bool {
+        let os = field(self.node, "os").and_then(|os| string(os, "name"));
+        let selector = |key| field(self.node, "nodeSelector").and_then(|selector| string(selector, key));
+        [os, selector("kubernetes.io/os"), selector("beta.kubernetes.io/os")].iter().flatten().any(|os| os == "windows")
+    }
+
+    /// Whether a field of the pod spec (`hostNetwork`, `hostUsers`, ...) is written as this boolean.
+    pub fn is(self, key: &str, value: bool) -> bool {
+        field(self.node, key).and_then(Node::as_bool) == Some(value)
+    }
+
+    /// The volumes of the pod.
+    pub fn volumes(self) -> Vec<Volume<'a>> {
+        let Some(volumes) = field(self.node, "volumes") else { return Vec::new() };
+        volumes.items().map(Node::resolved).filter_map(Volume::read).collect()
+    }
+}
+
+/// A container of a pod spec.
+#[derive(Clone, Copy)]
+pub struct ContainerView<'a> {
+    node: Node<'a>,
+}
+
+impl<'a> ContainerView<'a> {
+    /// A view of the container's mapping.
+    pub fn new(node: Node<'a>) -> Self {
+        Self { node }
+    }
+
+    /// The node of the container.
+    pub fn node(self) -> Node<'a> {
+        self.node
+    }
+
+    /// A value of the container's own `securityContext`.
+    pub fn security(self, key: &str) -> Option<Node<'a>> {
+        field(field(self.node, "securityContext")?, key)
+    }
+
+    /// `command`, which replaces the image's ENTRYPOINT (and CMD).
+    pub fn command(self) -> Option<Vec<String>> {
+        strings(self.node, "command")
+    }
+
+    /// `args`, which replaces the image's CMD.
+    pub fn args(self) -> Option<Vec<String>> {
+        strings(self.node, "args")
+    }
+
+    /// The numbers of `ports[].containerPort`.
+    pub fn ports(self) -> Vec<i64> {
+        let Some(ports) = field(self.node, "ports") else { return Vec::new() };
+        ports.items().map(Node::resolved).filter_map(|port| field(port, "containerPort")?.as_i64()).collect()
+    }
+
+    /// `volumeMounts`.
+    pub fn mounts(self) -> Vec<Mount> {
+        let Some(mounts) = field(self.node, "volumeMounts") else { return Vec::new() };
+        let mounts = mounts.items().map(Node::resolved);
+        mounts
+            .filter_map(|mount| {
+                Some(Mount {
+                    volume: string(mount, "name")?,
+                    path: string(mount, "mountPath")?,
+                    sub_path: string(mount, "subPath").or_else(|| string(mount, "subPathExpr")),
+                    read_only: field(mount, "readOnly").and_then(Node::as_bool) == Some(true),
+                })
+            })
+            .collect()
+    }
+
+    /// The literal value of an `env` entry; `None` when it is absent or comes from elsewhere.
+    pub fn env(self, name: &str) -> Option<String> {
+        let entries = field(self.node, "env")?;
+        let entry =
+            entries.items().map(Node::resolved).find(|entry| string(*entry, "name").as_deref() == Some(name))?;
+        string(entry, "value")
+    }
+
+    /// Names and literal values of `env`, those from elsewhere left out.
+    pub fn env_values(self) -> Vec<(String, String)> {
+        let Some(entries) = field(self.node, "env") else { return Vec::new() };
+        let entries = entries.items().map(Node::resolved);
+        entries.filter_map(|entry| Some((string(entry, "name")?, string(entry, "value")?))).collect()
+    }
+
+    /// The commands that the kubelet runs inside the container: exec probes and lifecycle hooks.
+    pub fn exec_commands(self) -> Vec<Vec<String>> {
+        let probes = ["livenessProbe", "readinessProbe", "startupProbe"].map(|probe| field(self.node, probe));
+        let hooks = ["postStart", "preStop"].map(|hook| field(field(self.node, "lifecycle")?, hook));
+        let handlers = probes.into_iter().chain(hooks).flatten();
+        handlers.filter_map(|handler| strings(field(handler, "exec")?, "command")).collect()
+    }
+
+    /// `capabilities.add` or `capabilities.drop`.
+    pub fn capabilities(self, list: &str) -> Vec<String> {
+        self.security("capabilities").and_then(|capabilities| strings(capabilities, list)).unwrap_or_default()
+    }
+}
+
+/// An entry of `volumeMounts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// The volume's name.
+    pub volume: String,
+    /// Where it appears in the container.
+    pub path: String,
+    /// The part of the volume that appears there.
+    pub sub_path: Option<String>,
+    /// `readOnly: true`
+    pub read_only: bool,
+}
+
+/// An entry of the pod's `volumes`.
+#[derive(Clone, Copy)]
+pub struct Volume<'a> {
+    node: Node<'a>,
+    /// Its kind.
+    pub source: VolumeSource,
+}
+
+/// The kinds of volume whose ownership is known, and the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumeSource {
+    /// Writable by everybody: `emptyDir`.
+    EmptyDir,
+    /// `configMap`, `secret`, `projected`, `downwardAPI`: read-only files with a mode.
+    Projection,
+    /// `persistentVolumeClaim` or `ephemeral`: owned by root until `fsGroup` says otherwise.
+    Claim,
+    /// `hostPath`: `fsGroup` has no effect.
+    HostPath,
+    /// Anything else.
+    Other,
+}
+
+impl<'a> Volume<'a> {
+    fn read(node: Node<'a>) -> Option<Self> {
+        const SOURCES: [(&str, VolumeSource); 8] = [
+            ("emptyDir", VolumeSource::EmptyDir),
+            ("configMap", VolumeSource::Projection),
+            ("secret", VolumeSource::Projection),
+            ("projected", VolumeSource::Projection),
+            ("downwardAPI", VolumeSource::Projection),
+            ("persistentVolumeClaim", VolumeSource::Claim),
+            ("ephemeral", VolumeSource::Claim),
+            ("hostPath", VolumeSource::HostPath),
+        ];
+        node.get("name")?;
+        let source = SOURCES.iter().find(|(key, _)| node.has(key)).map_or(VolumeSource::Other, |(_, source)| *source);
+        Some(Self { node, source })
+    }
+
+    /// `name`
+    pub fn name(self) -> String {
+        string(self.node, "name").unwrap_or_default()
+    }
+
+    /// The claim's name.
+    pub fn claim(self) -> Option<String> {
+        string(field(self.node, "persistentVolumeClaim")?, "claimName")
+    }
+
+    /// `defaultMode` of a projection. The API server's default is 0644.
+    pub fn default_mode(self) -> Option<i64> {
+        ["configMap", "secret", "projected", "downwardAPI"]
+            .iter()
+            .find_map(|key| field(field(self.node, key)?, "defaultMode")?.as_i64())
+    }
+}
+
+impl Workload {
+    /// The view of a container by its place in [`Workload::containers`].
+    pub fn container_view<'a>(&self, stream: &'a Stream, index: usize) -> Option<ContainerView<'a>> {
+        let route = &self.containers.get(index)?.route;
+        Some(ContainerView::new(stream.document(self.document)?.at(route)?))
+    }
+
+    /// The names of `volumeClaimTemplates`, which a StatefulSet's containers mount like volumes.
+    pub fn claim_templates(&self, stream: &Stream) -> Vec<String> {
+        let Some(object) = stream.document(self.document).and_then(|document| document.at(&self.route)) else {
+            return Vec::new();
+        };
+        let Some(templates) = field(object, "spec").and_then(|spec| field(spec, "volumeClaimTemplates")) else {
+            return Vec::new();
+        };
+        templates.items().filter_map(|template| string(field(template.resolved(), "metadata")?, "name")).collect()
+    }
+
+    /// How reports name a container: `Deployment/web container app`.
+    pub fn container_label(&self, index: usize) -> String {
+        match self.containers.get(index) {
+            Some(container) => format!("{} {} {}", self.label(), container.kind.noun(), container.name),
+            None => self.label(),
+        }
+    }
+
+    /// Whether any container of this kind exists.
+    pub fn has_kind(&self, kind: ContainerKind) -> bool {
+        self.containers.iter().any(|container| container.kind == kind)
+    }
+}
+
+/// The value of a key, after aliases; an empty or null value counts as absent, as the API server reads it.
+fn field<'a>(node: Node<'a>, key: &str) -> Option<Node<'a>> {
+    let value = node.get(key)?.resolved();
+    (!value.is_null()).then_some(value)
+}
+
+fn string(node: Node<'_>, key: &str) -> Option<String> {
+    field(node, key)?.as_str().map(|text| text.into_owned())
+}
+
+/// A list of strings; `None` when the key is absent. Items that are no strings are kept as an empty string, so that positions stay right.
+fn strings(node: Node<'_>, key: &str) -> Option<Vec<String>> {
+    let list = field(node, key)?;
+    Some(list.items().map(|item| item.resolved().as_str().map(|text| text.into_owned()).unwrap_or_default()).collect())
+}

@@ -1,0 +1,279 @@
+//! Which container runs an image of which Dockerfile.
+//!
+//! What a person declared (configuration, compose, skaffold, build commands) comes before what names suggest; within one level the Dockerfile
+//! nearest to the manifest wins; whatever then is still in doubt is [`Link::Ambiguous`] and nobody's to edit.
+
+mod declared;
+
+use crate::config::Config;
+use crate::discover::{directory, file_name};
+use crate::repository::{ContainerId, FileId, Repository};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What is known of the image that a container runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Built from this Dockerfile.
+    Linked {
+        /// The Dockerfile.
+        dockerfile: FileId,
+        /// How that is known.
+        how: How,
+    },
+    /// Any of these could build it, or one of them might.
+    Ambiguous(Vec<FileId>),
+    /// Built elsewhere.
+    External,
+}
+
+/// How a link is known, from the strongest to the weakest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// By `[[link]]` in `unroot.toml`.
+    Configured,
+    /// By a build definition in this file.
+    Declared(String),
+    /// By the name of the folder or Dockerfile.
+    Named,
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configured => f.write_str("unroot.toml"),
+            Self::Declared(path) => f.write_str(path),
+            Self::Named => f.write_str("its name"),
+        }
+    }
+}
+
+/// A statement that a Dockerfile builds an image, or just that a stage of it is built.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Declaration {
+    /// The image's name without tag; `None` when only the target is told.
+    pub image: Option<String>,
+    /// The Dockerfile.
+    pub dockerfile: FileId,
+    /// The stage that is built.
+    pub target: Option<String>,
+    /// Who says so.
+    pub how: How,
+}
+
+/// The links of a repository.
+#[derive(Debug, Default)]
+pub struct Links {
+    containers: BTreeMap<ContainerId, Link>,
+    linked: BTreeMap<FileId, Vec<ContainerId>>,
+    declarations: Vec<Declaration>,
+}
+
+impl Links {
+    /// Joins containers and Dockerfiles.
+    pub fn find(repository: &Repository, config: &Config) -> Self {
+        let mut links = Self::default();
+        if repository.dockerfiles().next().is_some() {
+            links.declarations = declared::declarations(repository, config);
+        }
+        // Most manifests of a tree name few distinct images from few folders.
+        let mut known: BTreeMap<(&str, &str), Link> = BTreeMap::new();
+        let names = Names::of(repository);
+        for id in repository.containers() {
+            let file = repository.file(id.file);
+            let Some(manifest) = file.manifest() else { continue };
+            let image = manifest.workloads[id.workload].containers[id.container].image.as_str();
+            let link = known
+                .entry((directory(&file.path), image))
+                .or_insert_with(|| links.judge(repository, &names, directory(&file.path), image))
+                .clone();
+            if let Link::Linked { dockerfile, .. } = link {
+                links.linked.entry(dockerfile).or_default().push(id);
+            }
+            links.containers.insert(id, link);
+        }
+        links
+    }
+
+    /// What is known of a container's image.
+    pub fn of(&self, container: ContainerId) -> &Link {
+        self.containers.get(&container).unwrap_or(&Link::External)
+    }
+
+    /// The containers that run an image of this Dockerfile.
+    pub fn containers(&self, dockerfile: FileId) -> &[ContainerId] {
+        self.linked.get(&dockerfile).map_or(&[], Vec::as_slice)
+    }
+
+    /// What people said about this Dockerfile.
+    pub fn declarations(&self, dockerfile: FileId) -> impl Iterator<Item = &Declaration> {
+        self.declarations.iter().filter(move |declaration| declaration.dockerfile == dockerfile)
+    }
+
+    fn judge(&self, repository: &Repository, names: &Names, from: &str, image: &str) -> Link {
+        let name = without_tag(image);
+        let last = last_component(name);
+        if last.is_empty() {
+            return Link::External;
+        }
+        let mut declared: Vec<&Declaration> = self
+            .declarations
+            .iter()
+            .filter(|declaration| {
+                declaration.image.as_deref().is_some_and(|declared| {
+                    // The registry in front differs between a build and a deployment; the configuration means what it says.
+                    if declaration.how == How::Configured {
+                        declared == name || declared == image
+                    } else {
+                        last_component(declared) == last
+                    }
+                })
+            })
+            .collect();
+        declared.sort_by_key(|declaration| declaration.how != How::Configured);
+        if let Some(first) = declared.first() {
+            let configured = first.how == How::Configured;
+            let candidates: BTreeSet<FileId> = declared
+                .iter()
+                .filter(|declaration| !configured || declaration.how == How::Configured)
+                .map(|declaration| declaration.dockerfile)
+                .collect();
+            return match nearest(repository, from, &candidates) {
+                Ok(dockerfile) => {
+                    let how = declared
+                        .iter()
+                        .find(|found| found.dockerfile == dockerfile)
+                        .map_or(How::Named, |found| found.how.clone());
+                    Link::Linked { dockerfile, how }
+                }
+                Err(candidates) => Link::Ambiguous(candidates),
+            };
+        }
+        let same = names.same(last);
+        if !same.is_empty() {
+            // `redis` beside a folder `redis/` may be the official image or the one built there.
+            let official = !name.contains('/') && crate::image::is_well_known(name);
+            return match nearest(repository, from, &same) {
+                Ok(dockerfile) if !official => Link::Linked { dockerfile, how: How::Named },
+                Ok(dockerfile) => Link::Ambiguous(vec![dockerfile]),
+                Err(candidates) => Link::Ambiguous(candidates),
+            };
+        }
+        if crate::image::is_well_known(name) {
+            return Link::External;
+        }
+        let similar = names.similar(last);
+        if similar.is_empty() { Link::External } else { Link::Ambiguous(similar.into_iter().collect()) }
+    }
+}
+
+/// The names that Dockerfiles go by.
+struct Names {
+    names: BTreeMap<String, BTreeSet<FileId>>,
+}
+
+impl Names {
+    fn of(repository: &Repository) -> Self {
+        let mut names: BTreeMap<String, BTreeSet<FileId>> = BTreeMap::new();
+        let root = repository.tree().root().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        for (id, _) in repository.dockerfiles() {
+            for name in names_of(&repository.file(id).path, root) {
+                names.entry(name).or_default().insert(id);
+            }
+        }
+        Self { names }
+    }
+
+    fn same(&self, image: &str) -> BTreeSet<FileId> {
+        self.names.get(&folded(image)).cloned().unwrap_or_default()
+    }
+
+    /// Names of which one is the other with more words at an end: `node-app-insecure` and `node-app`.
+    fn similar(&self, image: &str) -> BTreeSet<FileId> {
+        let image = folded(image);
+        let extends = |long: &str, short: &str| {
+            short.len() >= 3
+                && (long.strip_prefix(short).is_some_and(|rest| rest.starts_with('-'))
+                    || long.strip_suffix(short).is_some_and(|rest| rest.ends_with('-')))
+        };
+        let mut found = BTreeSet::new();
+        for (name, ids) in &self.names {
+            if extends(name, &image) || extends(&image, name) {
+                found.extend(ids);
+            }
+        }
+        found
+    }
+}
+
+/// The folder's name (the folder above it when it merely says that things are built here), and what a Dockerfile's own name adds.
+fn names_of(path: &str, root: &str) -> Vec<String> {
+    const NOT_A_NAME: [&str; 6] = ["docker", "build", "src", "deploy", "container", "image"];
+    let mut folders: Vec<&str> = directory(path).split('/').filter(|part| !part.is_empty()).collect();
+    while folders.last().is_some_and(|last| NOT_A_NAME.contains(last)) {
+        folders.pop();
+    }
+    let folder = folders.last().copied().unwrap_or(root);
+    let file = file_name(path);
+    let lower = file.to_ascii_lowercase();
+    let own = ["dockerfile", "containerfile"].iter().find_map(|base| {
+        let prefixed = lower.strip_prefix(base).and_then(|rest| rest.strip_prefix(['.', '-', '_']));
+        prefixed.or_else(|| lower.strip_suffix(base).and_then(|rest| rest.strip_suffix('.')))
+    });
+    match own {
+        Some(own) => vec![folded(own), format!("{}-{}", folded(folder), folded(own))],
+        None => vec![folded(folder)],
+    }
+}
+
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['_', '.', ' '], "-")
+}
+
+/// A reference without tag and digest.
+pub(crate) fn without_tag(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    match image.rfind(':') {
+        Some(colon) if !image[colon..].contains('/') => &image[..colon],
+        _ => image,
+    }
+}
+
+fn last_component(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// The candidate that shares most leading folders with the manifest's; all of them when several do.
+fn nearest(repository: &Repository, from: &str, candidates: &BTreeSet<FileId>) -> Result<FileId, Vec<FileId>> {
+    let shared = |id: &FileId| {
+        let folder = directory(&repository.file(*id).path);
+        folder.split('/').zip(from.split('/')).take_while(|(left, right)| left == right && !left.is_empty()).count()
+    };
+    let most = candidates.iter().map(shared).max().unwrap_or(0);
+    let best: Vec<FileId> = candidates.iter().copied().filter(|id| shared(id) == most).collect();
+    match best.as_slice() {
+        [only] => Ok(*only),
+        _ => Err(best),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_and_ports_are_told_apart() {
+        assert_eq!(without_tag("web:v1"), "web");
+        assert_eq!(without_tag("localhost:5000/web"), "localhost:5000/web");
+        assert_eq!(without_tag("localhost:5000/web:v1@sha256:0"), "localhost:5000/web");
+    }
+
+    #[test]
+    fn a_dockerfile_goes_by_its_folder_or_its_own_name() {
+        assert_eq!(names_of("services/Cart_API/Dockerfile", "shop"), ["cart-api"]);
+        assert_eq!(names_of("services/cart/docker/Dockerfile", "shop"), ["cart"]);
+        assert_eq!(names_of("Dockerfile", "shop"), ["shop"]);
+        assert_eq!(names_of("docker/Dockerfile.worker", "shop"), ["worker", "shop-worker"]);
+        assert_eq!(names_of("web.Dockerfile", "shop"), ["web", "shop-web"]);
+    }
+}

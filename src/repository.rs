@@ -1,0 +1,214 @@
+//! The parsed files of a run. Each is parsed once, and again only after an edit.
+
+use crate::discover::{Candidate, Class, Tree};
+use crate::dockerfile::{self, Dockerfile};
+use crate::kubernetes::{self, Workload};
+use crate::source::Position;
+use crate::yaml::{self, Code, Stream};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// A file of the repository; the order of ids is the order of paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(usize);
+
+/// A container, by its place in the repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerId {
+    /// The manifest file.
+    pub file: FileId,
+    /// Index into [`Manifest::workloads`].
+    pub workload: usize,
+    /// Index into [`Workload::containers`].
+    pub container: usize,
+}
+
+/// One parsed file.
+#[derive(Debug)]
+pub struct File {
+    /// Relative to the root, with `/`.
+    pub path: String,
+    /// The text that was read, before any step.
+    pub original: Arc<str>,
+    /// The parsed text as it is now.
+    pub content: Content,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub enum Content {
+    /// A Dockerfile.
+    Dockerfile(Dockerfile),
+    /// Kubernetes objects.
+    Manifest(Manifest),
+    /// A compose file, read for links.
+    Compose(Stream),
+}
+
+/// A stream of Kubernetes objects.
+#[derive(Debug)]
+pub struct Manifest {
+    /// The YAML.
+    pub stream: Stream,
+    /// The workloads in it, in file order.
+    pub workloads: Vec<Workload>,
+}
+
+impl Manifest {
+    /// Finds the workloads of `stream`.
+    pub fn new(stream: Stream) -> Self {
+        let workloads = kubernetes::workloads(&stream);
+        Self { stream, workloads }
+    }
+}
+
+/// A file that looks like ours but is left alone as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Relative to the root, with `/`.
+    pub path: String,
+    /// Where, when it is known.
+    pub position: Option<Position>,
+    /// Stable code: `not-utf8`, `too-large`, `template`, `parse`, ...
+    pub code: String,
+    /// One line.
+    pub message: String,
+}
+
+/// The files of one tree.
+#[derive(Debug)]
+pub struct Repository {
+    tree: Tree,
+    files: Vec<File>,
+    unread: Vec<Unread>,
+}
+
+impl Repository {
+    /// Parses what `tree` found, on all cores.
+    pub fn parse(mut tree: Tree) -> Self {
+        let parsed: Vec<_> = tree.take_candidates().into_par_iter().filter_map(parse).collect();
+        let mut unread: Vec<Unread> = tree
+            .unreadable()
+            .iter()
+            .map(|file| Unread {
+                path: file.path.clone(),
+                position: None,
+                code: file.code.to_owned(),
+                message: file.message.clone(),
+            })
+            .collect();
+        let mut files = Vec::new();
+        for result in parsed {
+            match result {
+                Ok(file) => files.push(file),
+                Err(file) => unread.push(file),
+            }
+        }
+        files.sort_by(|left, right| left.path.cmp(&right.path));
+        unread.sort_by(|left, right| left.path.cmp(&right.path));
+        Self { tree, files, unread }
+    }
+
+    /// The tree behind it: other files that facts may ask for.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Files that are left alone as a whole, in path order.
+    pub fn unread(&self) -> &[Unread] {
+        &self.unread
+    }
+
+    /// All files with their ids, in path order.
+    pub fn files(&self) -> impl Iterator<Item = (FileId, &File)> {
+        self.files.iter().enumerate().map(|(index, file)| (FileId(index), file))
+    }
+
+    /// One file.
+    pub fn file(&self, id: FileId) -> &File {
+        &self.files[id.0]
+    }
+
+    /// The file at this path.
+    pub fn find(&self, path: &str) -> Option<FileId> {
+        self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok().map(FileId)
+    }
+
+    /// Replaces what a file holds, after an edit was verified.
+    pub fn update(&mut self, id: FileId, content: Content) {
+        self.files[id.0].content = content;
+    }
+
+    /// The Dockerfiles.
+    pub fn dockerfiles(&self) -> impl Iterator<Item = (FileId, &Dockerfile)> {
+        self.files().filter_map(|(id, file)| Some((id, file.dockerfile()?)))
+    }
+
+    /// The manifests.
+    pub fn manifests(&self) -> impl Iterator<Item = (FileId, &Manifest)> {
+        self.files().filter_map(|(id, file)| Some((id, file.manifest()?)))
+    }
+
+    /// Every container, in file order.
+    pub fn containers(&self) -> impl Iterator<Item = ContainerId> {
+        self.manifests().flat_map(|(file, manifest)| {
+            manifest.workloads.iter().enumerate().flat_map(move |(workload, found)| {
+                (0..found.containers.len()).map(move |container| ContainerId { file, workload, container })
+            })
+        })
+    }
+}
+
+impl File {
+    /// The text as it is now.
+    pub fn text(&self) -> &Arc<str> {
+        match &self.content {
+            Content::Dockerfile(dockerfile) => dockerfile.text(),
+            Content::Manifest(manifest) => manifest.stream.text(),
+            Content::Compose(stream) => stream.text(),
+        }
+    }
+
+    /// The Dockerfile in it.
+    pub fn dockerfile(&self) -> Option<&Dockerfile> {
+        match &self.content {
+            Content::Dockerfile(dockerfile) => Some(dockerfile),
+            _ => None,
+        }
+    }
+
+    /// The manifest in it.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        match &self.content {
+            Content::Manifest(manifest) => Some(manifest),
+            _ => None,
+        }
+    }
+}
+
+/// `None` for a stream without a Kubernetes object and for a compose file that does not parse: neither is ours to judge.
+fn parse(candidate: Candidate) -> Option<Result<File, Unread>> {
+    let Candidate { path, class, text } = candidate;
+    let content = match class {
+        Class::Dockerfile => match dockerfile::parse(text.clone()) {
+            Ok(dockerfile) => Content::Dockerfile(dockerfile),
+            Err(error) => {
+                let position = Some(Position::of(&text, error.offset));
+                return Some(Err(Unread { path, position, code: "parse".to_owned(), message: error.message }));
+            }
+        },
+        Class::Manifest => match yaml::parse(text.clone()) {
+            Ok(stream) if kubernetes::has_objects(&stream) => Content::Manifest(Manifest::new(stream)),
+            Ok(_) => return None,
+            // A JSON file that merely mentions both words and is no JSON is nobody's manifest.
+            Err(refusal) if refusal.code == Code::Parse && path.ends_with(".json") => return None,
+            Err(refusal) => {
+                let position = refusal.offset.map(|offset| Position::of(&text, offset));
+                let code = refusal.code.to_string();
+                return Some(Err(Unread { path, position, code, message: refusal.message }));
+            }
+        },
+        Class::Compose => Content::Compose(yaml::parse(text.clone()).ok()?),
+    };
+    Some(Ok(File { path, original: text, content }))
+}
