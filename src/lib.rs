@@ -14,3 +14,6 @@ pub mod registry;
 pub mod repository;
 pub mod source;
 pub mod yaml;
+
+#[path = "../transforms/mod.rs"]
+pub mod transforms;

@@ -25,6 +25,8 @@ pub struct KnownImage {
     pub ports: Vec<u16>,
     /// How a claim may be mounted for the service's user.
     pub claim: Option<Claim>,
+    /// The variable that names the data directory, for programs that must own it: set to a folder below the mount, a claim is fine.
+    pub data_variable: Option<String>,
     /// Where all that is written.
     pub source: String,
 }

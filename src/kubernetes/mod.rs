@@ -1,7 +1,9 @@
 //! Workloads in a stream of Kubernetes objects, and views of their pod specs.
 
 mod pod;
+mod security_context;
 mod workload;
 
 pub use pod::{ContainerView, Mount, PodView, Volume, VolumeSource};
+pub use security_context::{complete, drop_all, share_claims};
 pub use workload::{Container, ContainerKind, Workload, has_objects, objects, workloads};

@@ -1,0 +1,53 @@
+//! Operations that complete a `securityContext`. They add what is absent and never change what an author wrote.
+
+use crate::yaml::{Action, Node, Operation, Value};
+
+/// Adds `entries` to the `securityContext` of `owner`, a container or a pod spec: into the block that is there, or as a new one. Nothing for no entries.
+pub fn complete(owner: Node<'_>, entries: Vec<(String, Value)>) -> Vec<Operation> {
+    if entries.is_empty() {
+        return Vec::new();
+    }
+    let document = owner.document().index();
+    let route = owner.route();
+    if owner.get("securityContext").is_none() {
+        let action = Action::Insert { key: "securityContext".to_owned(), value: Value::Map(entries) };
+        return vec![Operation { document, route, action }];
+    }
+    let route = route.key("securityContext");
+    let insert = |(key, value)| Operation { document, route: route.clone(), action: Action::Insert { key, value } };
+    entries.into_iter().map(insert).collect()
+}
+
+/// Adds the group that claims of the pod get, and the policy that spares a large volume a walk over all its files at every start
+/// (<https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#configure-volume-permission-and-ownership-change-policy-for-pods>).
+/// Nothing when the pod names a group already.
+pub fn share_claims(pod: super::PodView<'_>, gid: u32) -> Vec<Operation> {
+    if pod.security("fsGroup").is_some() {
+        return Vec::new();
+    }
+    let mut entries = vec![("fsGroup".to_owned(), Value::Int(i64::from(gid)))];
+    if pod.security("fsGroupChangePolicy").is_none() {
+        entries.push(("fsGroupChangePolicy".to_owned(), Value::Str("OnRootMismatch".to_owned())));
+    }
+    complete(pod.node(), entries)
+}
+
+/// Adds `ALL` to `capabilities.drop` of a container. `Err` holds the entry for [`complete`] when there are no `capabilities` yet; `Ok` the operations
+/// on the block that is there, none when it drops all already.
+pub fn drop_all(container: super::ContainerView<'_>) -> Result<Vec<Operation>, (String, Value)> {
+    let all = || Value::Str("ALL".to_owned());
+    let Some(capabilities) = container.security("capabilities") else {
+        let drop = Value::Map(vec![("drop".to_owned(), Value::Seq(vec![all()]))]);
+        return Err(("capabilities".to_owned(), drop));
+    };
+    if container.capabilities("drop").iter().any(|name| name == "ALL") {
+        return Ok(Vec::new());
+    }
+    let document = capabilities.document().index();
+    let route = capabilities.route();
+    let operation = match capabilities.get("drop") {
+        Some(_) => Operation { document, route: route.key("drop"), action: Action::Append { value: all() } },
+        None => Operation { document, route, action: Action::Insert { key: "drop".to_owned(), value: Value::Seq(vec![all()]) } },
+    };
+    Ok(vec![operation])
+}

@@ -1,0 +1,168 @@
+//! Go: compile without C, run on an image that holds certificates, time zones and nothing else.
+
+use super::survey::{self, Survey};
+use super::{Refusal, Split};
+use crate::dockerfile::{CommandForm, Operation, ShellCommand};
+use crate::error::SkipReason;
+use crate::facts::{Application, GoSources, ImageFacts};
+
+/// The final base: no shell, no package manager, user 65532 (<https://github.com/GoogleContainerTools/distroless>).
+const BASE: &str = "gcr.io/distroless/static-debian13:nonroot";
+
+/// Directories that a bare command name is looked up in, by the PATH of the official images.
+const PATH: [&str; 7] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/go/bin"];
+
+pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
+    let builds: Vec<&(usize, ShellCommand)> =
+        survey.commands.iter().filter(|(_, command)| matches!(survey::words(command).as_slice(), ["go", "build", ..])).collect();
+    let [(index, build)] = builds.as_slice() else {
+        let detail = format!("{} holds {} go build commands; exactly one is understood", image.path, builds.len());
+        return Err((SkipReason::NoBuildStep, detail));
+    };
+    survey.unaccounted(image, |words| {
+        survey::installs_build_packages(words)
+            || matches!(words, ["go", "build" | "get" | "vet" | "version" | "env", ..] | ["go", "mod", "download" | "tidy" | "verify", ..])
+    })?;
+    let sources = GoSources::read(application.around.repository.tree(), image.directory())
+        .ok_or_else(|| (SkipReason::UnaccountedCommand, format!("no go.mod with sources beside {}", image.path)))?;
+    if let Some(reason) = &sources.needs_c {
+        return Err((SkipReason::RunTimeInputs, format!("the program needs C libraries: {reason}")));
+    }
+    if let Some(place) = &sources.inputs {
+        return Err((SkipReason::RunTimeInputs, format!("{place}, which may need files or programs of the image")));
+    }
+    let binary = binary(image, *index, build, &sources)?;
+    let command = command(image, survey, &binary)?;
+    overrides(application, &binary)?;
+    let mut operations = Vec::new();
+    if !compiles_without_c(image, build)? {
+        let offset = build.words.first().map_or(build.span.start, |word| word.span.start);
+        operations.push(Operation::Replace { span: crate::source::Span::at(offset), text: "CGO_ENABLED=0 ".to_owned() });
+    }
+    let mut lines = Vec::new();
+    if let Some(workdir) = image.workdir().filter(|workdir| workdir != "/") {
+        lines.push(format!("WORKDIR {workdir}"));
+    }
+    lines.push(format!("COPY --from={} {binary} {binary}", super::BUILD));
+    // The final base runs as 65532 at once, so whatever speaks against a user other than root speaks against this base.
+    let obstacles = application.obstacles().to_vec();
+    let detail = format!("the final image holds {binary} on {BASE}, without a shell, a compiler or packages");
+    Ok(Split { build: operations, base: BASE.to_owned(), lines, command, detail, obstacles })
+}
+
+/// Flags of `go build` that change what the binary needs or where it goes in ways that are not followed.
+fn unknown_flag(word: &str) -> bool {
+    let name = word.trim_start_matches('-').split('=').next().unwrap_or_default();
+    word.starts_with('-') && !matches!(name, "o" | "v" | "a" | "x" | "p" | "ldflags" | "gcflags" | "trimpath" | "mod" | "buildvcs" | "installsuffix")
+}
+
+/// The absolute path of the binary.
+fn binary(image: &ImageFacts<'_>, index: usize, build: &ShellCommand, sources: &GoSources) -> Result<String, Refusal> {
+    let words = survey::words(build);
+    let place = image.place(index);
+    if let Some(flag) = words.iter().find(|word| unknown_flag(word)) {
+        return Err((SkipReason::RunTimeInputs, format!("{place}: go build {} may need more than the binary", flag.escape_debug())));
+    }
+    let external = build.words.iter().any(|word| word.written.contains("linkmode") && word.written.contains("external"));
+    if external {
+        return Err((SkipReason::RunTimeInputs, format!("{place}: the binary is linked with C")));
+    }
+    let unclear = || (SkipReason::UnaccountedCommand, format!("{place}: the name of the binary cannot be told"));
+    let mut output = None;
+    let mut packages = Vec::new();
+    let mut rest = words.iter().skip(2);
+    while let Some(word) = rest.next() {
+        match *word {
+            "-o" => output = Some(rest.next().copied().filter(|word| !word.is_empty()).ok_or_else(unclear)?.to_owned()),
+            "-ldflags" | "-gcflags" | "-mod" | "-p" | "-installsuffix" => {
+                rest.next();
+            }
+            word if word.starts_with("-o=") => output = Some(word[3..].to_owned()),
+            word if word.starts_with('-') => {}
+            "" => return Err(unclear()),
+            word => packages.push(word),
+        }
+    }
+    let workdir = match image.dockerfile.workdir_at(image.stage, index) {
+        Some(Ok(path)) if path.starts_with('/') => path,
+        None => image.workdir().ok_or_else(unclear)?,
+        Some(_) => return Err(unclear()),
+    };
+    let name = match (output, packages.as_slice()) {
+        (Some(output), _) if output.ends_with('/') => return Err(unclear()),
+        (Some(output), _) => output,
+        // Without -o the binary is called like the last part of the package's path.
+        (None, [] | ["."]) => sources.module.rsplit('/').find(|part| !is_major_version(part)).ok_or_else(unclear)?.to_owned(),
+        (None, [package]) if !package.ends_with(".go") && !package.contains("...") => {
+            package.trim_end_matches('/').rsplit('/').next().filter(|name| *name != ".").ok_or_else(unclear)?.to_owned()
+        }
+        (None, _) => return Err(unclear()),
+    };
+    Ok(absolute(&workdir, &name))
+}
+
+fn is_major_version(part: &str) -> bool {
+    part.strip_prefix('v').is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn absolute(workdir: &str, path: &str) -> String {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", workdir.trim_end_matches('/')) }
+}
+
+/// How the final stage must write the command: as it is, or, for a shell form that needs no shell, as a JSON array.
+fn command(image: &ImageFacts<'_>, survey: &Survey, binary: &str) -> Result<Option<String>, Refusal> {
+    let workdir = image.workdir().unwrap_or_else(|| "/".to_owned());
+    let starts = |program: &str| {
+        let is_bare = !program.contains('/');
+        if is_bare { PATH.iter().any(|folder| format!("{folder}/{program}") == binary) } else { absolute(&workdir, program) == binary }
+    };
+    let other = |what: &str| (SkipReason::NoShell, format!("{} starts {}, and the final image would hold {binary} only", image.path, what.escape_debug()));
+    let form = survey.command.and_then(|index| Some((index, image.dockerfile.command(&image.dockerfile.instructions()[index])?)));
+    let Some((index, CommandForm::Shell(line))) = form else {
+        let argv = image.argv();
+        let program = argv.first().map(String::as_str).unwrap_or_default();
+        return if starts(program) { Ok(None) } else { Err(other(program)) };
+    };
+    let instruction = &image.dockerfile.instructions()[index];
+    let commands = image.dockerfile.shell_commands(instruction).unwrap_or_default();
+    let [single] = commands.as_slice() else { return Err(other(&line)) };
+    let literals: Option<Vec<&str>> = single.words.iter().map(|word| word.literal.as_deref()).collect();
+    match literals {
+        // Redirections and the like are no words: every byte of the line must be accounted for by them.
+        Some(words) if single.assignments.is_empty() && line.split_whitespace().count() == words.len() && starts(words[0]) => {
+            let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+            binary.clone_into(&mut words[0]);
+            let array = serde_json::to_string(&words).map_err(|_| other(&line))?.replace("\",\"", "\", \"");
+            let keyword = instruction.keyword_span.of(image.dockerfile.text());
+            Ok(Some(format!("{keyword} {array}")))
+        }
+        _ => Err(other(&line)),
+    }
+}
+
+/// Whether the build is told to do without C already; refuses one that is told to use it.
+fn compiles_without_c(image: &ImageFacts<'_>, build: &ShellCommand) -> Result<bool, Refusal> {
+    let env = image.dockerfile.env(image.stage);
+    let by_env = env.iter().rfind(|(name, _)| name == "CGO_ENABLED").map(|(_, value)| value.as_str());
+    let by_word = build.assignments.iter().rev().find_map(|word| word.written.strip_prefix("CGO_ENABLED="));
+    match by_word.or(by_env) {
+        Some("0") => Ok(true),
+        Some(_) => Err((SkipReason::RunTimeInputs, "CGO_ENABLED is set: the program is meant to use C".to_owned())),
+        None => Ok(false),
+    }
+}
+
+/// What manifests start or probe must be the binary too.
+fn overrides(application: &Application<'_>, binary: &str) -> Result<(), Refusal> {
+    for container in &application.containers {
+        let commands = container.view.exec_commands().into_iter().chain(container.view.command());
+        for command in commands {
+            if command.first().is_none_or(|program| program != binary) {
+                let program = command.first().map(String::as_str).unwrap_or_default().escape_debug().to_string();
+                return Err((SkipReason::ManifestOverride, format!("{} starts {program}, which the final image would not hold", container.place())));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+#![doc = include_str!("README.md")]
+
+mod go;
+mod node;
+mod python;
+mod survey;
+
+use super::{Metadata, Proposal, Subject, Transform};
+use crate::change::Change;
+use crate::dockerfile::Operation;
+use crate::error::SkipReason;
+use crate::facts::{Application, ImageFacts, Obstacle, Stack};
+use survey::Survey;
+
+static METADATA: Metadata = Metadata {
+    number: 10,
+    id: "split-build-stage",
+    title: "Build in one stage, run in another",
+    why: "Compilers, package caches and development dependencies stay in the build stage. The final stage holds what the program needs at run time, and \
+          each file in it is accounted for.",
+    readme: include_str!("README.md"),
+};
+
+/// Splits a single-stage build where everything that runs is accounted for.
+pub struct SplitBuildStage;
+
+/// Why a recipe does not apply.
+type Refusal = (SkipReason, String);
+
+/// What a recipe makes of a single-stage file.
+struct Split {
+    /// Changes above the final stage: a build flag, a virtual environment, pruning.
+    build: Vec<Operation>,
+    /// The base of the final stage, flags included: what follows `FROM`.
+    base: String,
+    /// Lines of the final stage between FROM and the instructions that move into it.
+    lines: Vec<String>,
+    /// The command as it must be written in the final stage; `None` to move it as it is.
+    command: Option<String>,
+    /// What is gained, one line.
+    detail: String,
+    /// What speaks against it.
+    obstacles: Vec<Obstacle>,
+}
+
+impl Transform for SplitBuildStage {
+    fn metadata(&self) -> &'static Metadata {
+        &METADATA
+    }
+
+    fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
+        let Some(image) = &application.image else { return Vec::new() };
+        let subject = Subject::image(image);
+        if image.dockerfile.stages().len() > 1 {
+            return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
+        }
+        let split = survey::survey(image).and_then(|survey| {
+            let split = match image.stack {
+                Some(Stack::Go) => go::split(application, image, &survey)?,
+                Some(Stack::Node) => node::split(application, image, &survey)?,
+                Some(Stack::Python) => python::split(application, image, &survey)?,
+                None => return Err((SkipReason::UnknownStack, "no recipe for its language".to_owned())),
+            };
+            Ok((split, survey))
+        });
+        match split {
+            Ok((split, survey)) => {
+                let mut change = Change::default();
+                change.dockerfile(image.file, operations(image, &split, &survey));
+                vec![Proposal::change(subject, change, &split.obstacles, split.detail)]
+            }
+            Err((reason, detail)) => vec![Proposal::declined(subject, reason, detail)],
+        }
+    }
+}
+
+/// The name of the stage that builds.
+const BUILD: &str = "build";
+
+fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Operation> {
+    let dockerfile = image.dockerfile;
+    let text = dockerfile.text();
+    let mut operations = vec![Operation::Replace {
+        span: image.stage.base_span,
+        text: format!("{} AS {BUILD}", image.stage.base_span.of(text)),
+    }];
+    operations.extend(split.build.iter().cloned());
+    let mut lines = vec![String::new(), format!("FROM {}", split.base)];
+    lines.extend(split.lines.iter().cloned());
+    for index in &survey.copied {
+        lines.push(dockerfile.instructions()[*index].span.of(text).to_owned());
+    }
+    for index in &survey.moved {
+        lines.extend(survey::comments_above(dockerfile, *index));
+        let written = dockerfile.instructions()[*index].span.of(text);
+        let is_command = Some(*index) == survey.command;
+        lines.push(split.command.clone().filter(|_| is_command).unwrap_or_else(|| written.to_owned()));
+        operations.push(Operation::Remove { instruction: *index, with_comments: true });
+    }
+    operations.push(Operation::Append { lines });
+    operations
+}

@@ -1,0 +1,72 @@
+//! Python: install into a virtual environment where compilers are, copy it to the same path on the same base.
+
+use super::survey::{self, Survey};
+use super::{Refusal, Split};
+use crate::dockerfile::{Keyword, Operation};
+use crate::error::SkipReason;
+use crate::facts::{Application, ImageFacts};
+
+/// The virtual environment: scripts in it hold this path, so it is the same in both stages.
+const VENV: &str = "/opt/venv";
+
+pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
+    if image.known_base.is_none_or(|known| known.name != "python") {
+        return Err((SkipReason::NoBuildStep, "the interpreter does not come from the base python".to_owned()));
+    }
+    let workdir = survey.single_workdir(image)?;
+    survey.copies_into(image, &workdir)?;
+    let is_pip = |words: &[&str]| matches!(words, ["pip" | "pip3", "install", ..] | ["python" | "python3", "-m", "pip", "install", ..]);
+    survey.unaccounted(image, |words| {
+        let placed = words.iter().any(|word| {
+            matches!(word.split('=').next(), Some("--user" | "--target" | "-t" | "--prefix" | "--root" | "-e" | "--editable" | "--break-system-packages"))
+        });
+        survey::installs_build_packages(words) || is_pip(words) && !placed && !words.contains(&"")
+    })?;
+    if !survey.commands.iter().any(|(_, command)| survey::installs_build_packages(&survey::words(command))) {
+        return Err((SkipReason::NoBuildStep, "no compiler to leave behind".to_owned()));
+    }
+    let first = survey.commands.iter().find(|(_, command)| is_pip(&survey::words(command))).map(|(index, _)| *index);
+    let Some(first) = first else {
+        return Err((SkipReason::NoBuildStep, "nothing is installed with pip".to_owned()));
+    };
+    if survey.copied.iter().any(|index| sets_path(image, *index)) {
+        return Err((SkipReason::AuthorChoice, "PATH is set, and the virtual environment must stand first in it".to_owned()));
+    }
+    starts_from_path(application, image)?;
+    let path = format!("ENV PATH={VENV}/bin:$PATH");
+    let lines = vec![format!("RUN python -m venv {VENV}"), path.clone()];
+    let build = vec![Operation::InsertBefore { instruction: first, above_comments: true, lines }];
+    let from = &image.dockerfile.instructions()[image.stage.from];
+    let text = image.dockerfile.text();
+    let flags: String = from.flags.iter().map(|flag| format!("{} ", flag.span.of(text))).collect();
+    let lines = vec![
+        format!("WORKDIR {workdir}"),
+        path,
+        format!("COPY --from={} {VENV} {VENV}", super::BUILD),
+        format!("COPY --from={} {workdir} {workdir}", super::BUILD),
+    ];
+    let detail = "compilers stay in the build stage; packages are in a virtual environment at the same path".to_owned();
+    Ok(Split { build, base: format!("{flags}{}", from.arguments.of(text).trim()), lines, command: None, detail, obstacles: Vec::new() })
+}
+
+fn sets_path(image: &ImageFacts<'_>, index: usize) -> bool {
+    let instruction = &image.dockerfile.instructions()[index];
+    instruction.keyword == Keyword::Env && instruction.arguments.of(image.dockerfile.text()).split_whitespace().any(|word| word.starts_with("PATH"))
+}
+
+/// An interpreter or program named by its absolute path would not see the virtual environment.
+fn starts_from_path(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<(), Refusal> {
+    let mut commands = vec![(image.path.to_owned(), image.argv())];
+    for container in &application.containers {
+        commands.extend(container.view.command().map(|command| (container.place(), command)));
+        commands.extend(container.view.exec_commands().into_iter().map(|command| (container.place(), command)));
+    }
+    for (place, argv) in commands {
+        let words = argv.iter().flat_map(|word| word.split_whitespace());
+        if let Some(word) = words.into_iter().find(|word| word.starts_with("/usr/") && !word.ends_with("/env")) {
+            let detail = format!("{place} starts {}, which would not see the virtual environment", word.escape_debug());
+            return Err((SkipReason::RunTimeInputs, detail));
+        }
+    }
+    Ok(())
+}

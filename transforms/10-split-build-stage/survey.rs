@@ -1,0 +1,191 @@
+//! A single-stage file, instruction by instruction: what stays in the build, what is repeated in the final stage, what moves there. A file with anything
+//! that cannot be placed is refused.
+
+use super::Refusal;
+use crate::dockerfile::{Dockerfile, Keyword, ShellCommand};
+use crate::error::SkipReason;
+use crate::facts::{ImageFacts, User};
+
+/// Where each instruction goes.
+pub(super) struct Survey {
+    /// The commands of every RUN, in file order, with the index of their instruction.
+    pub(super) commands: Vec<(usize, ShellCommand)>,
+    /// COPY and ADD.
+    pub(super) copies: Vec<usize>,
+    /// ENV: stays, and is repeated in the final stage.
+    pub(super) copied: Vec<usize>,
+    /// EXPOSE, LABEL, CMD and the like: moves to the final stage.
+    pub(super) moved: Vec<usize>,
+    /// The CMD or ENTRYPOINT that moves, when there is exactly one of the two.
+    pub(super) command: Option<usize>,
+}
+
+/// Variables that only builds read.
+const BUILD_VARIABLES: [&str; 12] = [
+    "DEBIAN_FRONTEND", "GOPATH", "GOBIN", "GOOS", "GOARCH", "GO111MODULE", "GOPROXY", "GOFLAGS", "GOCACHE", "CGO_ENABLED", "PIP_NO_CACHE_DIR",
+    "PIP_DISABLE_PIP_VERSION_CHECK",
+];
+
+/// Places every instruction of the only stage.
+pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
+    let dockerfile = image.dockerfile;
+    let mut survey = Survey { commands: Vec::new(), copies: Vec::new(), copied: Vec::new(), moved: Vec::new(), command: None };
+    if image.stage.name.is_some() {
+        return Err((SkipReason::AuthorChoice, "the only stage has a name, which a build may ask for".to_owned()));
+    }
+    if !matches!(image.user, User::Root) || image.user_instruction.is_some() {
+        return Err((SkipReason::AuthorChoice, format!("{}: who owns what cannot be carried over", image.user_how())));
+    }
+    let mut starts = Vec::new();
+    for index in image.stage.instructions.clone().skip(1) {
+        let instruction = &dockerfile.instructions()[index];
+        match instruction.keyword {
+            Keyword::Run => {
+                let commands = dockerfile.shell_commands(instruction).ok_or_else(|| {
+                    (SkipReason::UnaccountedCommand, format!("{}: the commands cannot be told apart", image.place(index)))
+                })?;
+                survey.commands.extend(commands.into_iter().map(|command| (index, command)));
+            }
+            Keyword::Copy | Keyword::Add => survey.copies.push(index),
+            Keyword::Workdir | Keyword::Shell => {}
+            Keyword::Env => {
+                if !build_only(dockerfile, index) {
+                    survey.copied.push(index);
+                }
+            }
+            Keyword::Cmd | Keyword::Entrypoint => {
+                starts.push(index);
+                survey.moved.push(index);
+            }
+            Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer => survey.moved.push(index),
+            Keyword::Arg => {
+                return Err((SkipReason::UnaccountedCommand, format!("{}: build arguments do not reach another stage", image.place(index))));
+            }
+            Keyword::Healthcheck | Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
+                let name = format!("{:?}", instruction.keyword).to_uppercase();
+                return Err((SkipReason::UnaccountedCommand, format!("{}: no rule for {name} in another stage", image.place(index))));
+            }
+        }
+    }
+    match starts.as_slice() {
+        [] => return Err((SkipReason::UnaccountedCommand, format!("{} starts nothing", image.path))),
+        [only] => survey.command = Some(*only),
+        _ => {}
+    }
+    Ok(survey)
+}
+
+/// Whether all variables of an ENV are read by builds alone.
+fn build_only(dockerfile: &Dockerfile, index: usize) -> bool {
+    let text = dockerfile.instructions()[index].arguments.of(dockerfile.text());
+    let names = text.split_whitespace().filter_map(|word| word.split_once('=').map(|(name, _)| name));
+    let mut any = false;
+    for name in names {
+        any = true;
+        if !BUILD_VARIABLES.contains(&name) {
+            return false;
+        }
+    }
+    any || text.split_whitespace().next().is_some_and(|name| BUILD_VARIABLES.contains(&name))
+}
+
+impl Survey {
+    /// The first command that `accounts` does not know.
+    pub(super) fn unaccounted(&self, image: &ImageFacts<'_>, accounts: impl Fn(&[&str]) -> bool) -> Result<(), Refusal> {
+        for (index, command) in &self.commands {
+            let words = words(command);
+            if !harmless(&words) && !accounts(&words) {
+                let name = words.first().copied().filter(|word| !word.is_empty()).unwrap_or("a command");
+                let detail = format!("{}: what {} leaves behind is not accounted for", image.place(*index), name.escape_debug());
+                return Err((SkipReason::UnaccountedCommand, detail));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every COPY and ADD fills the working directory, and only it.
+    pub(super) fn copies_into(&self, image: &ImageFacts<'_>, workdir: &str) -> Result<(), Refusal> {
+        for index in &self.copies {
+            let elsewhere = || (SkipReason::UnaccountedCommand, format!("{}: copies to a place other than {workdir}", image.place(*index)));
+            let instruction = &image.dockerfile.instructions()[*index];
+            if instruction.flags.iter().any(|flag| flag.name == "from" || flag.name == "chown") {
+                return Err((SkipReason::UnaccountedCommand, format!("{}: copies from another image or for another user", image.place(*index))));
+            }
+            let (_, to) = image.dockerfile.copy_words(instruction).ok_or_else(elsewhere)?;
+            if to.contains('$') {
+                return Err(elsewhere());
+            }
+            let at = match image.dockerfile.workdir_at(image.stage, *index) {
+                Some(Ok(path)) => path,
+                _ => "/".to_owned(),
+            };
+            let target = if to.starts_with('/') { to } else { format!("{at}/{to}") };
+            let target = target.replace("/./", "/");
+            let target = target.trim_end_matches('.').trim_end_matches('/');
+            if target != workdir && !target.starts_with(&format!("{workdir}/")) {
+                return Err(elsewhere());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the file sets one working directory and no other.
+    pub(super) fn single_workdir(&self, image: &ImageFacts<'_>) -> Result<String, Refusal> {
+        let count = image.stage.instructions.clone().filter(|index| image.dockerfile.instructions()[*index].keyword == Keyword::Workdir).count();
+        match image.workdir() {
+            Some(workdir) if count == 1 && workdir.len() > 1 => Ok(workdir),
+            _ => Err((SkipReason::UnaccountedCommand, "the program's files are not in one working directory".to_owned())),
+        }
+    }
+}
+
+/// The words of a command; one that is no literal is an empty string.
+pub(super) fn words(command: &ShellCommand) -> Vec<&str> {
+    command.words.iter().map(|word| word.literal.as_deref().unwrap_or_default()).collect()
+}
+
+/// Packages that compile and are not needed by what they compiled.
+const BUILD_PACKAGES: [&str; 24] = [
+    "build-base", "build-essential", "ca-certificates", "gcc", "g++", "git", "golang", "golang-go", "libc-dev", "libc6-dev", "linux-headers", "make", "musl-dev",
+    "pkg-config", "python3-dev", "cmake", "autoconf", "automake", "libtool", "binutils", "patch", "file", "unzip", "xz-utils",
+];
+
+/// Whether a command installs build packages and nothing else. Alpine and Debian.
+pub(super) fn installs_build_packages(words: &[&str]) -> bool {
+    let packages: Vec<&str> = match words {
+        ["apk", rest @ ..] if rest.contains(&"add") => rest.iter().copied().filter(|word| !word.starts_with('-') && *word != "add").collect(),
+        ["apt-get" | "apt", rest @ ..] if rest.contains(&"install") => {
+            rest.iter().copied().filter(|word| !word.starts_with('-') && *word != "install").collect()
+        }
+        _ => return false,
+    };
+    let known = |package: &&str| BUILD_PACKAGES.contains(package) || package.starts_with("golang-1.");
+    !packages.is_empty() && packages.iter().all(known)
+}
+
+/// Commands whose effect stays in the build stage, or in the directory that is copied.
+fn harmless(words: &[&str]) -> bool {
+    matches!(
+        words,
+        ["apt-get" | "apt", "update" | "clean" | "autoremove", ..]
+            | ["apk", "update", ..]
+            | ["rm", ..]
+            | ["echo" | "true" | "set" | "cd", ..]
+            | ["mkdir", ..]
+    )
+}
+
+/// The comment lines directly above an instruction, as they are.
+pub(super) fn comments_above(dockerfile: &Dockerfile, index: usize) -> Vec<String> {
+    let start = dockerfile.instructions()[index].span.start;
+    let line_start = dockerfile.text()[..start].rfind(['\n', '\r']).map_or(0, |at| at + 1);
+    let mut lines: Vec<String> = Vec::new();
+    for line in dockerfile.text()[..line_start].lines().rev() {
+        if !line.trim_start().starts_with('#') {
+            break;
+        }
+        lines.push(line.to_owned());
+    }
+    lines.reverse();
+    lines
+}

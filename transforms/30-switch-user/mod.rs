@@ -1,0 +1,128 @@
+#![doc = include_str!("README.md")]
+
+use super::{Metadata, Proposal, Subject, Transform};
+use crate::change::Change;
+use crate::dockerfile::{Keyword, Operation};
+use crate::error::SkipReason;
+use crate::facts::{Application, ContainerFacts, Identity, ImageFacts, User};
+use crate::image::Family;
+use crate::kubernetes::{self, VolumeSource};
+use crate::yaml::{self, Value};
+
+static METADATA: Metadata = Metadata {
+    number: 30,
+    id: "switch-user",
+    title: "Run as a numeric user other than root",
+    why: "The image ends with a numeric USER and its containers ask for the same uid and gid, so that Kubernetes can verify that the process is not \
+          root (it cannot for a name). Claims that are mounted get the group by fsGroup.",
+    readme: include_str!("README.md"),
+};
+
+/// The account made for a uid that the image does not know, so that its process has a name and a home.
+const ACCOUNT: &str = "app";
+
+/// Ends the image with a numeric user, and tells its containers.
+pub struct SwitchUser;
+
+impl Transform for SwitchUser {
+    fn metadata(&self) -> &'static Metadata {
+        &METADATA
+    }
+
+    fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
+        let Some(image) = &application.image else { return Vec::new() };
+        let subject = Subject::image(image);
+        match &image.user {
+            User::Numeric { uid, .. } if image.user_instruction.is_some() => {
+                return vec![Proposal::already(subject, format!("{} is {uid}", image.user_how()))];
+            }
+            User::Unknown { how } => return vec![Proposal::declined(subject, SkipReason::UnknownUser, how.clone())],
+            User::Named { name, ids: None } => {
+                let detail = format!("{}: the number of user {} is not known; write it", image.user_how(), name.escape_debug());
+                return vec![Proposal::declined(subject, SkipReason::UnknownUser, detail)];
+            }
+            User::Root | User::Named { .. } | User::Numeric { .. } => {}
+        }
+        let Some(identity) = identity(application, image) else {
+            return vec![Proposal::declined(subject, SkipReason::UnknownUser, "no numeric user is known")];
+        };
+        let mut change = Change::default();
+        change.dockerfile(image.file, image_operations(image, &identity));
+        for container in &application.containers {
+            change.manifest(container.id.file, container_operations(container, &identity));
+        }
+        let detail = format!("USER {} ({})", identity.user_argument(), identity.how);
+        // A name that becomes its number is the same user: nothing else can break.
+        let obstacles = if matches!(image.user, User::Root) { application.obstacles() } else { &[] };
+        vec![Proposal::change(subject, change, obstacles, detail)]
+    }
+}
+
+fn identity(application: &Application<'_>, image: &ImageFacts<'_>) -> Option<Identity> {
+    match &image.user {
+        // The base's own user, now written down.
+        User::Numeric { uid, gid } => Some(Identity { uid: *uid, gid: *gid, how: image.user_how() }),
+        _ => application.intended_identity(),
+    }
+}
+
+fn image_operations(image: &ImageFacts<'_>, identity: &Identity) -> Vec<Operation> {
+    let line = format!("USER {}", identity.user_argument());
+    let dockerfile = image.dockerfile;
+    if let Some(instruction) = image.user_instruction
+        && image.stage.instructions.contains(&instruction)
+        && instruction > image.last_file_instruction()
+    {
+        let span = dockerfile.instructions()[instruction].arguments;
+        return vec![Operation::Replace { span, text: identity.user_argument() }];
+    }
+    let mut lines = Vec::new();
+    if let Some(account) = account(image, identity) {
+        lines.push(account);
+    }
+    lines.push(line);
+    let last = image.last_file_instruction();
+    let start = image
+        .stage
+        .instructions
+        .clone()
+        .find(|index| *index > last && matches!(dockerfile.instructions()[*index].keyword, Keyword::Cmd | Keyword::Entrypoint));
+    vec![match start {
+        Some(instruction) => Operation::InsertBefore { instruction, above_comments: true, lines },
+        None => Operation::InsertAfter { instruction: last, lines },
+    }]
+}
+
+/// A command that makes the account, where the image has the tools and does not know the uid.
+fn account(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
+    let known = image.known_base?.account.as_ref().is_some_and(|account| account.uid == identity.uid);
+    let mentioned = image.dockerfile.text().contains("useradd") || image.dockerfile.text().contains("adduser");
+    if known || mentioned {
+        return None;
+    }
+    let uid = identity.uid;
+    match image.family? {
+        Family::Debian => Some(format!("RUN useradd --no-log-init --create-home --uid {uid} --gid 0 {ACCOUNT}")),
+        Family::Alpine => Some(format!("RUN adduser -D -u {uid} -G root {ACCOUNT}")),
+        Family::Distroless | Family::Other => None,
+    }
+}
+
+fn container_operations(container: &ContainerFacts<'_>, identity: &Identity) -> Vec<yaml::Operation> {
+    let mut values = Vec::new();
+    for (key, id) in [("runAsUser", Some(identity.uid)), ("runAsGroup", identity.gid)] {
+        if let Some(id) = id
+            && container.security(key).is_none()
+        {
+            values.push((key.to_owned(), Value::Int(i64::from(id))));
+        }
+    }
+    let mut operations = kubernetes::complete(container.view.node(), values);
+    let claims = container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
+    if let Some(gid) = identity.gid
+        && claims
+    {
+        operations.extend(kubernetes::share_claims(container.pod, gid));
+    }
+    operations
+}
