@@ -2,4 +2,4 @@
 
 mod reference;
 
-pub use reference::{InvalidReference, Reference};
+pub use reference::{DEFAULT_REGISTRY, InvalidReference, Reference};
