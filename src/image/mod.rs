@@ -4,4 +4,4 @@ mod known;
 mod reference;
 
 pub use known::{Account, Claim, Family, Ids, KnownImage, is_well_known, known_image};
-pub use reference::{InvalidReference, Reference};
+pub use reference::{DEFAULT_REGISTRY, InvalidReference, Reference};

@@ -1,22 +1,59 @@
 //! From a tag to the digest behind it. The only code that talks to a network, and the only asynchronous code.
-#![allow(clippy::todo, missing_docs, unused_variables)]
+//!
+//! [`Online`] asks registries, [`Recorded`] answers from what it was told, [`Offline`] answers nothing. All three speak of
+//! references, never of hosts: which host is asked in whose place is a matter of [`NetworkSettings`].
+
+mod credentials;
+mod failure;
+mod online;
+mod recorded;
+mod session;
+
+pub use online::Online;
+pub use recorded::Recorded;
 
 use crate::image::Reference;
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// `sha256:` and 64 hexadecimal digits.
+/// The tag that is meant where none is written.
+const DEFAULT_TAG: &str = "latest";
+
+/// How long one request may take where nothing else is configured.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `sha256:` and 64 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(String);
 
 impl Digest {
+    /// Reads a digest. `None` for anything but `sha256:` and 64 lower-case hexadecimal digits: other algorithms are legal
+    /// in the image specification, but no registry computes them of its own accord.
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = text.strip_prefix("sha256:")?;
+        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        (hex.len() == 64 && hex.bytes().all(is_hex)).then(|| Self(text.to_owned()))
+    }
+
+    /// The digest as it stands behind `@`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why there is no digest. The messages are one line, name the reference as written, and hold neither credentials nor
+/// anything a server said in its own words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
+    /// The run was told not to use the network.
     #[error("offline")]
     Offline,
     /// No answer: name resolution, connection, TLS, time-out.
@@ -29,37 +66,78 @@ pub enum ResolveError {
 
 /// Where digests come from.
 pub trait Resolver: Sync {
-    /// The index digest of each reference (the manifest's where there is no index). One request per distinct reference; the result holds each.
+    /// The index digest of each reference (the manifest's where there is no index). One request per distinct image and
+    /// tag, however often and in whatever spelling it is written; the result holds each reference that was given.
+    ///
+    /// A digest that is already part of a reference is not looked at: the answer is what the tag points to now.
     fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>>;
 }
 
 /// Settings of one registry, by its host (`docker.io`, `ghcr.io`, `localhost:5000`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistrySettings {
-    /// Ask this host (and optional path prefix) instead: `127.0.0.1:5000/docker.io`.
+    /// Ask this host (and optional path prefix) instead: `127.0.0.1:5000/docker.io`. Without a scheme.
     pub mirror: Option<String>,
     /// Speak HTTP without TLS to the host that is asked.
     pub plain_http: bool,
 }
 
-/// How the registry is asked.
+/// How registries are asked.
 #[derive(Clone, Debug)]
 pub struct NetworkSettings {
+    /// Settings by the registry's host as [`Reference::registry`] gives it; a registry that is missing has the defaults.
     pub registries: BTreeMap<String, RegistrySettings>,
-    /// For one request, connecting included.
+    /// For one step, connecting included: logging in is one step, asking for the digest another. A registry that never
+    /// answers therefore costs this much once.
     pub timeout: Duration,
+    /// The directory of Docker's `config.json`. Without it `DOCKER_CONFIG` decides, then `~/.docker`, as Docker does it.
+    pub docker_config: Option<PathBuf>,
+}
+
+impl Default for NetworkSettings {
+    fn default() -> Self {
+        Self { registries: BTreeMap::new(), timeout: DEFAULT_TIMEOUT, docker_config: None }
+    }
 }
 
 /// Answers [`ResolveError::Offline`] to everything.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Offline;
 
-/// Asks registries over the network.
-pub struct Online {
-    settings: NetworkSettings,
+impl Resolver for Offline {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
+        references.iter().map(|reference| (reference.clone(), Err(ResolveError::Offline))).collect()
+    }
 }
 
-impl Online {
-    pub fn new(settings: NetworkSettings) -> Self {
-        Self { settings }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_lower_case_sha256_is_a_digest() {
+        let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let whole = format!("sha256:{hex}");
+        assert_eq!(Digest::parse(&whole).unwrap().as_str(), whole);
+        for wrong in [
+            String::new(),
+            hex.to_owned(),
+            format!("sha512:{hex}"),
+            format!("sha256:{}", &hex[1..]),
+            format!("sha256:{hex}0"),
+            format!("sha256:{}", hex.to_uppercase()),
+            format!("sha256:{hex}\n"),
+            format!(" sha256:{hex}"),
+        ] {
+            assert_eq!(Digest::parse(&wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn offline_answers_each_reference() {
+        let references = ["node:20", "nginx"].map(|written| Reference::parse(written).unwrap());
+        let answers = Offline.resolve(&references);
+        assert_eq!(answers.len(), 2);
+        assert!(answers.values().all(|answer| answer == &Err(ResolveError::Offline)));
     }
 }

@@ -1,0 +1,66 @@
+//! Digests that are known beforehand, for tests and for runs that must not depend on the day they are made.
+
+use super::{DEFAULT_TAG, Digest, ResolveError, Resolver};
+use crate::image::Reference;
+use std::collections::BTreeMap;
+
+/// Answers from a list. As with a registry, `node` and `docker.io/library/node:latest` are the same question.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    answers: BTreeMap<(String, String, String), Result<Digest, ResolveError>>,
+}
+
+impl Recorded {
+    /// An empty list: everything is refused.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Records the answer to one reference; a later record of the same image and tag replaces an earlier one.
+    pub fn record(&mut self, reference: &Reference, answer: Result<Digest, ResolveError>) {
+        self.answers.insert(question(reference), answer);
+    }
+}
+
+impl FromIterator<(Reference, Digest)> for Recorded {
+    fn from_iter<I: IntoIterator<Item = (Reference, Digest)>>(records: I) -> Self {
+        let mut recorded = Self::new();
+        for (reference, digest) in records {
+            recorded.record(&reference, Ok(digest));
+        }
+        recorded
+    }
+}
+
+impl Resolver for Recorded {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
+        let answer = |reference: &Reference| match self.answers.get(&question(reference)) {
+            Some(answer) => answer.clone(),
+            None => Err(ResolveError::Refused(format!("no digest is recorded for {reference}"))),
+        };
+        references.iter().map(|reference| (reference.clone(), answer(reference))).collect()
+    }
+}
+
+fn question(reference: &Reference) -> (String, String, String) {
+    let tag = reference.tag().unwrap_or(DEFAULT_TAG);
+    (reference.registry().to_owned(), reference.repository().to_owned(), tag.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_image_share_a_record_and_others_are_refused() {
+        let parse = |written: &str| Reference::parse(written).unwrap();
+        let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
+        let recorded = Recorded::from_iter([(parse("node"), digest.clone())]);
+        let answers = recorded.resolve(&[parse("index.docker.io/library/node:latest"), parse("node:20")]);
+        assert_eq!(answers[&parse("index.docker.io/library/node:latest")], Ok(digest));
+        assert_eq!(
+            answers[&parse("node:20")],
+            Err(ResolveError::Refused("no digest is recorded for node:20".to_owned()))
+        );
+    }
+}

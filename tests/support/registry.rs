@@ -1,0 +1,200 @@
+//! The reference registry server (Debian's `docker-registry`) on a loopback port, with its data in a temporary directory.
+
+use super::http::{Response, send};
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
+/// User and password of [`Registry::with_login`].
+pub(crate) const LOGIN: (&str, &str) = ("lab", "s3cret-word");
+/// The same, as `htpasswd -B` writes it.
+const HTPASSWD: &str = "lab:$2b$05$abcdefghijklmnopqrstuuEpHRRKIlpAGo.iP7Bpa.htQEJMAAnRe\n";
+/// The same, as Docker's `config.json` holds it.
+const BASIC: &str = "bGFiOnMzY3JldC13b3Jk";
+
+/// A running server; it ends with the value.
+pub(crate) struct Registry {
+    pub(crate) address: SocketAddr,
+    process: Child,
+    data: TempDir,
+    authorization: Option<String>,
+}
+
+impl Registry {
+    /// `None`, with a word on standard output, where the server is not installed; in CI that is a failure instead.
+    pub(crate) fn start() -> Option<Self> {
+        Self::launch(None)
+    }
+
+    /// The same behind user and password.
+    pub(crate) fn with_login() -> Option<Self> {
+        Self::launch(Some(format!("Basic {BASIC}")))
+    }
+
+    fn launch(authorization: Option<String>) -> Option<Self> {
+        let data = tempfile::tempdir().unwrap();
+        let address = free_address();
+        let auth = if authorization.is_some() {
+            std::fs::write(data.path().join("htpasswd"), HTPASSWD).unwrap();
+            format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", data.path().join("htpasswd").display())
+        } else {
+            String::new()
+        };
+        let config = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"}}\n{auth}",
+            data.path().join("data").display()
+        );
+        std::fs::write(data.path().join("config.yml"), config).unwrap();
+        let mut command = Command::new("docker-registry");
+        command.arg("serve").arg(data.path().join("config.yml")).stdin(Stdio::null());
+        // Variables of this name override the configuration file.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("REGISTRY_") {
+                command.env_remove(name);
+            }
+        }
+        // The access log goes to standard output.
+        command.stdout(File::create(data.path().join("access.log")).unwrap());
+        command.stderr(File::create(data.path().join("error.log")).unwrap());
+        let process = match command.spawn() {
+            Ok(process) => process,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                println!("not run: docker-registry is not installed");
+                assert!(std::env::var_os("CI").is_none(), "docker-registry is not installed");
+                return None;
+            }
+            Err(error) => panic!("docker-registry does not start: {error}"),
+        };
+        let registry = Self { address, process, data, authorization };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while registry.send("GET", "/v2/", &[], b"").is_none() {
+            let log = std::fs::read_to_string(registry.data.path().join("error.log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "docker-registry does not answer: {log}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Some(registry)
+    }
+
+    /// Stores an image of one platform; its bytes differ by `content`. Returns its digest and size.
+    pub(crate) fn push_image(
+        &self,
+        repository: &str,
+        tag: Option<&str>,
+        media_type: &str,
+        content: &str,
+    ) -> (String, usize) {
+        let config = format!(r#"{{"architecture":"{content}","os":"linux"}}"#);
+        let layer = format!("layer of {content}");
+        let (config_type, layer_type) = if media_type == OCI_MANIFEST {
+            ("application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar")
+        } else {
+            ("application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar.gzip")
+        };
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{media_type}","config":{},"layers":[{}]}}"#,
+            descriptor(config_type, &self.push_blob(repository, config.as_bytes()), config.len(), ""),
+            descriptor(layer_type, &self.push_blob(repository, layer.as_bytes()), layer.len(), "")
+        );
+        let digest = sha256(manifest.as_bytes());
+        self.push_manifest(repository, tag.unwrap_or(&digest), media_type, &manifest);
+        (digest, manifest.len())
+    }
+
+    /// Stores an index (OCI or Docker) of two platforms. Returns the bytes of the index, and the digests of its images.
+    pub(crate) fn push_index(&self, repository: &str, tag: &str, media_type: &str) -> (String, Vec<String>) {
+        let child_type = if media_type == OCI_INDEX { OCI_MANIFEST } else { DOCKER_MANIFEST };
+        let mut children = Vec::new();
+        let mut descriptors = Vec::new();
+        for architecture in ["amd64", "arm64"] {
+            let (digest, size) = self.push_image(repository, None, child_type, architecture);
+            let platform = format!(r#","platform":{{"architecture":"{architecture}","os":"linux"}}"#);
+            descriptors.push(descriptor(child_type, &digest, size, &platform));
+            children.push(digest);
+        }
+        let index =
+            format!(r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":[{}]}}"#, descriptors.join(","));
+        self.push_manifest(repository, tag, media_type, &index);
+        (index, children)
+    }
+
+    fn push_blob(&self, repository: &str, bytes: &[u8]) -> String {
+        let digest = sha256(bytes);
+        let started = self.send("POST", &format!("/v2/{repository}/blobs/uploads/"), &[], b"").unwrap();
+        assert_eq!(started.status, 202, "{started:?}");
+        let location = started.header("location").unwrap();
+        let path = location.strip_prefix(&format!("http://{}", self.address)).unwrap_or(location);
+        let target = format!("{path}&digest={digest}");
+        let stored = self.send("PUT", &target, &[("Content-Type", "application/octet-stream")], bytes).unwrap();
+        assert_eq!(stored.status, 201, "{stored:?}");
+        digest
+    }
+
+    fn push_manifest(&self, repository: &str, reference: &str, media_type: &str, manifest: &str) {
+        let target = format!("/v2/{repository}/manifests/{reference}");
+        let stored = self.send("PUT", &target, &[("Content-Type", media_type)], manifest.as_bytes()).unwrap();
+        assert_eq!(stored.status, 201, "{stored:?} {}", String::from_utf8_lossy(&stored.body));
+    }
+
+    fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Response> {
+        let mut headers = headers.to_vec();
+        if let Some(authorization) = &self.authorization {
+            headers.push(("Authorization", authorization));
+        }
+        send(self.address, method, target, &headers, body).ok()
+    }
+
+    /// The lines of the access log that hold `request`, such as `HEAD /v2/`. The server writes a line after it answered, so
+    /// this waits for `expected` of them and then a little longer, to see those that are too many.
+    pub(crate) fn logged(&self, request: &str, expected: usize) -> Vec<String> {
+        let log = self.data.path().join("access.log");
+        let lines = || -> Vec<String> {
+            let text = std::fs::read_to_string(&log).unwrap();
+            text.lines().filter(|line| line.contains(request)).map(str::to_owned).collect()
+        };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while lines().len() < expected && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+        }
+        thread::sleep(Duration::from_millis(100));
+        lines()
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A directory with Docker's `config.json` that holds one login.
+pub(crate) fn docker_config(host: &str, user: &str, password: &str) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let config = format!(r#"{{"auths":{{"{host}":{{"username":"{user}","password":"{password}"}}}}}}"#);
+    std::fs::write(directory.path().join("config.json"), config).unwrap();
+    directory
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// A loopback port that nobody listens on at the moment.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn descriptor(media_type: &str, digest: &str, size: usize, more: &str) -> String {
+    format!(r#"{{"mediaType":"{media_type}","size":{size},"digest":"{digest}"{more}}}"#)
+}
