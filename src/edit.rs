@@ -67,6 +67,23 @@ impl EditSet {
         self.edits.is_empty()
     }
 
+    /// Where the byte at `offset` of the text after the edits stood before them; for an inserted byte, where it was inserted.
+    pub fn before(&self, offset: usize) -> usize {
+        // `shift` is how far the text between two edits moved.
+        let mut shift: isize = 0;
+        for edit in &self.edits {
+            let start = edit.span.start.saturating_add_signed(shift);
+            if offset < start {
+                break;
+            }
+            if offset < start + edit.text.len() {
+                return edit.span.start;
+            }
+            shift += edit.text.len() as isize - edit.span.len() as isize;
+        }
+        offset.saturating_add_signed(-shift)
+    }
+
     /// The text after all edits.
     ///
     /// # Panics
@@ -98,6 +115,13 @@ mod tests {
             Edit::delete(Span::new(2, 3)),
         ];
         assert_eq!(EditSet::new(edits).unwrap().apply("abcd"), "axyBd");
+    }
+
+    #[test]
+    fn places_after_the_edits_are_found_before_them() {
+        let edits = EditSet::new(vec![Edit::insert(1, "xx"), Edit::delete(Span::new(2, 3))]).unwrap();
+        assert_eq!(edits.apply("abcd"), "axxbd");
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|offset| edits.before(offset)), [0, 1, 1, 1, 3, 4]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub mod pipeline;
 pub mod registry;
 pub mod repository;
 pub mod source;
+pub mod suppression;
+pub mod verify;
 pub mod yaml;
 
 #[path = "../transforms/mod.rs"]

@@ -1,7 +1,38 @@
-//! placeholder: the result of a run, which every report and the writer share
-use crate::error::Finding;
+//! The one path of a run: for each transform, plan, apply in memory, parse again, verify, record.
+//!
+//! Every mode shares the [`Run`] that comes out: the diff a reviewer saw is what gets written.
+
+use crate::change::Change;
+use crate::config::Config;
+use crate::dockerfile;
+use crate::edit::{Edit, EditSet};
+use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
+use crate::facts::{Application, Digests, Key, Surroundings};
+use crate::image::Reference;
+use crate::link::Links;
+use crate::registry::{ResolveError, Resolver};
+use crate::repository::{Content, FileId, Manifest, Repository};
 use crate::source::Position;
+use crate::suppression;
+use crate::transforms::{ALL, Proposal, Subject, Transform, Verdict};
+use crate::verify;
+use crate::yaml::{self, Action};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub use crate::repository::Unread;
+
+/// What is asked of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Only these transforms; all when empty.
+    pub only: Vec<String>,
+    /// Not these transforms.
+    pub skip: Vec<String>,
+    /// Also changes that may alter behaviour.
+    pub allow_unsafe: bool,
+}
 
 /// What a run found and planned. The diff a reviewer sees is what gets written.
 #[derive(Debug)]
@@ -14,10 +45,12 @@ pub struct Run {
     pub findings: Vec<Finding>,
     /// Files that look like ours but could not be read or understood, in path order.
     pub unread: Vec<Unread>,
-    /// Counts for the closing line.
+    /// How many Dockerfiles were looked at.
     pub dockerfiles: usize,
-    /// Manifest files (not documents) that hold at least one Kubernetes object.
+    /// How many manifest files (not documents) were looked at.
     pub manifests: usize,
+    /// Hosts or references that could not be looked up, one line each. A run with any has not seen everything.
+    pub lookup_failures: Vec<String>,
 }
 
 /// One file before and after.
@@ -46,15 +79,370 @@ pub struct Step {
     pub files: Vec<FileChange>,
 }
 
-/// A file that was left alone as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
-    /// Relative to the root, with `/`.
-    pub path: String,
-    /// Where, when it is known.
-    pub position: Option<Position>,
-    /// Stable code: `not-utf8`, `too-large`, `template`, `parse`, ...
-    pub code: String,
-    /// One line.
-    pub message: String,
+impl Run {
+    /// Whether any change was dropped because it did not prove to be what was planned.
+    pub fn has_internal_failures(&self) -> bool {
+        let internal = |outcome: &Outcome| matches!(outcome, Outcome::NeedsPerson { reason: SkipReason::Internal, .. });
+        self.findings.iter().any(|finding| internal(&finding.outcome))
+    }
+}
+
+/// Runs the transforms over a repository, in memory.
+///
+/// # Errors
+/// [`Error::Usage`] for a transform id that does not exist.
+pub fn run(
+    mut repository: Repository,
+    config: &Config,
+    options: &Options,
+    resolver: &dyn Resolver,
+) -> Result<Run, Error> {
+    let transforms = selected(config, options)?;
+    let links = Links::find(&repository, config);
+    let keys = Application::keys(&repository, &links);
+    let (digests, lookup_failures) = look_up(&repository, &links, config, &keys, &transforms, resolver);
+    let touched: Vec<BTreeSet<FileId>> = keys.iter().map(|key| key.files(&links)).collect();
+
+    let mut recorder = Recorder::default();
+    let mut plans: Vec<Vec<Vec<Proposal>>> = Vec::new();
+    let mut stale: Option<BTreeSet<FileId>> = None;
+    for (position, transform) in transforms.iter().enumerate() {
+        let around = Surroundings { repository: &repository, links: &links, config, digests: &digests };
+        let plan = |key: &Key| -> Vec<Vec<Proposal>> {
+            let Some(application) = Application::new(around, *key) else { return Vec::new() };
+            transforms[position..].iter().rev().map(|transform| transform.plan(&application)).collect()
+        };
+        // All steps are planned at once; an application is planned again only after one of its files changed.
+        match stale.take() {
+            None if position == 0 => plans = keys.par_iter().map(plan).collect(),
+            None => {}
+            Some(changed) => plans.par_iter_mut().zip(&keys).zip(&touched).for_each(|((plans, key), files)| {
+                if !files.is_disjoint(&changed) {
+                    *plans = plan(key);
+                }
+            }),
+        }
+        let proposals: Vec<Proposal> = plans.iter_mut().filter_map(Vec::pop).flatten().collect();
+        let changed = recorder.step(&mut repository, *transform, proposals, options);
+        if !changed.is_empty() {
+            stale = Some(changed);
+        }
+    }
+    Ok(recorder.finish(&repository, lookup_failures))
+}
+
+fn selected(config: &Config, options: &Options) -> Result<Vec<&'static dyn Transform>, Error> {
+    let known = |id: &String| ALL.iter().any(|transform| transform.metadata().id == id);
+    for id in options.only.iter().chain(&options.skip).chain(&config.skip) {
+        if !known(id) {
+            let ids: Vec<_> = ALL.iter().map(|transform| transform.metadata().id).collect();
+            return Err(Error::Usage(format!(
+                "no transform is called {}; there are {}",
+                id.escape_debug(),
+                ids.join(", ")
+            )));
+        }
+    }
+    let wanted = |id: &str| {
+        let named = |ids: &[String]| ids.iter().any(|named| named == id);
+        (options.only.is_empty() || named(&options.only)) && !named(&options.skip) && !named(&config.skip)
+    };
+    Ok(ALL.iter().copied().filter(|transform| wanted(transform.metadata().id)).collect())
+}
+
+/// Asks the resolver once for everything that any step will want to know.
+fn look_up(
+    repository: &Repository,
+    links: &Links,
+    config: &Config,
+    keys: &[Key],
+    transforms: &[&dyn Transform],
+    resolver: &dyn Resolver,
+) -> (Digests, Vec<String>) {
+    let none = Digests::new();
+    let around = Surroundings { repository, links, config, digests: &none };
+    let references: BTreeSet<Reference> = keys
+        .par_iter()
+        .filter_map(|key| Application::new(around, *key))
+        .flat_map_iter(|application| {
+            transforms.iter().flat_map(|transform| transform.references(&application)).collect::<Vec<_>>()
+        })
+        .collect();
+    let references: Vec<Reference> = references.into_iter().collect();
+    let mut failures = BTreeSet::new();
+    let mut digests = Digests::new();
+    if references.is_empty() {
+        return (digests, Vec::new());
+    }
+    for (reference, result) in resolver.resolve(&references) {
+        let result = match result {
+            Ok(digest) => Ok(digest.as_str().to_owned()),
+            Err(ResolveError::Offline) => Err((SkipReason::Offline, "--offline was given".to_owned())),
+            Err(ResolveError::Unreachable(message)) => {
+                failures.insert(message.clone());
+                Err((SkipReason::RegistryUnreachable, message))
+            }
+            Err(ResolveError::Refused(message)) => {
+                failures.insert(message.clone());
+                Err((SkipReason::RegistryRefused, message))
+            }
+        };
+        digests.insert(reference, result);
+    }
+    (digests, failures.into_iter().collect())
+}
+
+/// What has happened so far.
+#[derive(Default)]
+struct Recorder {
+    steps: Vec<Step>,
+    findings: Vec<Finding>,
+    /// The edits of each step by file, so that places can be told in the file as it was read.
+    history: BTreeMap<FileId, Vec<EditSet>>,
+}
+
+/// A change on its way, and the finding that will tell how it ended.
+struct Accepted {
+    finding: usize,
+    change: Change,
+}
+
+/// The planned, verified result for one file.
+struct Outgoing {
+    file: FileId,
+    edits: EditSet,
+    content: Content,
+}
+
+impl Recorder {
+    /// Carries out one transform's proposals and returns the files that changed.
+    fn step(
+        &mut self,
+        repository: &mut Repository,
+        transform: &dyn Transform,
+        proposals: Vec<Proposal>,
+        options: &Options,
+    ) -> BTreeSet<FileId> {
+        let metadata = transform.metadata();
+        let mut accepted = Vec::new();
+        for proposal in proposals {
+            let (outcome, change) = judge(repository, metadata.id, &proposal.subject, proposal.verdict, options);
+            let finding = self.finding(repository, metadata.id, proposal.subject, outcome);
+            accepted.extend(change.map(|change| Accepted { finding, change }));
+        }
+        let outgoing = self.compile(repository, &mut accepted);
+        let mut files = Vec::new();
+        let mut changed = BTreeSet::new();
+        for Outgoing { file, edits, content } in outgoing {
+            let before = repository.file(file).text().clone();
+            repository.update(file, content);
+            let entry = repository.file(file);
+            files.push(FileChange { path: entry.path.clone(), before, after: entry.text().clone() });
+            self.history.entry(file).or_default().push(edits);
+            changed.insert(file);
+        }
+        if !files.is_empty() {
+            let mut why = vec![metadata.why.to_owned()];
+            for accepted in &accepted {
+                let finding = &self.findings[accepted.finding];
+                if let Outcome::Fixed { detail, .. } = &finding.outcome {
+                    why.push(format!("{} {}: {detail}", finding.path, finding.subject));
+                }
+            }
+            self.steps.push(Step { number: metadata.number, id: metadata.id, title: metadata.title, why, files });
+        }
+        changed
+    }
+
+    fn finding(
+        &mut self,
+        repository: &Repository,
+        transform: &'static str,
+        subject: Subject,
+        outcome: Outcome,
+    ) -> usize {
+        let file = repository.file(subject.file);
+        let steps = self.history.get(&subject.file).map_or(&[][..], Vec::as_slice);
+        let offset = steps.iter().rev().fold(subject.offset, |offset, edits| edits.before(offset));
+        self.findings.push(Finding {
+            transform,
+            path: file.path.clone(),
+            position: Some(Position::of(&file.original, offset)),
+            subject: subject.label,
+            outcome,
+        });
+        self.findings.len() - 1
+    }
+
+    /// Plans and verifies all accepted changes together; those that cannot be are taken out, each whole, and their findings say why.
+    fn compile(&mut self, repository: &Repository, accepted: &mut Vec<Accepted>) -> Vec<Outgoing> {
+        if let Err(_several) = plan_files(repository, accepted.iter().map(|accepted| &accepted.change)) {
+            // One by one, to find who does not go with the rest.
+            let mut kept: Vec<Accepted> = Vec::new();
+            for candidate in std::mem::take(accepted) {
+                let changes = kept.iter().chain([&candidate]).map(|accepted| &accepted.change);
+                match plan_files(repository, changes) {
+                    Ok(_) => kept.push(candidate),
+                    Err(message) => {
+                        self.findings[candidate.finding].outcome = Outcome::declined(SkipReason::NotEditable, message)
+                    }
+                }
+            }
+            *accepted = kept;
+        }
+        loop {
+            let planned = plan_files(repository, accepted.iter().map(|accepted| &accepted.change)).unwrap_or_default();
+            let results: Vec<(FileId, Result<Outgoing, String>)> =
+                planned.into_par_iter().map(|plan| (plan.file, carry_out(repository, plan))).collect();
+            let mut outgoing = Vec::new();
+            let mut failed = BTreeMap::new();
+            for (file, result) in results {
+                match result {
+                    Ok(result) => outgoing.push(result),
+                    Err(message) => {
+                        failed.insert(file, message);
+                    }
+                }
+            }
+            if failed.is_empty() {
+                return outgoing;
+            }
+            accepted.retain(|accepted| {
+                let Some(message) = accepted.change.files().find_map(|file| failed.get(&file)) else { return true };
+                self.findings[accepted.finding].outcome = Outcome::declined(SkipReason::Internal, message.clone());
+                false
+            });
+        }
+    }
+
+    fn finish(mut self, repository: &Repository, lookup_failures: Vec<String>) -> Run {
+        let order = |id: &str| ALL.iter().position(|transform| transform.metadata().id == id);
+        self.findings.sort_by(|left, right| {
+            let key = |finding: &Finding| (finding.path.clone(), finding.position, order(finding.transform));
+            key(left).cmp(&key(right))
+        });
+        let changed = self.history.keys().map(|file| repository.file(*file));
+        Run {
+            files: changed
+                .map(|file| FileChange {
+                    path: file.path.clone(),
+                    before: file.original.clone(),
+                    after: file.text().clone(),
+                })
+                .collect(),
+            steps: self.steps,
+            findings: self.findings,
+            unread: repository.unread().to_vec(),
+            dockerfiles: repository.dockerfiles().count(),
+            manifests: repository.manifests().count(),
+            lookup_failures,
+        }
+    }
+}
+
+/// What a verdict means under the options and the author's comments.
+fn judge(
+    repository: &Repository,
+    id: &str,
+    subject: &Subject,
+    verdict: Verdict,
+    options: &Options,
+) -> (Outcome, Option<Change>) {
+    match verdict {
+        Verdict::AlreadyRight(detail) => (Outcome::AlreadyRight { detail }, None),
+        Verdict::Declined(reason, detail) => (Outcome::declined(reason, detail), None),
+        Verdict::Change { change, applicability, excuse, detail } => {
+            if let Some(why) = suppression::find(repository.file(subject.file).text(), subject.offset, id) {
+                return (Outcome::declined(SkipReason::Suppressed, why), None);
+            }
+            if applicability < Applicability::Safe && !options.allow_unsafe {
+                let (reason, excuse) = excuse.unwrap_or((SkipReason::Unsafe, "behaviour may change".to_owned()));
+                return (Outcome::declined(reason, format!("{excuse} (--unsafe goes on all the same)")), None);
+            }
+            let detail = match excuse {
+                Some((reason, excuse)) => format!("{detail}; unsafe, {reason}: {excuse}"),
+                None => detail,
+            };
+            (Outcome::Fixed { applicability, detail }, Some(change))
+        }
+    }
+}
+
+/// All operations on one file, and their edits.
+struct FilePlan {
+    file: FileId,
+    operations: Operations,
+    edits: EditSet,
+}
+
+enum Operations {
+    Dockerfile(Vec<dockerfile::Operation>),
+    Manifest(Vec<yaml::Operation>),
+}
+
+fn plan_files<'c>(repository: &Repository, changes: impl Iterator<Item = &'c Change>) -> Result<Vec<FilePlan>, String> {
+    let mut all = Change::default();
+    for change in changes {
+        for (file, operations) in &change.dockerfiles {
+            all.dockerfile(*file, operations.iter().cloned());
+        }
+        for (file, operations) in &change.manifests {
+            all.manifest(*file, operations.iter().cloned());
+        }
+    }
+    let mut plans = Vec::new();
+    for (file, operations) in all.dockerfiles {
+        let Some(dockerfile) = repository.file(file).dockerfile() else { continue };
+        let edits = edit_set(dockerfile.plan(&operations))?;
+        plans.push(FilePlan { file, operations: Operations::Dockerfile(operations), edits });
+    }
+    for (file, operations) in all.manifests {
+        let Some(manifest) = repository.file(file).manifest() else { continue };
+        one_value_per_key(&operations)?;
+        let edits =
+            manifest.stream.plan(&operations).map_err(|refusal| format!("{}: {}", refusal.code, refusal.message))?;
+        plans.push(FilePlan { file, operations: Operations::Manifest(operations), edits: edit_set(edits)? });
+    }
+    plans.retain(|plan| !plan.edits.is_empty());
+    Ok(plans)
+}
+
+/// Two containers of a pod may both want a group for its volumes; only one can have it.
+fn one_value_per_key(operations: &[yaml::Operation]) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for operation in operations {
+        if let Action::Insert { key, .. } = &operation.action
+            && !seen.insert((operation.document, operation.route.key(key)))
+        {
+            return Err(format!("two changes would write {} with different values", operation.route.key(key)));
+        }
+    }
+    Ok(())
+}
+
+fn edit_set(edits: Vec<Edit>) -> Result<EditSet, String> {
+    EditSet::new(edits).map_err(|overlap| overlap.to_string())
+}
+
+/// Applies a plan in memory, parses the result and proves it.
+fn carry_out(repository: &Repository, plan: FilePlan) -> Result<Outgoing, String> {
+    let entry = repository.file(plan.file);
+    let after = plan.edits.apply(entry.text());
+    verify::only_planned_bytes_differ(entry.text(), &plan.edits, &after)?;
+    let edits: Vec<Edit> = plan.edits.iter().cloned().collect();
+    let content = match (&entry.content, plan.operations) {
+        (Content::Dockerfile(before), Operations::Dockerfile(operations)) => {
+            let after = dockerfile::verify(before, &operations, &edits, &after).map_err(|error| error.message)?;
+            Content::Dockerfile(after)
+        }
+        (Content::Manifest(before), Operations::Manifest(operations)) => {
+            let after = yaml::verify(&before.stream, &operations, &edits, &after)
+                .map_err(|refusal| format!("{}: {}", refusal.code, refusal.message))?;
+            let after = Manifest::new(after);
+            verify::same_workloads(&before.workloads, &after.workloads)?;
+            Content::Manifest(after)
+        }
+        _ => return Err("operations of one kind of file were planned on another".to_owned()),
+    };
+    Ok(Outgoing { file: plan.file, edits: plan.edits, content })
 }

@@ -22,9 +22,9 @@ use crate::config::Config;
 use crate::error::SkipReason;
 use crate::image::Reference;
 use crate::link::{Link, Links};
-use crate::repository::{FileId, Repository};
+use crate::repository::{ContainerId, FileId, Repository};
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What registries said about references: a digest, or why there is none.
 pub type Digests = BTreeMap<Reference, Result<String, (SkipReason, String)>>;
@@ -53,33 +53,42 @@ pub struct Application<'a> {
     obstacles: OnceCell<Vec<Obstacle>>,
 }
 
+/// Names an application of a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The one of a Dockerfile.
+    Dockerfile(FileId),
+    /// The one of a container whose image comes from elsewhere.
+    Container(ContainerId),
+}
+
+impl Key {
+    /// The files it is made of.
+    pub fn files(self, links: &Links) -> BTreeSet<FileId> {
+        match self {
+            Self::Dockerfile(file) => links.containers(file).iter().map(|id| id.file).chain([file]).collect(),
+            Self::Container(id) => BTreeSet::from([id.file]),
+        }
+    }
+}
+
 impl<'a> Application<'a> {
-    /// All applications of a repository: those with a Dockerfile first, in path order, then the other containers in file order.
-    pub fn all(around: Surroundings<'a>) -> Vec<Self> {
-        let mut applications = Vec::new();
-        for (file, _) in around.repository.dockerfiles() {
-            applications.extend(Self::of_dockerfile(around, file));
-        }
-        for id in around.repository.containers() {
-            if !matches!(around.links.of(id), Link::Linked { .. })
-                && let Some(container) = ContainerFacts::new(around, id)
-            {
-                applications.push(Self {
-                    around,
-                    image: None,
-                    containers: vec![container],
-                    obstacles: OnceCell::new(),
-                });
-            }
-        }
-        applications
+    /// The applications of a repository: those with a Dockerfile first, in path order, then the other containers in file order.
+    pub fn keys(repository: &Repository, links: &Links) -> Vec<Key> {
+        let dockerfiles = repository.dockerfiles().map(|(file, _)| Key::Dockerfile(file));
+        let others =
+            repository.containers().filter(|id| !matches!(links.of(*id), Link::Linked { .. })).map(Key::Container);
+        dockerfiles.chain(others).collect()
     }
 
-    fn of_dockerfile(around: Surroundings<'a>, file: FileId) -> Option<Self> {
-        let image = ImageFacts::new(around, file)?;
-        let containers =
-            around.links.containers(file).iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
-        Some(Self { around, image: Some(image), containers, obstacles: OnceCell::new() })
+    /// The application of this name, as the files are now.
+    pub fn new(around: Surroundings<'a>, key: Key) -> Option<Self> {
+        let (image, ids) = match &key {
+            Key::Dockerfile(file) => (Some(ImageFacts::new(around, *file)?), around.links.containers(*file)),
+            Key::Container(id) => (None, std::slice::from_ref(id)),
+        };
+        let containers = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
+        Some(Self { around, image, containers, obstacles: OnceCell::new() })
     }
 
     /// What speaks against running this application as anything but root; empty when nothing known does.

@@ -253,7 +253,9 @@ fn root_home(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut 
             Keyword::Run => {
                 for command in dockerfile.shell_commands(instruction).unwrap_or_default() {
                     if stack::words(&command).first() == Some(&"setcap") {
-                        let detail = format!("{place} gives a program capabilities, and it will not start once they are dropped");
+                        let detail = format!(
+                            "{place} gives a program capabilities, and it will not start once they are dropped"
+                        );
                         found.push(hard(SkipReason::NeedsRoot, detail));
                         return;
                     }

@@ -47,7 +47,11 @@ pub fn drop_all(container: super::ContainerView<'_>) -> Result<Vec<Operation>, (
     let route = capabilities.route();
     let operation = match capabilities.get("drop") {
         Some(_) => Operation { document, route: route.key("drop"), action: Action::Append { value: all() } },
-        None => Operation { document, route, action: Action::Insert { key: "drop".to_owned(), value: Value::Seq(vec![all()]) } },
+        None => Operation {
+            document,
+            route,
+            action: Action::Insert { key: "drop".to_owned(), value: Value::Seq(vec![all()]) },
+        },
     };
     Ok(vec![operation])
 }

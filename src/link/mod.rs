@@ -77,15 +77,18 @@ impl Links {
             links.declarations = declared::declarations(repository, config);
         }
         // Most manifests of a tree name few distinct images from few folders.
-        let mut known: BTreeMap<(&str, &str), Link> = BTreeMap::new();
+        let mut known: BTreeMap<(&str, Wanted<'_>), Link> = BTreeMap::new();
         let names = Names::of(repository);
         for id in repository.containers() {
             let file = repository.file(id.file);
             let Some(manifest) = file.manifest() else { continue };
-            let image = manifest.workloads[id.workload].containers[id.container].image.as_str();
+            let workload = &manifest.workloads[id.workload];
+            let container = &workload.containers[id.container];
+            let wanted = Wanted { image: &container.image, workload: &workload.name, container: &container.name };
+            let folder = directory(&file.path);
             let link = known
-                .entry((directory(&file.path), image))
-                .or_insert_with(|| links.judge(repository, &names, directory(&file.path), image))
+                .entry((folder, wanted))
+                .or_insert_with(|| links.judge(repository, &names, folder, wanted))
                 .clone();
             if let Link::Linked { dockerfile, .. } = link {
                 links.linked.entry(dockerfile).or_default().push(id);
@@ -110,7 +113,8 @@ impl Links {
         self.declarations.iter().filter(move |declaration| declaration.dockerfile == dockerfile)
     }
 
-    fn judge(&self, repository: &Repository, names: &Names, from: &str, image: &str) -> Link {
+    fn judge(&self, repository: &Repository, names: &Names, from: &str, wanted: Wanted<'_>) -> Link {
+        let image = wanted.image;
         let name = without_tag(image);
         let last = last_component(name);
         if last.is_empty() {
@@ -163,8 +167,24 @@ impl Links {
             return Link::External;
         }
         let similar = names.similar(last);
-        if similar.is_empty() { Link::External } else { Link::Ambiguous(similar.into_iter().collect()) }
+        // `shop-web` and a folder `web` are a guess; a container or workload that is called `web` as well makes it two signs.
+        let called: BTreeSet<FileId> =
+            names.same(wanted.container).union(&names.same(wanted.workload)).copied().collect();
+        let agreed: BTreeSet<FileId> = similar.intersection(&called).copied().collect();
+        match nearest(repository, from, &agreed) {
+            Ok(dockerfile) => Link::Linked { dockerfile, how: How::Named },
+            Err(_) if similar.is_empty() => Link::External,
+            Err(_) => Link::Ambiguous(similar.into_iter().collect()),
+        }
     }
+}
+
+/// What a container says about its image.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted<'a> {
+    image: &'a str,
+    workload: &'a str,
+    container: &'a str,
 }
 
 /// The names that Dockerfiles go by.

@@ -13,15 +13,22 @@ const BASE: &str = "gcr.io/distroless/static-debian13:nonroot";
 const PATH: [&str; 7] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/go/bin"];
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
-    let builds: Vec<&(usize, ShellCommand)> =
-        survey.commands.iter().filter(|(_, command)| matches!(survey::words(command).as_slice(), ["go", "build", ..])).collect();
+    let builds: Vec<&(usize, ShellCommand)> = survey
+        .commands
+        .iter()
+        .filter(|(_, command)| matches!(survey::words(command).as_slice(), ["go", "build", ..]))
+        .collect();
     let [(index, build)] = builds.as_slice() else {
         let detail = format!("{} holds {} go build commands; exactly one is understood", image.path, builds.len());
         return Err((SkipReason::NoBuildStep, detail));
     };
     survey.unaccounted(image, |words| {
         survey::installs_build_packages(words)
-            || matches!(words, ["go", "build" | "get" | "vet" | "version" | "env", ..] | ["go", "mod", "download" | "tidy" | "verify", ..])
+            || matches!(
+                words,
+                ["go", "build" | "get" | "vet" | "version" | "env", ..]
+                    | ["go", "mod", "download" | "tidy" | "verify", ..]
+            )
     })?;
     let sources = GoSources::read(application.around.repository.tree(), image.directory())
         .ok_or_else(|| (SkipReason::UnaccountedCommand, format!("no go.mod with sources beside {}", image.path)))?;
@@ -37,7 +44,8 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let mut operations = Vec::new();
     if !compiles_without_c(image, build)? {
         let offset = build.words.first().map_or(build.span.start, |word| word.span.start);
-        operations.push(Operation::Replace { span: crate::source::Span::at(offset), text: "CGO_ENABLED=0 ".to_owned() });
+        operations
+            .push(Operation::Replace { span: crate::source::Span::at(offset), text: "CGO_ENABLED=0 ".to_owned() });
     }
     let mut lines = Vec::new();
     if let Some(workdir) = image.workdir().filter(|workdir| workdir != "/") {
@@ -53,7 +61,11 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
 /// Flags of `go build` that change what the binary needs or where it goes in ways that are not followed.
 fn unknown_flag(word: &str) -> bool {
     let name = word.trim_start_matches('-').split('=').next().unwrap_or_default();
-    word.starts_with('-') && !matches!(name, "o" | "v" | "a" | "x" | "p" | "ldflags" | "gcflags" | "trimpath" | "mod" | "buildvcs" | "installsuffix")
+    word.starts_with('-')
+        && !matches!(
+            name,
+            "o" | "v" | "a" | "x" | "p" | "ldflags" | "gcflags" | "trimpath" | "mod" | "buildvcs" | "installsuffix"
+        )
 }
 
 /// The absolute path of the binary.
@@ -61,9 +73,13 @@ fn binary(image: &ImageFacts<'_>, index: usize, build: &ShellCommand, sources: &
     let words = survey::words(build);
     let place = image.place(index);
     if let Some(flag) = words.iter().find(|word| unknown_flag(word)) {
-        return Err((SkipReason::RunTimeInputs, format!("{place}: go build {} may need more than the binary", flag.escape_debug())));
+        return Err((
+            SkipReason::RunTimeInputs,
+            format!("{place}: go build {} may need more than the binary", flag.escape_debug()),
+        ));
     }
-    let external = build.words.iter().any(|word| word.written.contains("linkmode") && word.written.contains("external"));
+    let external =
+        build.words.iter().any(|word| word.written.contains("linkmode") && word.written.contains("external"));
     if external {
         return Err((SkipReason::RunTimeInputs, format!("{place}: the binary is linked with C")));
     }
@@ -92,7 +108,9 @@ fn binary(image: &ImageFacts<'_>, index: usize, build: &ShellCommand, sources: &
         (Some(output), _) if output.ends_with('/') => return Err(unclear()),
         (Some(output), _) => output,
         // Without -o the binary is called like the last part of the package's path.
-        (None, [] | ["."]) => sources.module.rsplit('/').find(|part| !is_major_version(part)).ok_or_else(unclear)?.to_owned(),
+        (None, [] | ["."]) => {
+            sources.module.rsplit('/').find(|part| !is_major_version(part)).ok_or_else(unclear)?.to_owned()
+        }
         (None, [package]) if !package.ends_with(".go") && !package.contains("...") => {
             package.trim_end_matches('/').rsplit('/').next().filter(|name| *name != ".").ok_or_else(unclear)?.to_owned()
         }
@@ -115,10 +133,21 @@ fn command(image: &ImageFacts<'_>, survey: &Survey, binary: &str) -> Result<Opti
     let workdir = image.workdir().unwrap_or_else(|| "/".to_owned());
     let starts = |program: &str| {
         let is_bare = !program.contains('/');
-        if is_bare { PATH.iter().any(|folder| format!("{folder}/{program}") == binary) } else { absolute(&workdir, program) == binary }
+        if is_bare {
+            PATH.iter().any(|folder| format!("{folder}/{program}") == binary)
+        } else {
+            absolute(&workdir, program) == binary
+        }
     };
-    let other = |what: &str| (SkipReason::NoShell, format!("{} starts {}, and the final image would hold {binary} only", image.path, what.escape_debug()));
-    let form = survey.command.and_then(|index| Some((index, image.dockerfile.command(&image.dockerfile.instructions()[index])?)));
+    let other = |what: &str| {
+        (
+            SkipReason::NoShell,
+            format!("{} starts {}, and the final image would hold {binary} only", image.path, what.escape_debug()),
+        )
+    };
+    let form = survey
+        .command
+        .and_then(|index| Some((index, image.dockerfile.command(&image.dockerfile.instructions()[index])?)));
     let Some((index, CommandForm::Shell(line))) = form else {
         let argv = image.argv();
         let program = argv.first().map(String::as_str).unwrap_or_default();
@@ -130,7 +159,9 @@ fn command(image: &ImageFacts<'_>, survey: &Survey, binary: &str) -> Result<Opti
     let literals: Option<Vec<&str>> = single.words.iter().map(|word| word.literal.as_deref()).collect();
     match literals {
         // Redirections and the like are no words: every byte of the line must be accounted for by them.
-        Some(words) if single.assignments.is_empty() && line.split_whitespace().count() == words.len() && starts(words[0]) => {
+        Some(words)
+            if single.assignments.is_empty() && line.split_whitespace().count() == words.len() && starts(words[0]) =>
+        {
             let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
             binary.clone_into(&mut words[0]);
             let array = serde_json::to_string(&words).map_err(|_| other(&line))?.replace("\",\"", "\", \"");
@@ -160,7 +191,10 @@ fn overrides(application: &Application<'_>, binary: &str) -> Result<(), Refusal>
         for command in commands {
             if command.first().is_none_or(|program| program != binary) {
                 let program = command.first().map(String::as_str).unwrap_or_default().escape_debug().to_string();
-                return Err((SkipReason::ManifestOverride, format!("{} starts {program}, which the final image would not hold", container.place())));
+                return Err((
+                    SkipReason::ManifestOverride,
+                    format!("{} starts {program}, which the final image would not hold", container.place()),
+                ));
             }
         }
     }

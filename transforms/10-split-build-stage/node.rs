@@ -9,10 +9,14 @@ use crate::facts::{Application, ImageFacts, PackageJson};
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
     let tree = application.around.repository.tree();
-    let package = PackageJson::read(tree, image.directory())
-        .ok_or_else(|| (SkipReason::UnaccountedCommand, format!("no package.json with scripts beside {}", image.path)))?;
+    let package = PackageJson::read(tree, image.directory()).ok_or_else(|| {
+        (SkipReason::UnaccountedCommand, format!("no package.json with scripts beside {}", image.path))
+    })?;
     if !join(image.directory(), "package-lock.json").is_some_and(|path| tree.has(&path)) {
-        return Err((SkipReason::UnaccountedCommand, "no package-lock.json: which packages are for production cannot be told".to_owned()));
+        return Err((
+            SkipReason::UnaccountedCommand,
+            "no package-lock.json: which packages are for production cannot be told".to_owned(),
+        ));
     }
     let workdir = survey.single_workdir(image)?;
     survey.copies_into(image, &workdir)?;
@@ -30,7 +34,10 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     });
     let develops = package.has_dev_dependencies() && !production_only;
     if !builds && !compiles && !develops {
-        return Err((SkipReason::NoBuildStep, "no build script, compiler or development dependency to leave behind".to_owned()));
+        return Err((
+            SkipReason::NoBuildStep,
+            "no build script, compiler or development dependency to leave behind".to_owned(),
+        ));
     }
     runs_without_development(application, image, &package)?;
     let mut build = Vec::new();
@@ -51,7 +58,11 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
 }
 
 /// Whether everything that is started runs on production dependencies: `node FILE`, or an npm script that is that.
-fn runs_without_development(application: &Application<'_>, image: &ImageFacts<'_>, package: &PackageJson) -> Result<(), Refusal> {
+fn runs_without_development(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    package: &PackageJson,
+) -> Result<(), Refusal> {
     let mut commands = vec![(image.path.to_owned(), image.argv())];
     for container in &application.containers {
         commands.extend(container.view.command().map(|command| (container.place(), command)));
@@ -59,7 +70,9 @@ fn runs_without_development(application: &Application<'_>, image: &ImageFacts<'_
     }
     for (place, argv) in commands {
         let line = match argv.first().map(String::as_str) {
-            Some("/bin/sh" | "sh") if argv.get(1).map(String::as_str) == Some("-c") => argv.get(2).cloned().unwrap_or_default(),
+            Some("/bin/sh" | "sh") if argv.get(1).map(String::as_str) == Some("-c") => {
+                argv.get(2).cloned().unwrap_or_default()
+            }
             _ => argv.join(" "),
         };
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -78,12 +91,21 @@ fn runs_without_development(application: &Application<'_>, image: &ImageFacts<'_
         };
         let hooked = package.script(&format!("pre{script}")).or(package.script(&format!("post{script}")));
         match package.script(script) {
-            Some(line) if hooked.is_none() && line.split_whitespace().next() == Some("node") && !line.contains(['&', '|', ';']) => {}
+            Some(line)
+                if hooked.is_none()
+                    && line.split_whitespace().next() == Some("node")
+                    && !line.contains(['&', '|', ';']) => {}
             Some(line) => {
-                let detail = format!("{place} starts `{}`, which may need development dependencies", line.escape_debug());
+                let detail =
+                    format!("{place} starts `{}`, which may need development dependencies", line.escape_debug());
                 return Err((SkipReason::RunTimeInputs, detail));
             }
-            None => return Err((SkipReason::RunTimeInputs, format!("{place} starts an npm script that is not in package.json"))),
+            None => {
+                return Err((
+                    SkipReason::RunTimeInputs,
+                    format!("{place} starts an npm script that is not in package.json"),
+                ));
+            }
         }
     }
     Ok(())

@@ -15,10 +15,24 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     }
     let workdir = survey.single_workdir(image)?;
     survey.copies_into(image, &workdir)?;
-    let is_pip = |words: &[&str]| matches!(words, ["pip" | "pip3", "install", ..] | ["python" | "python3", "-m", "pip", "install", ..]);
+    let is_pip = |words: &[&str]| {
+        matches!(words, ["pip" | "pip3", "install", ..] | ["python" | "python3", "-m", "pip", "install", ..])
+    };
     survey.unaccounted(image, |words| {
         let placed = words.iter().any(|word| {
-            matches!(word.split('=').next(), Some("--user" | "--target" | "-t" | "--prefix" | "--root" | "-e" | "--editable" | "--break-system-packages"))
+            matches!(
+                word.split('=').next(),
+                Some(
+                    "--user"
+                        | "--target"
+                        | "-t"
+                        | "--prefix"
+                        | "--root"
+                        | "-e"
+                        | "--editable"
+                        | "--break-system-packages"
+                )
+            )
         });
         survey::installs_build_packages(words) || is_pip(words) && !placed && !words.contains(&"")
     })?;
@@ -30,7 +44,10 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         return Err((SkipReason::NoBuildStep, "nothing is installed with pip".to_owned()));
     };
     if survey.copied.iter().any(|index| sets_path(image, *index)) {
-        return Err((SkipReason::AuthorChoice, "PATH is set, and the virtual environment must stand first in it".to_owned()));
+        return Err((
+            SkipReason::AuthorChoice,
+            "PATH is set, and the virtual environment must stand first in it".to_owned(),
+        ));
     }
     starts_from_path(application, image)?;
     let path = format!("ENV PATH={VENV}/bin:$PATH");
@@ -46,12 +63,20 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         format!("COPY --from={} {workdir} {workdir}", super::BUILD),
     ];
     let detail = "compilers stay in the build stage; packages are in a virtual environment at the same path".to_owned();
-    Ok(Split { build, base: format!("{flags}{}", from.arguments.of(text).trim()), lines, command: None, detail, obstacles: Vec::new() })
+    Ok(Split {
+        build,
+        base: format!("{flags}{}", from.arguments.of(text).trim()),
+        lines,
+        command: None,
+        detail,
+        obstacles: Vec::new(),
+    })
 }
 
 fn sets_path(image: &ImageFacts<'_>, index: usize) -> bool {
     let instruction = &image.dockerfile.instructions()[index];
-    instruction.keyword == Keyword::Env && instruction.arguments.of(image.dockerfile.text()).split_whitespace().any(|word| word.starts_with("PATH"))
+    instruction.keyword == Keyword::Env
+        && instruction.arguments.of(image.dockerfile.text()).split_whitespace().any(|word| word.starts_with("PATH"))
 }
 
 /// An interpreter or program named by its absolute path would not see the virtual environment.

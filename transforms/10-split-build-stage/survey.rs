@@ -22,14 +22,25 @@ pub(super) struct Survey {
 
 /// Variables that only builds read.
 const BUILD_VARIABLES: [&str; 12] = [
-    "DEBIAN_FRONTEND", "GOPATH", "GOBIN", "GOOS", "GOARCH", "GO111MODULE", "GOPROXY", "GOFLAGS", "GOCACHE", "CGO_ENABLED", "PIP_NO_CACHE_DIR",
+    "DEBIAN_FRONTEND",
+    "GOPATH",
+    "GOBIN",
+    "GOOS",
+    "GOARCH",
+    "GO111MODULE",
+    "GOPROXY",
+    "GOFLAGS",
+    "GOCACHE",
+    "CGO_ENABLED",
+    "PIP_NO_CACHE_DIR",
     "PIP_DISABLE_PIP_VERSION_CHECK",
 ];
 
 /// Places every instruction of the only stage.
 pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
     let dockerfile = image.dockerfile;
-    let mut survey = Survey { commands: Vec::new(), copies: Vec::new(), copied: Vec::new(), moved: Vec::new(), command: None };
+    let mut survey =
+        Survey { commands: Vec::new(), copies: Vec::new(), copied: Vec::new(), moved: Vec::new(), command: None };
     if image.stage.name.is_some() {
         return Err((SkipReason::AuthorChoice, "the only stage has a name, which a build may ask for".to_owned()));
     }
@@ -42,7 +53,10 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
         match instruction.keyword {
             Keyword::Run => {
                 let commands = dockerfile.shell_commands(instruction).ok_or_else(|| {
-                    (SkipReason::UnaccountedCommand, format!("{}: the commands cannot be told apart", image.place(index)))
+                    (
+                        SkipReason::UnaccountedCommand,
+                        format!("{}: the commands cannot be told apart", image.place(index)),
+                    )
                 })?;
                 survey.commands.extend(commands.into_iter().map(|command| (index, command)));
             }
@@ -59,11 +73,17 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
             }
             Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer => survey.moved.push(index),
             Keyword::Arg => {
-                return Err((SkipReason::UnaccountedCommand, format!("{}: build arguments do not reach another stage", image.place(index))));
+                return Err((
+                    SkipReason::UnaccountedCommand,
+                    format!("{}: build arguments do not reach another stage", image.place(index)),
+                ));
             }
             Keyword::Healthcheck | Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
                 let name = format!("{:?}", instruction.keyword).to_uppercase();
-                return Err((SkipReason::UnaccountedCommand, format!("{}: no rule for {name} in another stage", image.place(index))));
+                return Err((
+                    SkipReason::UnaccountedCommand,
+                    format!("{}: no rule for {name} in another stage", image.place(index)),
+                ));
             }
         }
     }
@@ -91,12 +111,17 @@ fn build_only(dockerfile: &Dockerfile, index: usize) -> bool {
 
 impl Survey {
     /// The first command that `accounts` does not know.
-    pub(super) fn unaccounted(&self, image: &ImageFacts<'_>, accounts: impl Fn(&[&str]) -> bool) -> Result<(), Refusal> {
+    pub(super) fn unaccounted(
+        &self,
+        image: &ImageFacts<'_>,
+        accounts: impl Fn(&[&str]) -> bool,
+    ) -> Result<(), Refusal> {
         for (index, command) in &self.commands {
             let words = words(command);
             if !harmless(&words) && !accounts(&words) {
                 let name = words.first().copied().filter(|word| !word.is_empty()).unwrap_or("a command");
-                let detail = format!("{}: what {} leaves behind is not accounted for", image.place(*index), name.escape_debug());
+                let detail =
+                    format!("{}: what {} leaves behind is not accounted for", image.place(*index), name.escape_debug());
                 return Err((SkipReason::UnaccountedCommand, detail));
             }
         }
@@ -106,10 +131,18 @@ impl Survey {
     /// Whether every COPY and ADD fills the working directory, and only it.
     pub(super) fn copies_into(&self, image: &ImageFacts<'_>, workdir: &str) -> Result<(), Refusal> {
         for index in &self.copies {
-            let elsewhere = || (SkipReason::UnaccountedCommand, format!("{}: copies to a place other than {workdir}", image.place(*index)));
+            let elsewhere = || {
+                (
+                    SkipReason::UnaccountedCommand,
+                    format!("{}: copies to a place other than {workdir}", image.place(*index)),
+                )
+            };
             let instruction = &image.dockerfile.instructions()[*index];
             if instruction.flags.iter().any(|flag| flag.name == "from" || flag.name == "chown") {
-                return Err((SkipReason::UnaccountedCommand, format!("{}: copies from another image or for another user", image.place(*index))));
+                return Err((
+                    SkipReason::UnaccountedCommand,
+                    format!("{}: copies from another image or for another user", image.place(*index)),
+                ));
             }
             let (_, to) = image.dockerfile.copy_words(instruction).ok_or_else(elsewhere)?;
             if to.contains('$') {
@@ -131,10 +164,17 @@ impl Survey {
 
     /// Whether the file sets one working directory and no other.
     pub(super) fn single_workdir(&self, image: &ImageFacts<'_>) -> Result<String, Refusal> {
-        let count = image.stage.instructions.clone().filter(|index| image.dockerfile.instructions()[*index].keyword == Keyword::Workdir).count();
+        let count = image
+            .stage
+            .instructions
+            .clone()
+            .filter(|index| image.dockerfile.instructions()[*index].keyword == Keyword::Workdir)
+            .count();
         match image.workdir() {
             Some(workdir) if count == 1 && workdir.len() > 1 => Ok(workdir),
-            _ => Err((SkipReason::UnaccountedCommand, "the program's files are not in one working directory".to_owned())),
+            _ => {
+                Err((SkipReason::UnaccountedCommand, "the program's files are not in one working directory".to_owned()))
+            }
         }
     }
 }
@@ -146,14 +186,38 @@ pub(super) fn words(command: &ShellCommand) -> Vec<&str> {
 
 /// Packages that compile and are not needed by what they compiled.
 const BUILD_PACKAGES: [&str; 24] = [
-    "build-base", "build-essential", "ca-certificates", "gcc", "g++", "git", "golang", "golang-go", "libc-dev", "libc6-dev", "linux-headers", "make", "musl-dev",
-    "pkg-config", "python3-dev", "cmake", "autoconf", "automake", "libtool", "binutils", "patch", "file", "unzip", "xz-utils",
+    "build-base",
+    "build-essential",
+    "ca-certificates",
+    "gcc",
+    "g++",
+    "git",
+    "golang",
+    "golang-go",
+    "libc-dev",
+    "libc6-dev",
+    "linux-headers",
+    "make",
+    "musl-dev",
+    "pkg-config",
+    "python3-dev",
+    "cmake",
+    "autoconf",
+    "automake",
+    "libtool",
+    "binutils",
+    "patch",
+    "file",
+    "unzip",
+    "xz-utils",
 ];
 
 /// Whether a command installs build packages and nothing else. Alpine and Debian.
 pub(super) fn installs_build_packages(words: &[&str]) -> bool {
     let packages: Vec<&str> = match words {
-        ["apk", rest @ ..] if rest.contains(&"add") => rest.iter().copied().filter(|word| !word.starts_with('-') && *word != "add").collect(),
+        ["apk", rest @ ..] if rest.contains(&"add") => {
+            rest.iter().copied().filter(|word| !word.starts_with('-') && *word != "add").collect()
+        }
         ["apt-get" | "apt", rest @ ..] if rest.contains(&"install") => {
             rest.iter().copied().filter(|word| !word.starts_with('-') && *word != "install").collect()
         }

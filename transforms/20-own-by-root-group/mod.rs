@@ -30,7 +30,10 @@ impl Transform for OwnByRootGroup {
         match &image.user {
             User::Root => {}
             User::Numeric { .. } | User::Named { .. } => {
-                return vec![Proposal::already(subject, format!("{}: its author arranged the files for it", image.user_how()))];
+                return vec![Proposal::already(
+                    subject,
+                    format!("{}: its author arranged the files for it", image.user_how()),
+                )];
             }
             User::Unknown { how } => return vec![Proposal::declined(subject, SkipReason::UnknownUser, how.clone())],
         }
@@ -49,7 +52,10 @@ impl Transform for OwnByRootGroup {
         }
         let mut change = Change::default();
         let line = format!("RUN {command}");
-        change.dockerfile(image.file, [Operation::InsertAfter { instruction: image.last_file_instruction(), lines: vec![line] }]);
+        change.dockerfile(
+            image.file,
+            [Operation::InsertAfter { instruction: image.last_file_instruction(), lines: vec![line] }],
+        );
         let detail = format!("group 0 may use {} as its owner does", directories.join(", "));
         vec![Proposal::change(subject, change, application.obstacles(), detail)]
     }

@@ -38,7 +38,8 @@ impl Transform for SwitchUser {
             }
             User::Unknown { how } => return vec![Proposal::declined(subject, SkipReason::UnknownUser, how.clone())],
             User::Named { name, ids: None } => {
-                let detail = format!("{}: the number of user {} is not known; write it", image.user_how(), name.escape_debug());
+                let detail =
+                    format!("{}: the number of user {} is not known; write it", image.user_how(), name.escape_debug());
                 return vec![Proposal::declined(subject, SkipReason::UnknownUser, detail)];
             }
             User::Root | User::Named { .. } | User::Numeric { .. } => {}
@@ -82,11 +83,9 @@ fn image_operations(image: &ImageFacts<'_>, identity: &Identity) -> Vec<Operatio
     }
     lines.push(line);
     let last = image.last_file_instruction();
-    let start = image
-        .stage
-        .instructions
-        .clone()
-        .find(|index| *index > last && matches!(dockerfile.instructions()[*index].keyword, Keyword::Cmd | Keyword::Entrypoint));
+    let start = image.stage.instructions.clone().find(|index| {
+        *index > last && matches!(dockerfile.instructions()[*index].keyword, Keyword::Cmd | Keyword::Entrypoint)
+    });
     vec![match start {
         Some(instruction) => Operation::InsertBefore { instruction, above_comments: true, lines },
         None => Operation::InsertAfter { instruction: last, lines },

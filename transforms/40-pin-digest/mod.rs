@@ -60,9 +60,10 @@ fn bases(image: &ImageFacts<'_>) -> Vec<StageBase> {
                 Base::Image { reference, literal: true } => {
                     Reference::parse(reference).map_err(|error| (SkipReason::InvalidReference, error.to_string()))
                 }
-                Base::Image { .. } | Base::Unknown { .. } => {
-                    Err((SkipReason::VariableReference, "variables stand in it, and a digest beside them would make them ineffective".to_owned()))
-                }
+                Base::Image { .. } | Base::Unknown { .. } => Err((
+                    SkipReason::VariableReference,
+                    "variables stand in it, and a digest beside them would make them ineffective".to_owned(),
+                )),
             };
             let offset = image.dockerfile.instructions()[stage.from].span.start;
             let written = stage.base_span.of(image.dockerfile.text()).escape_debug().to_string();
@@ -87,7 +88,8 @@ fn wanted(container: &ContainerFacts<'_>) -> Option<(Reference, yaml::Route)> {
     if !matches!(container.link, Link::External) {
         return None;
     }
-    let pull_never = container.view.node().get("imagePullPolicy").and_then(|policy| policy.as_str()).as_deref() == Some("Never");
+    let pull_never =
+        container.view.node().get("imagePullPolicy").and_then(|policy| policy.as_str()).as_deref() == Some("Never");
     let reference = container.reference.clone()?;
     (!pull_never).then(|| (reference, container.container.route.key("image")))
 }
@@ -102,7 +104,8 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
             return Proposal::declined(subject, SkipReason::LocallyBuilt, format!("built from {path}"));
         }
         Link::Ambiguous(candidates) => {
-            let paths: Vec<_> = candidates.iter().map(|id| application.around.repository.file(*id).path.as_str()).collect();
+            let paths: Vec<_> =
+                candidates.iter().map(|id| application.around.repository.file(*id).path.as_str()).collect();
             let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
             return Proposal::declined(subject, SkipReason::AmbiguousLink, detail);
         }
@@ -116,11 +119,19 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
     };
     pin(application, subject, &reference, |change, text| {
         let document = container.workload.document;
-        change.manifest(container.id.file, [yaml::Operation { document, route, action: Action::Replace { value: Value::Str(text) } }]);
+        change.manifest(
+            container.id.file,
+            [yaml::Operation { document, route, action: Action::Replace { value: Value::Str(text) } }],
+        );
     })
 }
 
-fn pin(application: &Application<'_>, subject: Subject, reference: &Reference, write: impl FnOnce(&mut Change, String)) -> Proposal {
+fn pin(
+    application: &Application<'_>,
+    subject: Subject,
+    reference: &Reference,
+    write: impl FnOnce(&mut Change, String),
+) -> Proposal {
     if let Some(digest) = reference.digest() {
         return Proposal::already(subject, format!("pinned to {digest}"));
     }
@@ -128,7 +139,12 @@ fn pin(application: &Application<'_>, subject: Subject, reference: &Reference, w
         Some(Ok(digest)) => {
             let mut change = Change::default();
             write(&mut change, reference.with_digest(digest));
-            let verdict = super::Verdict::Change { change, applicability: Applicability::Safe, excuse: None, detail: digest.clone() };
+            let verdict = super::Verdict::Change {
+                change,
+                applicability: Applicability::Safe,
+                excuse: None,
+                detail: digest.clone(),
+            };
             Proposal { subject, verdict }
         }
         Some(Err((reason, detail))) => Proposal::declined(subject, *reason, detail.clone()),

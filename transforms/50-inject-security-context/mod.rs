@@ -50,37 +50,57 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
 }
 
 /// The user to write down, with what speaks against it, or why none can be.
-fn user(application: &Application<'_>, container: &ContainerFacts<'_>) -> Result<(Identity, Vec<Obstacle>), (SkipReason, String)> {
+fn user(
+    application: &Application<'_>,
+    container: &ContainerFacts<'_>,
+) -> Result<(Identity, Vec<Obstacle>), (SkipReason, String)> {
     // What breaks a process that is no longer root does not matter to one that never was.
     let of_settings = |obstacle: &&Obstacle| {
-        matches!(obstacle.reason, SkipReason::NeedsRoot | SkipReason::AuthorChoice | SkipReason::LowPort | SkipReason::WindowsPod)
+        matches!(
+            obstacle.reason,
+            SkipReason::NeedsRoot | SkipReason::AuthorChoice | SkipReason::LowPort | SkipReason::WindowsPod
+        )
     };
     match application.effective_user(container) {
-        EffectiveUser::Known(identity) => Ok((identity, application.obstacles().iter().filter(of_settings).cloned().collect())),
+        EffectiveUser::Known(identity) => {
+            Ok((identity, application.obstacles().iter().filter(of_settings).cloned().collect()))
+        }
         EffectiveUser::StepsDown(identity) => {
             if let Some(refusal) = unfit_mount(container) {
                 return Err((SkipReason::VolumeOwnership, refusal));
             }
             Ok((identity, application.obstacles().to_vec()))
         }
-        EffectiveUser::Root { how } => match application.obstacles().iter().find(|obstacle| obstacle.reason != SkipReason::UnknownStack) {
-            Some(obstacle) => Err((obstacle.reason, format!("runs as root: {}", obstacle.detail))),
-            None if application.image.is_some() => Err((SkipReason::DependsOnSkipped, format!("runs as root ({how}), and the user was not switched"))),
-            None => {
-                let low = container.known.and_then(|known| known.ports.iter().find(|port| **port < 1024));
-                Err(match low {
-                    Some(port) => (SkipReason::LowPort, format!("{how} runs as root and listens on {port}; an unprivileged variant listens higher")),
-                    None => (SkipReason::UnknownUser, format!("{how} runs as root, and no other user is known to work")),
-                })
+        EffectiveUser::Root { how } => {
+            match application.obstacles().iter().find(|obstacle| obstacle.reason != SkipReason::UnknownStack) {
+                Some(obstacle) => Err((obstacle.reason, format!("runs as root: {}", obstacle.detail))),
+                None if application.image.is_some() => {
+                    Err((SkipReason::DependsOnSkipped, format!("runs as root ({how}), and the user was not switched")))
+                }
+                None => {
+                    let low = container.known.and_then(|known| known.ports.iter().find(|port| **port < 1024));
+                    Err(match low {
+                        Some(port) => (
+                            SkipReason::LowPort,
+                            format!("{how} runs as root and listens on {port}; an unprivileged variant listens higher"),
+                        ),
+                        None => {
+                            (SkipReason::UnknownUser, format!("{how} runs as root, and no other user is known to work"))
+                        }
+                    })
+                }
             }
-        },
+        }
         EffectiveUser::Unknown { how } => match container.link {
             Link::Ambiguous(candidates) => {
-                let paths: Vec<_> = candidates.iter().map(|id| application.around.repository.file(*id).path.as_str()).collect();
+                let paths: Vec<_> =
+                    candidates.iter().map(|id| application.around.repository.file(*id).path.as_str()).collect();
                 let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
                 Err((SkipReason::AmbiguousLink, detail))
             }
-            Link::Linked { .. } | Link::External => Err((SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number"))),
+            Link::Linked { .. } | Link::External => {
+                Err((SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number")))
+            }
         },
     }
 }
@@ -93,7 +113,9 @@ fn unfit_mount(container: &ContainerFacts<'_>) -> Option<String> {
     }
     let data = known.data_variable.as_deref().and_then(|name| container.view.env(name));
     let mount = container.mounts().into_iter().find(|mount| {
-        let below = data.as_ref().is_some_and(|data| data.len() > mount.path.len() + 1 && data.starts_with(&format!("{}/", mount.path.trim_end_matches('/'))));
+        let below = data.as_ref().is_some_and(|data| {
+            data.len() > mount.path.len() + 1 && data.starts_with(&format!("{}/", mount.path.trim_end_matches('/')))
+        });
         matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && !below
     })?;
     let advice = match &known.data_variable {
@@ -136,7 +158,8 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identit
         names.push("capabilities.drop".to_owned());
         operations.extend(dropped);
     }
-    let claims = container.known.is_some() && container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
+    let claims = container.known.is_some()
+        && container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
     if let Some(gid) = identity.gid
         && claims
     {
@@ -151,7 +174,12 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identit
     }
     let mut change = Change::default();
     change.manifest(container.id.file, operations);
-    Proposal::change(subject, change, obstacles, format!("{} for uid {} ({})", names.join(", "), identity.uid, identity.how))
+    Proposal::change(
+        subject,
+        change,
+        obstacles,
+        format!("{} for uid {} ({})", names.join(", "), identity.uid, identity.how),
+    )
 }
 
 /// Settings that the author wrote and the standard forbids. They are theirs to change.
@@ -159,17 +187,26 @@ fn contradictions(container: &ContainerFacts<'_>, subject: &Subject) -> Vec<Prop
     let mut found = Vec::new();
     let mut report = |node: Node<'_>, what: String| {
         let subject = Subject { offset: node.span().start, ..subject.clone() };
-        found.push(Proposal::declined(subject, SkipReason::AuthorChoice, format!("{what}; restricted does not allow it")));
+        found.push(Proposal::declined(
+            subject,
+            SkipReason::AuthorChoice,
+            format!("{what}; restricted does not allow it"),
+        ));
     };
     if let Some(node) = container.view.security("allowPrivilegeEscalation")
         && node.as_bool() != Some(false)
     {
         report(node, "allowPrivilegeEscalation is not false".to_owned());
     }
-    for profile in [container.view.security("seccompProfile"), container.pod.security("seccompProfile")].into_iter().flatten() {
+    for profile in
+        [container.view.security("seccompProfile"), container.pod.security("seccompProfile")].into_iter().flatten()
+    {
         let kind = profile.get("type").and_then(Node::as_str);
         if !matches!(kind.as_deref(), Some("RuntimeDefault" | "Localhost")) {
-            report(profile, format!("seccompProfile.type is {}", kind.as_deref().unwrap_or("not written").escape_debug()));
+            report(
+                profile,
+                format!("seccompProfile.type is {}", kind.as_deref().unwrap_or("not written").escape_debug()),
+            );
         }
     }
     found
