@@ -5,5 +5,7 @@ pub mod error;
 pub mod image;
 pub mod pipeline;
 pub mod registry;
+pub mod report;
 pub mod source;
+pub mod write;
 pub mod yaml;
