@@ -1,4 +1,5 @@
 //! Digests from the reference registry server, and what becomes of answers that no registry should give.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
