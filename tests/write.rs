@@ -1,5 +1,5 @@
 //! Writing: what is refused, what is kept, and that nothing is written by halves.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod support;
 
