@@ -247,8 +247,12 @@ fn unreadable(path: &str, code: &'static str, message: &str) -> Unreadable {
     Unreadable { path: path.to_owned(), code, message: message.to_owned() }
 }
 
-/// The current directory when all inputs lie in it, so that paths read as the user would type them; else their deepest common directory.
-fn root_of(inputs: &[PathBuf]) -> Result<PathBuf, Error> {
+/// The directory that paths are told from: the current one when all inputs lie in it, so that paths read as the user would type them; else the inputs'
+/// deepest common directory.
+///
+/// # Errors
+/// [`Error::Read`] when an input does not exist.
+pub fn root_of(inputs: &[PathBuf]) -> Result<PathBuf, Error> {
     let mut directories = Vec::new();
     for input in inputs {
         let read = |source| Error::Read { path: input.clone(), source };

@@ -1,4 +1,5 @@
 //! Digests from the reference registry server, and what becomes of answers that no registry should give.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -10,6 +11,7 @@ use support::http::{Request, Response, Server};
 use support::registry::{
     DOCKER_LIST, DOCKER_MANIFEST, LOGIN, OCI_INDEX, OCI_MANIFEST, Registry, docker_config, free_address, sha256,
 };
+use support::workspace::Workspace;
 use unroot::image::Reference;
 use unroot::registry::{Digest, NetworkSettings, Online, RegistrySettings, ResolveError, Resolver};
 
@@ -173,6 +175,50 @@ fn a_wrong_password_is_refused_and_never_shown() {
         refusal(answers.remove(&reference(&written[0])).unwrap()),
         format!("{host} gave no digest for {host}/private/app:1 (not allowed, asked with Docker's login)")
     );
+}
+
+/// `DOCKER_CONFIG` and `PATH` belong to the process, so this test runs itself in a process of its own.
+#[cfg(unix)]
+#[test]
+fn docker_environment_and_credential_helpers_are_respected() {
+    use std::os::unix::fs::PermissionsExt;
+    const ADDRESS: &str = "UNROOT_TEST_ADDRESS";
+    const EXPECTED: &str = "UNROOT_TEST_EXPECTED";
+    if let (Ok(address), Ok(expected)) = (std::env::var(ADDRESS), std::env::var(EXPECTED)) {
+        let network = NetworkSettings { docker_config: None, ..plain(address.parse().unwrap()) };
+        let answers = resolve(network, &[format!("{address}/app:1")]);
+        let answer = answers.into_values().next().unwrap();
+        assert_eq!(answer.map_or_else(|error| error.to_string(), |digest| digest.to_string()), expected);
+        return;
+    }
+    let server = Server::start(|request, _| match request.header("authorization") {
+        Some("Basic bGFiOnMzY3JldC13b3Jk") => digest_header(DIGEST),
+        _ => Response::new(401, &[("WWW-Authenticate", r#"Basic realm="test""#)], ""),
+    });
+    let workspace = Workspace::new();
+    let address = server.address;
+    workspace.write("config.json", &format!(r#"{{"credHelpers":{{"{address}":"unroot-test"}}}}"#));
+    let helper = "#!/bin/sh\nread -r host\n\
+        [ \"$1 $host\" = \"get $UNROOT_TEST_ADDRESS\" ] && echo '{\"Username\":\"lab\",\"Secret\":\"s3cret-word\"}'\n";
+    workspace.write("bin/docker-credential-unroot-test", helper);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(workspace.path("bin/docker-credential-unroot-test"), mode).unwrap();
+    let refused = format!(
+        "{address} gave no digest for {address}/app:1 \
+         (not allowed, asked without a login, since the credential helper did not start)"
+    );
+    let path = std::env::var("PATH").unwrap();
+    let with_helper = format!("{}:{path}", workspace.path("bin").display());
+    for (path, expected) in [(with_helper, DIGEST), (path, &refused)] {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "docker_environment_and_credential_helpers_are_respected", "--nocapture"])
+            .envs([("PATH", path.as_str()), (ADDRESS, &address.to_string()), (EXPECTED, expected)])
+            .env("DOCKER_CONFIG", workspace.root())
+            .output()
+            .unwrap();
+        let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && told.contains("1 passed"), "{told}{said}");
+    }
 }
 
 #[test]

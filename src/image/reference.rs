@@ -281,8 +281,10 @@ mod tests {
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     /// Written, registry, repository, name, tag, digest.
+    type Parts = (&'static str, &'static str, &'static str, &'static str, Option<&'static str>, Option<&'static str>);
+
     #[rustfmt::skip]
-    const VALID: &[(&str, &str, &str, &str, Option<&str>, Option<&str>)] = &[
+    const VALID: &[Parts] = &[
         ("node", "docker.io", "library/node", "node", None, None),
         ("node:20", "docker.io", "library/node", "node", Some("20"), None),
         ("library/node:20", "docker.io", "library/node", "library/node", Some("20"), None),

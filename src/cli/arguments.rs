@@ -1,0 +1,126 @@
+//! The arguments, grouped as the help shows them.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Rewrites Dockerfiles and Kubernetes manifests together until the containers no longer run as root, and still start.
+///
+/// Without a mode it prints what it would change as a diff, and a ledger of everything it looked at; nothing is written.
+#[derive(Debug, Parser)]
+#[command(name = "unroot", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// What to do instead of a run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Files or directories to look at [default: the current directory]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// What to do with the result.
+    #[command(flatten)]
+    pub mode: Mode,
+
+    /// What to change.
+    #[command(flatten)]
+    pub selection: Selection,
+
+    /// What to show.
+    #[command(flatten)]
+    pub output: Output,
+
+    /// How to ask registries.
+    #[command(flatten)]
+    pub network: Network,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing to do, or everything written
+  1  --check found something to change
+  2  wrong usage, something could not be read, written or looked up, or a defect of this program
+  3  no Dockerfile and no manifest was found";
+
+/// What to do instead of a run.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the transforms in the order in which they run
+    List,
+    /// Explain a transform: what it changes, why, and when it declines
+    Explain {
+        /// The transform, as `unroot list` shows it
+        id: String,
+    },
+}
+
+/// What to do with the result.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Mode")]
+#[group(multiple = false)]
+pub struct Mode {
+    /// Write nothing; fail if a run with the same flags would change something
+    #[arg(long)]
+    pub check: bool,
+
+    /// Write the changes: all files or none
+    #[arg(long)]
+    pub write: bool,
+
+    /// Write one patch per transform into this directory, to be applied in order with `git apply` or `git am`
+    #[arg(long, value_name = "DIR")]
+    pub patches: Option<PathBuf>,
+}
+
+/// What to change.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Selection")]
+pub struct Selection {
+    /// Run only these transforms (repeat, or separate by commas)
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub only: Vec<String>,
+
+    /// Do not run these transforms
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub skip: Vec<String>,
+
+    /// Also make changes that may alter behaviour; the ledger says why for each
+    #[arg(long = "unsafe")]
+    pub allow_unsafe: bool,
+}
+
+/// What to show.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Also list what already is as it should be
+    #[arg(long, short)]
+    pub verbose: bool,
+
+    /// When to use colours
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Colour,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How to ask registries.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub struct Network {
+    /// Ask no registry; images are not pinned
+    #[arg(long)]
+    pub offline: bool,
+
+    /// Seconds to wait for one answer of a registry
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
+}

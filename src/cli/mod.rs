@@ -1,0 +1,136 @@
+//! The command line: arguments, modes and exit codes.
+
+mod arguments;
+
+pub use arguments::{Arguments, Colour, Command, Mode};
+
+use crate::config::Config;
+use crate::discover::Tree;
+use crate::error::Error;
+use crate::pipeline::{self, Options, Run};
+use crate::registry::{NetworkSettings, Offline, Online, RegistrySettings, Resolver};
+use crate::repository::Repository;
+use crate::transforms::ALL;
+use crate::{report, write};
+use anstream::{eprintln, print, println};
+use clap::Parser;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Nothing to do, or all done.
+const DONE: u8 = 0;
+/// `--check` found something that a run with the same flags would change.
+const WOULD_CHANGE: u8 = 1;
+/// Wrong usage, a file or registry that could not be read, or a defect of this program.
+const FAILED: u8 = 2;
+/// There was nothing to look at: a gate that sees nothing must not be green.
+const NOTHING_SEEN: u8 = 3;
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.output.color {
+        Colour::Auto => {}
+        Colour::Always => anstream::ColorChoice::Always.write_global(),
+        Colour::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    match run(&arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            report_error(&error);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "this is the program's one place to speak of errors")]
+fn report_error(error: &Error) {
+    let style = report::styles::ERROR;
+    eprintln!("{style}error{style:#}: {error}");
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is what prints")]
+fn run(arguments: &Arguments) -> Result<u8, Error> {
+    match &arguments.command {
+        Some(Command::List) => {
+            print!("{}", report::transforms::list());
+            return Ok(DONE);
+        }
+        Some(Command::Explain { id }) => {
+            let transform = ALL.iter().find(|transform| transform.metadata().id == id).ok_or_else(|| {
+                let ids: Vec<_> = ALL.iter().map(|transform| transform.metadata().id).collect();
+                Error::Usage(format!("no transform is called {}; there are {}", id.escape_debug(), ids.join(", ")))
+            })?;
+            print!("{}", transform.metadata().readme);
+            return Ok(DONE);
+        }
+        None => {}
+    }
+    let (tree, config) = discover(arguments)?;
+    let root = tree.root().to_path_buf();
+    let repository = Repository::parse(tree);
+    let options = Options {
+        only: arguments.selection.only.clone(),
+        skip: arguments.selection.skip.clone(),
+        allow_unsafe: arguments.selection.allow_unsafe,
+    };
+    let resolver = resolver(arguments, &config);
+    let run = pipeline::run(repository, &config, &options, resolver.as_ref())?;
+
+    if run.dockerfiles + run.manifests == 0 {
+        print!("{}", report::text::unread(&run));
+        eprintln!("nothing to look at: no Dockerfile and no Kubernetes manifest below {}", root.display());
+        return Ok(if run.unread.is_empty() { NOTHING_SEEN } else { FAILED });
+    }
+    let mode = &arguments.mode;
+    if mode.write {
+        write::write_all(&root, &run.files)?;
+    } else if let Some(directory) = &mode.patches {
+        write::write_new(directory, &report::patches::series(&run))?;
+    } else if !mode.check {
+        for file in &run.files {
+            print!("{}", report::diff::coloured(&file.path, &file.before, &file.after));
+        }
+        if !run.files.is_empty() {
+            println!();
+        }
+    }
+    print!("{}", report::text::ledger(&run, arguments.output.verbose));
+    print!("{}", report::text::closing(&run, mode));
+    Ok(exit_code(&run, mode.check))
+}
+
+fn exit_code(run: &Run, check: bool) -> u8 {
+    if run.has_internal_failures() || !run.lookup_failures.is_empty() {
+        FAILED
+    } else if check && !run.files.is_empty() {
+        WOULD_CHANGE
+    } else {
+        DONE
+    }
+}
+
+/// The files, and the configuration at their root.
+fn discover(arguments: &Arguments) -> Result<(Tree, Config), Error> {
+    let here = [PathBuf::from(".")];
+    let paths = if arguments.paths.is_empty() { &here[..] } else { &arguments.paths };
+    let root = crate::discover::root_of(paths)?;
+    let config = Config::load(&root)?;
+    Ok((Tree::discover(paths, &config.exclude)?, config))
+}
+
+fn resolver(arguments: &Arguments, config: &Config) -> Box<dyn Resolver> {
+    if arguments.network.offline {
+        return Box::new(Offline);
+    }
+    let registries = config.registries.iter().map(|(host, entry)| {
+        let settings = RegistrySettings { mirror: entry.mirror.clone(), plain_http: entry.plain_http };
+        (host.clone(), settings)
+    });
+    Box::new(Online::new(NetworkSettings {
+        registries: registries.collect(),
+        timeout: Duration::from_secs(arguments.network.timeout),
+        ..NetworkSettings::default()
+    }))
+}
