@@ -224,3 +224,28 @@ fn a_difference_is_the_one_git_writes() {
         assert_eq!(diff::unified(path, before, after), theirs);
     }
 }
+
+/// Whatever the two texts are, git turns the one into the other.
+#[test]
+fn any_difference_applies() {
+    use proptest::strategy::{Strategy, ValueTree};
+    let line =
+        proptest::sample::select(vec!["\n", "a\n", "b\n", "\r\n", "c\r\n", "- d\n", "+e\n", "@@ -1 +1 @@\n", "\\ x\n"]);
+    let lines = proptest::collection::vec(line, 0..14);
+    let text = (lines, proptest::sample::select(vec!["", "last", "\r", "-- "]))
+        .prop_map(|(lines, last)| lines.concat() + last);
+    let workspace = Workspace::new();
+    workspace.git_ok(&["init", "--quiet"]);
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for _ in 0..100 {
+        let pair = (&text, &text).new_tree(&mut runner).unwrap();
+        let (before, after) = pair.current();
+        if before == after {
+            continue;
+        }
+        workspace.write("file", &before);
+        workspace.write("patch", &diff::unified("file", &before, &after));
+        workspace.git_ok(&["apply", "--whitespace=nowarn", "patch"]);
+        assert_eq!(workspace.read("file"), after, "from {before:?}");
+    }
+}

@@ -65,6 +65,7 @@ fn assert_refused(workspace: &Workspace, refused: FileChange, expected: &str) {
     let entries = workspace.entries();
     let message = refusal(write_all(workspace.root(), &[change("first", "first\n", "written\n"), refused]));
     assert!(message.starts_with(expected), "{message}");
+    assert!(!message.contains("put back"), "refused before anything is written: {message}");
     assert_eq!(workspace.read("first"), "first\n");
     assert_eq!(workspace.entries(), entries, "nothing is left over");
 }

@@ -424,4 +424,18 @@ mod tests {
             assert_eq!(again.with_digest(DIGEST), pinned, "pinning twice changes nothing");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(written in "[a-zA-Z0-9./:@_\\-\\[\\]$ é]{0,40}|\\PC{0,40}") {
+            if let Ok(read) = Reference::parse(&written) {
+                proptest::prop_assert_eq!(read.to_string(), written);
+                let pinned = read.with_digest(DIGEST);
+                let again = Reference::parse(&pinned).unwrap();
+                proptest::prop_assert_eq!(again.name(), read.name());
+                proptest::prop_assert_eq!(again.tag(), read.tag());
+                proptest::prop_assert_eq!(again.digest(), Some(DIGEST));
+            }
+        }
+    }
 }
