@@ -1,0 +1,6 @@
+//! The Dockerfile engine, from outside.
+
+#[path = "dockerfile/parsing.rs"]
+mod parsing;
+#[path = "dockerfile/views.rs"]
+mod views;
