@@ -140,6 +140,8 @@ skip_reasons! {
     VariableReference => "variable-reference", false;
     /// The reference is a placeholder or not an image reference.
     InvalidReference => "invalid-reference", false;
+    /// A kustomization sets the image's tag or digest, and would override one written here.
+    KustomizeImages => "kustomize-images", false;
     /// More than one Dockerfile could build the image; name one in `unroot.toml`.
     AmbiguousLink => "ambiguous-link", true;
     /// No numeric user is known for the image.

@@ -1,11 +1,12 @@
 //! The parsed files of a run. Each is parsed once, and again only after an edit.
 
-use crate::discover::{Candidate, Class, Tree};
+use crate::discover::{Candidate, Class, Tree, directory, file_name, join};
 use crate::dockerfile::{self, Dockerfile};
-use crate::kubernetes::{self, Workload};
+use crate::kubernetes::{self, KUSTOMIZATION_NAMES, Kustomization, Workload};
 use crate::source::Position;
 use crate::yaml::{self, Code, Stream};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A file of the repository; the order of ids is the order of paths.
@@ -81,6 +82,8 @@ pub struct Repository {
     tree: Tree,
     files: Vec<File>,
     unread: Vec<Unread>,
+    /// Names of images that a kustomization overrides, and its path.
+    kustomized: BTreeMap<String, String>,
 }
 
 impl Repository {
@@ -104,9 +107,22 @@ impl Repository {
                 Err(file) => unread.push(file),
             }
         }
+        let mut kustomized = BTreeMap::new();
+        for (path, kustomization) in kustomizations(&tree) {
+            let patches: Vec<String> = kustomization.patches.iter().filter_map(|patch| join(directory(&path), patch)).collect();
+            let is_patch = |file: &File| patches.contains(&file.path);
+            unread.extend(files.iter().filter(|file| is_patch(file)).map(|file| Unread {
+                path: file.path.clone(),
+                position: None,
+                code: "kustomize-patch".to_owned(),
+                message: format!("a patch that {path} applies to another manifest"),
+            }));
+            files.retain(|file| !is_patch(file));
+            kustomized.extend(kustomization.images.into_iter().map(|image| (image, path.clone())));
+        }
         files.sort_by(|left, right| left.path.cmp(&right.path));
         unread.sort_by(|left, right| left.path.cmp(&right.path));
-        Self { tree, files, unread }
+        Self { tree, files, unread, kustomized }
     }
 
     /// The tree behind it: other files that facts may ask for.
@@ -117,6 +133,11 @@ impl Repository {
     /// Files that are left alone as a whole, in path order.
     pub fn unread(&self) -> &[Unread] {
         &self.unread
+    }
+
+    /// The kustomization that sets tag or digest of an image of this name (without tag).
+    pub fn kustomization_of(&self, image: &str) -> Option<&str> {
+        self.kustomized.get(image).map(String::as_str)
     }
 
     /// All files with their ids, in path order.
@@ -184,6 +205,13 @@ impl File {
             _ => None,
         }
     }
+}
+
+fn kustomizations(tree: &Tree) -> Vec<(String, Kustomization)> {
+    let named = tree.below("").filter(|path| KUSTOMIZATION_NAMES.contains(&file_name(path)));
+    named
+        .filter_map(|path| Some((path.to_owned(), Kustomization::read(&yaml::parse(tree.read(path)?).ok()?))))
+        .collect()
 }
 
 /// `None` for a stream without a Kubernetes object and for a compose file that does not parse: neither is ours to judge.

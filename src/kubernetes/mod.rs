@@ -1,9 +1,11 @@
 //! Workloads in a stream of Kubernetes objects, and views of their pod specs.
 
+mod kustomize;
 mod pod;
 mod security_context;
 mod workload;
 
+pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
 pub use pod::{ContainerView, Mount, PodView, Volume, VolumeSource};
 pub use security_context::{complete, drop_all, share_claims};
 pub use workload::{Container, ContainerKind, Workload, has_objects, objects, workloads};

@@ -22,7 +22,7 @@ static METADATA: Metadata = Metadata {
 };
 
 /// Splits a single-stage build where everything that runs is accounted for.
-pub struct SplitBuildStage;
+pub(super) struct SplitBuildStage;
 
 /// Why a recipe does not apply.
 type Refusal = (SkipReason, String);

@@ -17,7 +17,7 @@ static METADATA: Metadata = Metadata {
 };
 
 /// Shares the application's directories with group 0.
-pub struct OwnByRootGroup;
+pub(super) struct OwnByRootGroup;
 
 impl Transform for OwnByRootGroup {
     fn metadata(&self) -> &'static Metadata {

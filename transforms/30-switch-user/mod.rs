@@ -22,7 +22,7 @@ static METADATA: Metadata = Metadata {
 const ACCOUNT: &str = "app";
 
 /// Ends the image with a numeric user, and tells its containers.
-pub struct SwitchUser;
+pub(super) struct SwitchUser;
 
 impl Transform for SwitchUser {
     fn metadata(&self) -> &'static Metadata {

@@ -20,7 +20,7 @@ static METADATA: Metadata = Metadata {
 };
 
 /// Adds the digest to image references.
-pub struct PinDigest;
+pub(super) struct PinDigest;
 
 impl Transform for PinDigest {
     fn metadata(&self) -> &'static Metadata {
@@ -110,6 +110,10 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
             return Proposal::declined(subject, SkipReason::AmbiguousLink, detail);
         }
         Link::External => {}
+    }
+    let named = container.reference.as_ref().map(Reference::name);
+    if let Some(path) = named.and_then(|name| application.around.repository.kustomization_of(name)) {
+        return Proposal::declined(subject, SkipReason::KustomizeImages, format!("{path} overrides it; pin it there"));
     }
     if let Err(error) = Reference::parse(&container.container.image) {
         return Proposal::declined(subject, SkipReason::InvalidReference, error.to_string());

@@ -19,7 +19,7 @@ static METADATA: Metadata = Metadata {
 };
 
 /// Completes the security context of containers whose user is known.
-pub struct InjectSecurityContext;
+pub(super) struct InjectSecurityContext;
 
 impl Transform for InjectSecurityContext {
     fn metadata(&self) -> &'static Metadata {
