@@ -1,27 +1,42 @@
-//! From operations in words to splices in bytes, and the proof that the result is what was meant.
-#![allow(clippy::todo, missing_docs, unused_variables)]
+//! What can be asked for: operations in words.
 
-use super::{Refusal, Route, Stream};
-use crate::edit::Edit;
+use super::Route;
 
 /// A value to be written. Strings are quoted where kubectl would read a bare word as something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
+    /// `true` or `false`
     Bool(bool),
+    /// A whole number.
     Int(i64),
+    /// A string.
     Str(String),
+    /// A mapping, its entries in order; keys must not repeat.
     Map(Vec<(String, Value)>),
+    /// A list.
     Seq(Vec<Value>),
 }
 
+/// What to do with the node at a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Adds an entry at the end of the mapping at the route (or in an empty value: `key:`).
-    Insert { key: String, value: Value },
-    /// Adds an item at the end of the sequence at the route.
-    Append { value: Value },
-    /// Replaces the scalar at the route.
-    Replace { value: Value },
+    Insert {
+        /// The new key; it must not be in the mapping yet, neither as written nor through a merge.
+        key: String,
+        /// Its value.
+        value: Value,
+    },
+    /// Adds an item at the end of the sequence at the route (or in an empty value: `key:`).
+    Append {
+        /// The new item.
+        value: Value,
+    },
+    /// Replaces the scalar at the route by another scalar.
+    Replace {
+        /// The new scalar; not a mapping or list.
+        value: Value,
+    },
 }
 
 /// One intended change, in words: it names a node by its route, not by offsets.
@@ -29,24 +44,8 @@ pub enum Action {
 pub struct Operation {
     /// Index of the document in the stream, from 0.
     pub document: usize,
+    /// The node to act on.
     pub route: Route,
+    /// What to do with it.
     pub action: Action,
-}
-
-impl Stream {
-    /// The splices that carry out `operations`, all planned on this text. Inserting several keys into one mapping keeps their order.
-    ///
-    /// # Errors
-    /// The first [`Refusal`]; then nothing is planned.
-    pub fn plan(&self, operations: &[Operation]) -> Result<Vec<Edit>, Refusal> {
-        todo!()
-    }
-}
-
-/// Proves that `after` is `before` with exactly `operations` carried out, and returns the parsed result.
-///
-/// # Errors
-/// A [`Refusal`] with [`Code::Verify`](super::Code::Verify) or [`Code::KubectlWouldReject`](super::Code::KubectlWouldReject).
-pub fn verify(before: &Stream, operations: &[Operation], edits: &[Edit], after: &str) -> Result<Stream, Refusal> {
-    todo!()
 }

@@ -423,6 +423,21 @@ impl<'a> Node<'a> {
         properties.get(found)
     }
 
+    /// The node that stands before this one in the text, its parent if there is none between.
+    pub(super) fn before(self) -> Option<Node<'a>> {
+        self.index.checked_sub(1).map(|index| self.stream.node(index))
+    }
+
+    /// This node and all below it, in the order of the text.
+    pub(super) fn subtree(self) -> impl Iterator<Item = Node<'a>> {
+        let end = match self.kind() {
+            Kind::Mapping | Kind::Sequence => self.data().extra,
+            Kind::Scalar | Kind::Alias => self.index + 1,
+        };
+        let stream = self.stream;
+        (self.index..end).map(move |index| stream.node(index))
+    }
+
     pub(super) fn is_pair(self) -> bool {
         self.data().flags & IS_PAIR != 0
     }

@@ -1,0 +1,195 @@
+//! Lines and columns of a text, and the habits of its author: what new lines have to look like.
+
+use super::cover::{BYTE_ORDER_MARK, after_line_end, characters};
+use super::write::Block;
+use super::{Kind, Node, Style};
+use crate::edit::Edit;
+use crate::source::Newline;
+
+/// The line on which something ends, and what may follow it.
+pub(super) struct Line<'t> {
+    text: &'t str,
+    /// The offset that was asked for.
+    from: usize,
+    /// Before the line end.
+    stop: usize,
+    /// After the line end; `stop` on a last line without one.
+    next: usize,
+}
+
+impl<'t> Line<'t> {
+    /// The line of `text` that holds `offset`.
+    pub(super) fn ending(text: &'t str, offset: usize) -> Self {
+        let stop = line_stop(text, offset);
+        Self { text, from: offset, stop, next: after_line_end(text.as_bytes(), stop) }
+    }
+
+    /// Whether nothing but blanks and a comment stands on the rest of the line.
+    pub(super) fn is_free(&self) -> bool {
+        let rest = self.text[self.from..self.stop].trim_start_matches([' ', '\t']);
+        rest.is_empty() || rest.starts_with('#')
+    }
+
+    /// Adds `lines` below the line. What ended without a line end still does.
+    pub(super) fn extend(&self, lines: &[String]) -> Edit {
+        if self.next > self.stop {
+            return Edit::insert(self.next, self.whole(lines));
+        }
+        let newline = self.newline();
+        Edit::insert(self.stop, lines.iter().flat_map(|line| [newline, line]).collect::<String>())
+    }
+
+    /// `lines`, each with its line end.
+    pub(super) fn whole(&self, lines: &[String]) -> String {
+        let newline = self.newline();
+        lines.iter().flat_map(|line| [line.as_str(), newline]).collect()
+    }
+
+    /// The line end of this line, or of the line before a last line without one.
+    pub(super) fn newline(&self) -> &'static str {
+        Newline::around(self.text, self.stop).as_str()
+    }
+}
+
+/// The offset of the line end at or after `from`, or the end of the text.
+pub(super) fn line_stop(text: &str, from: usize) -> usize {
+    memchr::memchr2(b'\n', b'\r', &text.as_bytes()[from..]).map_or(text.len(), |length| from + length)
+}
+
+/// The offset of the first character of the line that holds `offset`; a byte order mark is not part of the line.
+pub(super) fn line_start(text: &str, offset: usize) -> usize {
+    let mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+    memchr::memrchr2(b'\n', b'\r', &text.as_bytes()[..offset]).map_or(mark, |end| end + 1)
+}
+
+/// The column of `offset`, in characters from 0.
+pub(super) fn column(text: &str, offset: usize) -> usize {
+    characters(&text.as_bytes()[line_start(text, offset)..offset])
+}
+
+/// The offset at which an entry starts: its `?`, or its key with anchor and tag.
+pub(super) fn entry_start(key: Node<'_>) -> usize {
+    key.lead().unwrap_or_else(|| key.start())
+}
+
+/// The key of a value.
+pub(super) fn key_of(value: Node<'_>) -> Option<Node<'_>> {
+    value.parent()?.entries().find(|(_, other)| *other == value).map(|(key, _)| key)
+}
+
+/// The columns in which the entries, or dashes, of a block collection stand.
+pub(super) fn child_columns(node: Node<'_>) -> Vec<usize> {
+    let text = node.source();
+    match node.kind() {
+        Kind::Mapping => node.entries().map(|(key, _)| column(text, entry_start(key))).collect(),
+        _ => node.items().filter_map(Node::lead).map(|dash| column(text, dash)).collect(),
+    }
+}
+
+/// The aliases that stand for `node`.
+pub(super) fn aliases_of(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    let root = node.document().root();
+    root.into_iter().flat_map(descendants).filter(move |other| other.kind() == Kind::Alias && other.resolved() == node)
+}
+
+/// Whether the last thing in `node` is a block scalar at the end of the text, without a line end, whose value would take
+/// in a line end written after it.
+pub(super) fn ends_in_open_block_scalar(node: Node<'_>) -> bool {
+    let Some(last) = descendants(node).last() else { return false };
+    let strips = || last.raw().bytes().skip(1).take(2).any(|byte| byte == b'-');
+    matches!(last.style(), Style::Literal | Style::Folded) && last.span().end == node.source().len() && !strips()
+}
+
+/// How the author indents, as seen in the smallest part of the document around `node` that shows it; two spaces and
+/// kubectl's own list style where nothing does.
+pub(super) fn block_style(node: Node<'_>) -> Block {
+    let mut step = None;
+    let mut list_step = None;
+    let mut gap = None;
+    let mut around = Some(node);
+    while let Some(part) = around {
+        let mut habits = Habits::default();
+        // Once all is known the larger parts need no look.
+        if step.is_none() || list_step.is_none() || gap.is_none() {
+            descendants(part).for_each(|node| habits.note(node));
+        }
+        step = step.or_else(|| most_frequent(&habits.steps));
+        list_step = list_step.or_else(|| most_frequent(&habits.list_steps));
+        gap = gap.or_else(|| most_frequent(&habits.gaps));
+        around = part.parent();
+    }
+    Block { step: step.unwrap_or(2), list_step: list_step.unwrap_or(0), gap: gap.unwrap_or(1) }
+}
+
+/// The spaces between dash and item in a block sequence, most frequent first.
+pub(super) fn item_gap(sequence: Node<'_>) -> Option<usize> {
+    let mut habits = Habits::default();
+    habits.note_gaps(sequence);
+    most_frequent(&habits.gaps)
+}
+
+/// Counted habits: how often each number of columns was seen. No author uses more than a few.
+#[derive(Default)]
+struct Habits {
+    steps: [usize; WIDEST],
+    list_steps: [usize; WIDEST],
+    gaps: [usize; WIDEST],
+}
+
+const WIDEST: usize = 17;
+
+impl Habits {
+    fn note(&mut self, node: Node<'_>) {
+        if node.style() != Style::Block {
+            return;
+        }
+        let text = node.source();
+        if node.kind() == Kind::Sequence {
+            self.note_gaps(node);
+        }
+        if node.parent().is_some_and(|parent| parent.kind() == Kind::Sequence) {
+            return;
+        }
+        // The key stands right before its value in the arena, so no search is needed.
+        let Some(key) = previous(node) else { return };
+        let first = match node.kind() {
+            Kind::Sequence => node.items().next().and_then(Node::lead),
+            _ => node.entries().next().map(|(key, _)| entry_start(key)),
+        };
+        let Some(first) = first else { return };
+        let deeper = column(text, first).checked_sub(column(text, entry_start(key)));
+        let counts = if node.kind() == Kind::Sequence { &mut self.list_steps } else { &mut self.steps };
+        if let Some(count) = deeper.and_then(|deeper| counts.get_mut(deeper)) {
+            *count += 1;
+        }
+    }
+
+    fn note_gaps(&mut self, sequence: Node<'_>) {
+        for item in sequence.items() {
+            let Some(lead) = item.lead() else { continue };
+            let between = &sequence.source()[lead + 1..item.start()];
+            let only_spaces = !between.is_empty() && between.bytes().all(|byte| byte == b' ');
+            if only_spaces && let Some(count) = self.gaps.get_mut(between.len()) {
+                *count += 1;
+            }
+        }
+    }
+}
+
+/// The scalar key of the block collection `node`, if it is the value of one.
+fn previous(node: Node<'_>) -> Option<Node<'_>> {
+    node.parent()?;
+    let key = node.before()?;
+    (key.parent() == node.parent() && key.kind() == Kind::Scalar).then_some(key)
+}
+
+/// The number counted most often; of several the smallest.
+fn most_frequent(counts: &[usize]) -> Option<usize> {
+    let most = counts.iter().copied().max().filter(|&most| most > 0)?;
+    counts.iter().position(|&count| count == most)
+}
+
+/// `node` and all below it, in the order of the text.
+fn descendants(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    node.subtree()
+}
