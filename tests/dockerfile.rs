@@ -1,5 +1,7 @@
 //! The Dockerfile engine, from outside.
 
+#[path = "dockerfile/editing.rs"]
+mod editing;
 #[path = "dockerfile/parsing.rs"]
 mod parsing;
 #[path = "dockerfile/shell.rs"]

@@ -24,43 +24,44 @@ pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 pub fn parse(text: impl Into<Arc<str>>) -> Result<Dockerfile, ParseError> {
     let text: Arc<str> = text.into();
     let mut directives: Vec<Directive> = Vec::new();
-    let mut instructions = Vec::new();
     let mut escape = '\\';
-    let mut at_top = true;
     let mut at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     while let Some(physical) = PhysicalLine::at(&text, at) {
         if physical.too_long() {
             return Err(too_long(physical));
         }
-        if at_top {
-            match directive::read(&text, physical, &directives)? {
-                Some(found) => {
-                    if let Some(character) =
-                        directive::escape_character(&found.value).filter(|_| found.name == "escape")
-                    {
-                        escape = character;
-                    }
-                    directives.push(found);
-                    at = physical.end;
-                    continue;
-                }
-                None => at_top = false,
-            }
+        let Some(found) = directive::read(&text, physical, &directives)? else { break };
+        if let Some(character) = directive::escape_character(&found.value).filter(|_| found.name == "escape") {
+            escape = character;
         }
-        if physical.is_comment(&text) || physical.is_blank(&text) {
-            at = physical.end;
-            continue;
-        }
-        let line = LogicalLine::read(&text, physical, escape)?;
-        let (instruction, end) = instruction(&text, &line, escape)?;
-        instructions.push(instruction);
-        at = end;
+        directives.push(found);
+        at = physical.end;
     }
+    let instructions = instructions(&text, at, escape)?;
     if instructions.is_empty() {
         return Err(ParseError { offset: 0, message: "file with no instructions".to_owned() });
     }
     let stages = stage::stages(&text, &instructions, escape)?;
     Ok(Dockerfile { text, escape, directives, instructions, stages })
+}
+
+/// The instructions from `at` on, whatever their order.
+pub(super) fn instructions(text: &str, mut at: usize, escape: char) -> Result<Vec<Instruction>, ParseError> {
+    let mut instructions = Vec::new();
+    while let Some(physical) = PhysicalLine::at(text, at) {
+        if physical.too_long() {
+            return Err(too_long(physical));
+        }
+        if physical.is_comment(text) || physical.is_blank(text) {
+            at = physical.end;
+            continue;
+        }
+        let line = LogicalLine::read(text, physical, escape)?;
+        let (instruction, end) = instruction(text, &line, escape)?;
+        instructions.push(instruction);
+        at = end;
+    }
+    Ok(instructions)
 }
 
 /// The instruction on `line` with its heredocs, and the offset of the line after it.
