@@ -4,6 +4,8 @@
 mod editing;
 #[path = "dockerfile/parsing.rs"]
 mod parsing;
+#[path = "dockerfile/properties.rs"]
+mod properties;
 #[path = "dockerfile/shell.rs"]
 mod shell;
 #[path = "dockerfile/views.rs"]

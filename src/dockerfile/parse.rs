@@ -131,14 +131,16 @@ fn words(line: &LogicalLine<'_>, range: Range<usize>, escape: char) -> Result<Op
     Ok(Some(instruction))
 }
 
-/// The flags at the start of `range`, and where the arguments after them start. The escape character in a flag is always the backslash.
+/// The flags at the start of `range`, and where the arguments after them start. The escape character in a flag is always the backslash,
+/// and only ASCII white space separates flags.
 fn flags(line: &LogicalLine<'_>, range: Range<usize>) -> (Vec<Flag>, usize) {
+    let is_space = |character: char| character == '\x0b' || character.is_ascii_whitespace();
     let text = &line.text[..range.end];
     let mut flags = Vec::new();
     let mut at = range.start;
     loop {
         let rest = &text[at..];
-        at += rest.len() - rest.trim_start().len();
+        at += rest.len() - rest.trim_start_matches(is_space).len();
         if !text[at..].starts_with("--") {
             return (flags, at);
         }
@@ -153,7 +155,7 @@ fn flags(line: &LogicalLine<'_>, range: Range<usize>) -> (Vec<Flag>, usize) {
                 _ if quote == Some(character) => quote = None,
                 _ if quote.is_some() => word.push(character),
                 '\'' | '"' => quote = Some(character),
-                _ if character.is_whitespace() => {
+                _ if is_space(character) => {
                     at = start + offset;
                     break;
                 }
@@ -163,7 +165,7 @@ fn flags(line: &LogicalLine<'_>, range: Range<usize>) -> (Vec<Flag>, usize) {
         // `--` alone ends the flags.
         let Some(written) = word.strip_prefix("--").filter(|name| !name.is_empty()) else {
             let rest = &text[at..];
-            return (flags, at + (rest.len() - rest.trim_start().len()));
+            return (flags, at + (rest.len() - rest.trim_start_matches(is_space).len()));
         };
         let (name, value) = match written.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -199,7 +201,7 @@ fn not_other_than_strings(arguments: &str) -> Result<(), String> {
         Json::OtherThanStrings => {
             Err("when using JSON array syntax, arrays must be comprised of strings only".to_owned())
         }
-        Json::Strings(_) | Json::No => Ok(()),
+        Json::Strings(_) | Json::Followed | Json::No => Ok(()),
     }
 }
 
@@ -239,6 +241,7 @@ fn check(line: &LogicalLine<'_>, instruction: &Instruction, escape: char) -> Res
         }
         Keyword::Shell => match arguments::json(arguments) {
             Json::Strings(words) if !words.is_empty() => None,
+            Json::Followed => None,
             Json::No if !arguments.is_empty() => Some("SHELL requires the arguments to be in JSON form".to_owned()),
             _ => Some("SHELL requires at least one argument".to_owned()),
         },

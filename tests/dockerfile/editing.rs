@@ -29,7 +29,7 @@ fn remove_with_comments(instruction: usize) -> Operation {
 }
 
 fn replace(text: &str, old: &str, new: &str) -> Operation {
-    let start = text.find(old).expect("the old text");
+    let start = text.find(old).unwrap_or_else(|| panic!("{old:?} is not in {text:?}"));
     Operation::Replace { span: Span::new(start, start + old.len()), text: new.to_owned() }
 }
 
@@ -37,12 +37,16 @@ fn owned(lines: &[&str]) -> Vec<String> {
     lines.iter().map(ToString::to_string).collect()
 }
 
+fn applied(edits: Vec<Edit>, text: &str) -> String {
+    EditSet::new(edits).unwrap_or_else(|overlap| panic!("{text:?}: {overlap}")).apply(text)
+}
+
 /// What the operations make of the text, proved.
 #[track_caller]
 fn edited(text: &str, operations: &[Operation]) -> String {
     let dockerfile = parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
     let edits = dockerfile.plan(operations);
-    let after = EditSet::new(edits.clone()).expect("edits are disjoint").apply(text);
+    let after = applied(edits.clone(), text);
     if let Err(error) = verify(&dockerfile, operations, &edits, &after) {
         panic!("{text:?} became {after:?}: {error}");
     }
@@ -194,8 +198,8 @@ fn operations_at_one_place_keep_their_order() {
 /// A text that is not what the operations say.
 #[track_caller]
 fn assert_refused(text: &str, operations: &[Operation], edits: &[Edit], expected: &str) {
-    let dockerfile = parse(text).unwrap();
-    let after = EditSet::new(edits.to_vec()).expect("disjoint").apply(text);
+    let dockerfile = parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
+    let after = applied(edits.to_vec(), text);
     match verify(&dockerfile, operations, edits, &after) {
         Ok(_) => panic!("{after:?} is accepted"),
         Err(error) => assert_eq!(error.message, expected),
