@@ -95,6 +95,9 @@ pub(super) enum Json {
     Strings(Vec<String>),
     /// An array that holds something else: BuildKit refuses it.
     OtherThanStrings,
+    /// An array of strings with something behind it, as in `CMD ["x"] # start`: older versions of BuildKit drop what is behind it, newer
+    /// ones take all of it for plain text.
+    Followed,
     /// Anything else: BuildKit takes it for plain text.
     No,
 }
@@ -110,7 +113,10 @@ pub(super) fn json(arguments: &str) -> Json {
     }
     match serde_json::from_str::<Vec<serde_json::Value>>(arguments) {
         Ok(_) => Json::OtherThanStrings,
-        Err(_) => Json::No,
+        Err(_) => match serde_json::Deserializer::from_str(arguments).into_iter::<Vec<String>>().next() {
+            Some(Ok(_)) => Json::Followed,
+            _ => Json::No,
+        },
     }
 }
 
@@ -171,7 +177,8 @@ mod tests {
         assert_eq!(json(r#"["a", 1]"#), Json::OtherThanStrings);
         assert_eq!(json("['a']"), Json::No);
         assert_eq!(json(r#"["a",]"#), Json::No);
-        assert_eq!(json(r#"["a"] b"#), Json::No);
+        assert_eq!(json(r#"["a"] b"#), Json::Followed);
+        assert_eq!(json(r#"["a" b] c"#), Json::No);
         assert_eq!(json("[ -f x ]"), Json::No);
         assert_eq!(json(&"[".repeat(100_000)), Json::No);
     }

@@ -110,13 +110,19 @@ impl Dockerfile {
                 }
             }
         }
-        cmd.and_then(|index| Some((self.command(&self.instructions[index])?, index)))
+        let index = cmd?;
+        Some((self.certain_command(&self.instructions[index]), index))
     }
 
     /// `ENTRYPOINT` in force, with the index of its instruction.
     pub fn entrypoint(&self, stage: &Stage) -> Option<(CommandForm, usize)> {
         let index = self.last(stage, Keyword::Entrypoint)?;
-        Some((self.command(&self.instructions[index])?, index))
+        Some((self.certain_command(&self.instructions[index]), index))
+    }
+
+    /// The command of an instruction that has one; as newer versions of BuildKit read it where versions differ.
+    fn certain_command(&self, instruction: &Instruction) -> CommandForm {
+        self.command(instruction).unwrap_or_else(|| CommandForm::Shell(self.arguments(instruction).into_owned()))
     }
 
     /// The `SHELL` in force at an instruction of the stage; `None` is the default of the platform, `/bin/sh -c`, or what the base image
@@ -130,7 +136,8 @@ impl Dockerfile {
         }
     }
 
-    /// Form and content of a CMD, ENTRYPOINT, RUN or SHELL (or the CMD part of HEALTHCHECK).
+    /// Form and content of a CMD, ENTRYPOINT, RUN or SHELL (or the CMD part of HEALTHCHECK). `None` for other instructions, and for a JSON
+    /// array with something behind it, which is exec form to some versions of BuildKit and shell form to others.
     pub fn command(&self, instruction: &Instruction) -> Option<CommandForm> {
         let written = self.arguments(instruction);
         let command = match instruction.keyword {
@@ -144,6 +151,7 @@ impl Dockerfile {
         Some(match arguments::json(command) {
             Json::Strings(words) => CommandForm::Exec(words),
             Json::OtherThanStrings | Json::No => CommandForm::Shell(command.to_owned()),
+            Json::Followed => return None,
         })
     }
 

@@ -27,7 +27,8 @@ pub enum Origin {
 
 impl Dockerfile {
     /// Sources and destination of COPY or ADD, as written, quotes removed; JSON form understood. Heredoc sources are left out of
-    /// `sources`. `None` for any other instruction.
+    /// `sources`. `None` for any other instruction, and for a JSON array with something behind it, which versions of BuildKit read in two
+    /// ways.
     pub fn copy_words(&self, instruction: &Instruction) -> Option<(Vec<String>, String)> {
         if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
             return None;
@@ -35,6 +36,7 @@ impl Dockerfile {
         let written = self.arguments(instruction);
         let mut words = match arguments::json(&written) {
             Json::Strings(words) => words,
+            Json::Followed => return None,
             Json::OtherThanStrings | Json::No => arguments::whitespace_separated(&written)
                 .into_iter()
                 .map(|word| &written[word])

@@ -13,7 +13,13 @@ use std::ops::Range;
 /// `${a:-${b:-…}}` deeper than this is given up; it stands in no real file.
 const DEEPEST: usize = 64;
 
-/// The heredocs that `line` opens, and the offset one past the last line of the last of them.
+/// How many words with white space behind `<<` may turn out to open nothing before the search is given up.
+const MOST_SPACED: usize = 8;
+
+/// The heredocs that `line` opens, and the line that closes the last of them.
+///
+/// White space between `<<` and the delimiter opens a heredoc since BuildKit 0.22 and not before, so `$((1 << 2))` is only taken for one
+/// when a line closes it.
 ///
 /// # Errors
 /// A heredoc without a terminator.
@@ -21,11 +27,17 @@ pub(super) fn read(text: &str, line: &LogicalLine<'_>) -> Result<(Vec<Heredoc>, 
     let mut heredocs = Vec::new();
     let mut last = None;
     let mut at = line.last.end;
-    for opener in openers(&line.text) {
+    let mut spaced = 0;
+    'openers: for opener in openers(&line.text) {
         let body_start = at;
         let span = line.span(opener.word.start, opener.word.end);
         let terminator = loop {
             let Some(physical) = PhysicalLine::at(text, at) else {
+                spaced += 1;
+                if opener.spaced && spaced <= MOST_SPACED {
+                    at = body_start;
+                    continue 'openers;
+                }
                 return Err(ParseError { offset: span.start, message: "unterminated heredoc".to_owned() });
             };
             if physical.too_long() {
@@ -59,6 +71,8 @@ pub(super) struct Opener {
     pub(super) delimiter: String,
     pub(super) dashed: bool,
     pub(super) expands: bool,
+    /// White space stands between `<<` and the delimiter.
+    pub(super) spaced: bool,
 }
 
 /// The words of `line` that open heredocs, in order.
@@ -84,12 +98,14 @@ fn opener(line: &str, word: Range<usize>) -> Option<Opener> {
         Some(rest) => (true, rest),
         None => (false, rest),
     };
+    let tight = rest;
     let rest = rest.trim_start_matches(['\t', '\n', '\x0c', '\r', ' ']);
+    let spaced = rest.len() < tight.len();
     if rest.is_empty() || rest.contains('<') {
         return None;
     }
     let (delimiter, expands) = unquoted(rest)?;
-    Some(Opener { word, delimiter, dashed, expands })
+    Some(Opener { word, delimiter, dashed, expands, spaced })
 }
 
 /// The delimiter without quotes and escapes, and whether there were no quotes; `None` when it is empty or more than one word.

@@ -58,8 +58,8 @@ pub(super) struct LogicalLine<'a> {
     segments: Vec<Segment>,
     /// Contents of the last physical line that belongs to the instruction.
     pub(super) last: PhysicalLine,
-    /// The escape character and the white space after it that continue the last line into nothing, at the end of the file.
-    pub(super) dangling: Option<Span>,
+    /// The escape characters, each with the white space after it, that continue the last text into nothing, at the end of the file.
+    pub(super) dangling: Vec<Span>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,13 +90,14 @@ impl<'a> LogicalLine<'a> {
             text: Cow::Borrowed(kept),
             segments: vec![Segment { logical: 0, file: start, length: kept.len() }],
             last: first,
-            dangling: None,
+            dangling: Vec::new(),
         };
-        let mut escape_span = Span::new(start + kept.len(), content.end);
+        // The escape characters since the last line with text on it.
+        let mut escapes = vec![Span::new(start + kept.len(), content.end)];
         let mut next = first.end;
         while continues {
             let Some(physical) = PhysicalLine::at(text, next).filter(|_| next < limit) else {
-                line.dangling = Some(escape_span);
+                line.dangling = escapes;
                 break;
             };
             if physical.too_long() {
@@ -109,7 +110,10 @@ impl<'a> LogicalLine<'a> {
             }
             let (kept, again) = without_continuation(physical.content.of(text), escape);
             line.push(physical.content.start, kept);
-            escape_span = Span::new(physical.content.start + kept.len(), physical.content.end);
+            if !kept.trim().is_empty() {
+                escapes.clear();
+            }
+            escapes.push(Span::new(physical.content.start + kept.len(), physical.content.end));
             continues = again;
         }
         Ok(line)
@@ -205,7 +209,8 @@ mod tests {
         let text = "RUN a \\ \n# c\n";
         let line = read(text);
         assert_eq!(line.text, "RUN a ");
-        assert_eq!(line.dangling.map(|span| span.of(text)), Some("\\ "));
+        let dangling: Vec<_> = line.dangling.iter().map(|span| span.of(text)).collect();
+        assert_eq!(dangling, ["\\ "]);
         assert_eq!(line.last.content.of(text), "# c");
     }
 }

@@ -13,6 +13,7 @@ mod edit;
 mod expand;
 mod heredoc;
 mod instruction;
+mod layout;
 mod line;
 mod parse;
 mod scope;

@@ -24,43 +24,44 @@ pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 pub fn parse(text: impl Into<Arc<str>>) -> Result<Dockerfile, ParseError> {
     let text: Arc<str> = text.into();
     let mut directives: Vec<Directive> = Vec::new();
-    let mut instructions = Vec::new();
     let mut escape = '\\';
-    let mut at_top = true;
     let mut at = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     while let Some(physical) = PhysicalLine::at(&text, at) {
         if physical.too_long() {
             return Err(too_long(physical));
         }
-        if at_top {
-            match directive::read(&text, physical, &directives)? {
-                Some(found) => {
-                    if let Some(character) =
-                        directive::escape_character(&found.value).filter(|_| found.name == "escape")
-                    {
-                        escape = character;
-                    }
-                    directives.push(found);
-                    at = physical.end;
-                    continue;
-                }
-                None => at_top = false,
-            }
+        let Some(found) = directive::read(&text, physical, &directives)? else { break };
+        if let Some(character) = directive::escape_character(&found.value).filter(|_| found.name == "escape") {
+            escape = character;
         }
-        if physical.is_comment(&text) || physical.is_blank(&text) {
-            at = physical.end;
-            continue;
-        }
-        let line = LogicalLine::read(&text, physical, escape)?;
-        let (instruction, end) = instruction(&text, &line, escape)?;
-        instructions.push(instruction);
-        at = end;
+        directives.push(found);
+        at = physical.end;
     }
+    let instructions = instructions(&text, at, escape)?;
     if instructions.is_empty() {
         return Err(ParseError { offset: 0, message: "file with no instructions".to_owned() });
     }
     let stages = stage::stages(&text, &instructions, escape)?;
     Ok(Dockerfile { text, escape, directives, instructions, stages })
+}
+
+/// The instructions from `at` on, whatever their order.
+pub(super) fn instructions(text: &str, mut at: usize, escape: char) -> Result<Vec<Instruction>, ParseError> {
+    let mut instructions = Vec::new();
+    while let Some(physical) = PhysicalLine::at(text, at) {
+        if physical.too_long() {
+            return Err(too_long(physical));
+        }
+        if physical.is_comment(text) || physical.is_blank(text) {
+            at = physical.end;
+            continue;
+        }
+        let line = LogicalLine::read(text, physical, escape)?;
+        let (instruction, end) = instruction(text, &line, escape)?;
+        instructions.push(instruction);
+        at = end;
+    }
+    Ok(instructions)
 }
 
 /// The instruction on `line` with its heredocs, and the offset of the line after it.
@@ -130,14 +131,16 @@ fn words(line: &LogicalLine<'_>, range: Range<usize>, escape: char) -> Result<Op
     Ok(Some(instruction))
 }
 
-/// The flags at the start of `range`, and where the arguments after them start. The escape character in a flag is always the backslash.
+/// The flags at the start of `range`, and where the arguments after them start. The escape character in a flag is always the backslash,
+/// and only ASCII white space separates flags.
 fn flags(line: &LogicalLine<'_>, range: Range<usize>) -> (Vec<Flag>, usize) {
+    let is_space = |character: char| character == '\x0b' || character.is_ascii_whitespace();
     let text = &line.text[..range.end];
     let mut flags = Vec::new();
     let mut at = range.start;
     loop {
         let rest = &text[at..];
-        at += rest.len() - rest.trim_start().len();
+        at += rest.len() - rest.trim_start_matches(is_space).len();
         if !text[at..].starts_with("--") {
             return (flags, at);
         }
@@ -152,7 +155,7 @@ fn flags(line: &LogicalLine<'_>, range: Range<usize>) -> (Vec<Flag>, usize) {
                 _ if quote == Some(character) => quote = None,
                 _ if quote.is_some() => word.push(character),
                 '\'' | '"' => quote = Some(character),
-                _ if character.is_whitespace() => {
+                _ if is_space(character) => {
                     at = start + offset;
                     break;
                 }
@@ -162,7 +165,7 @@ fn flags(line: &LogicalLine<'_>, range: Range<usize>) -> (Vec<Flag>, usize) {
         // `--` alone ends the flags.
         let Some(written) = word.strip_prefix("--").filter(|name| !name.is_empty()) else {
             let rest = &text[at..];
-            return (flags, at + (rest.len() - rest.trim_start().len()));
+            return (flags, at + (rest.len() - rest.trim_start_matches(is_space).len()));
         };
         let (name, value) = match written.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -198,7 +201,7 @@ fn not_other_than_strings(arguments: &str) -> Result<(), String> {
         Json::OtherThanStrings => {
             Err("when using JSON array syntax, arrays must be comprised of strings only".to_owned())
         }
-        Json::Strings(_) | Json::No => Ok(()),
+        Json::Strings(_) | Json::Followed | Json::No => Ok(()),
     }
 }
 
@@ -238,6 +241,7 @@ fn check(line: &LogicalLine<'_>, instruction: &Instruction, escape: char) -> Res
         }
         Keyword::Shell => match arguments::json(arguments) {
             Json::Strings(words) if !words.is_empty() => None,
+            Json::Followed => None,
             Json::No if !arguments.is_empty() => Some("SHELL requires the arguments to be in JSON form".to_owned()),
             _ => Some("SHELL requires at least one argument".to_owned()),
         },

@@ -121,6 +121,13 @@ fn heredocs_of_every_form() {
 }
 
 #[test]
+fn white_space_before_a_delimiter_opens_a_heredoc_that_is_closed() {
+    assert_eq!(listing("FROM a\nRUN cat << EOF\nx\nEOF\nUSER 1"), ["FROM a", "RUN cat << EOF {EOF: x\\n}", "USER 1"]);
+    assert_eq!(listing("FROM a\nRUN echo $((1 << 4)) > x\nUSER 1"), ["FROM a", "RUN echo $((1 << 4)) > x", "USER 1"]);
+    assert!(refusal(&format!("FROM a\nRUN {}", " << a".repeat(1000))).contains("unterminated heredoc"));
+}
+
+#[test]
 fn what_looks_like_a_heredoc() {
     assert_eq!(listing("FROM a\nRUN cat <<<EOF\nUSER 1"), ["FROM a", "RUN cat <<<EOF", "USER 1"]);
     assert_eq!(listing("FROM a\nRUN [\"sh\", \"<<EOF\"]\nUSER 1"), ["FROM a", "RUN [\"sh\", \"<<EOF\"]", "USER 1"]);

@@ -143,6 +143,18 @@ fn commands_in_force() {
 }
 
 #[test]
+fn an_array_with_something_behind_it_is_read_in_two_ways() {
+    let dockerfile = parse("FROM a\nCOPY [\"a\", \"b\"] c\nCMD [\"x\"] # start\nHEALTHCHECK CMD [\"x\"]]").unwrap();
+    let instructions = dockerfile.instructions();
+    assert_eq!(dockerfile.copy_words(&instructions[1]), None);
+    assert_eq!(dockerfile.command(&instructions[2]), None);
+    assert_eq!(dockerfile.command(&instructions[3]), None);
+    assert_eq!(dockerfile.shell_commands(&instructions[2]), None);
+    // Something is in force all the same, so that nobody takes the base's command for it.
+    assert_eq!(dockerfile.cmd(last(&dockerfile)), Some((CommandForm::Shell("[\"x\"] # start".to_owned()), 2)));
+}
+
+#[test]
 fn what_is_copied_from_where() {
     let text = "FROM a AS Build\nFROM b\nCOPY --from=build /x \"/y\" ./\nCOPY --from=0 a b\nCOPY --from=nginx:1 a b\nCOPY [\"a b\", \"c\"]\nCOPY <<E x /d\nE\nRUN --mount=type=bind,from=build,target=/x --mount=from=0 y\nRUN --mount=type=cache z";
     let dockerfile = parse(text).unwrap();
