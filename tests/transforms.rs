@@ -3,6 +3,9 @@
 //! A case is a folder `cases/<claim>/`: `before/` is a tiny repository, `after/` what this transform alone makes of it; without `after/` nothing may
 //! change. `expect.toml` names findings, options and recorded digests. `UNROOT_BLESS=1` rewrites the `after/` folders that exist; read the difference.
 
+#![allow(clippy::unwrap_used, reason = "here a failed step should end the test")]
+#![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
+
 mod support;
 
 use serde::Deserialize;
