@@ -1,6 +1,7 @@
 //! The command line: arguments, modes and exit codes.
 
 mod arguments;
+mod progress;
 
 pub use arguments::{Arguments, Colour, Command, Mode};
 
@@ -128,9 +129,9 @@ fn resolver(arguments: &Arguments, config: &Config) -> Box<dyn Resolver> {
         let settings = RegistrySettings { mirror: entry.mirror.clone(), plain_http: entry.plain_http };
         (host.clone(), settings)
     });
-    Box::new(Online::new(NetworkSettings {
+    Box::new(progress::WithProgress(Online::new(NetworkSettings {
         registries: registries.collect(),
         timeout: Duration::from_secs(arguments.network.timeout),
         ..NetworkSettings::default()
-    }))
+    })))
 }

@@ -1,0 +1,21 @@
+//! A sign of life while registries are asked: the one thing a run waits for.
+
+use crate::image::Reference;
+use crate::registry::{Digest, ResolveError, Resolver};
+use indicatif::ProgressBar;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Turns a spinner on standard error while another resolver works. Nothing is shown where standard error is no terminal.
+pub(super) struct WithProgress<R>(pub(super) R);
+
+impl<R: Resolver> Resolver for WithProgress<R> {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
+        let images = if references.len() == 1 { "image" } else { "images" };
+        let spinner = ProgressBar::new_spinner().with_message(format!("asking registries about {} {images}", references.len()));
+        spinner.enable_steady_tick(Duration::from_millis(120));
+        let answers = self.0.resolve(references);
+        spinner.finish_and_clear();
+        answers
+    }
+}

@@ -1,0 +1,4 @@
+#!/bin/sh
+# hand over
+chown -R node /app/data
+exec su-exec node "$@"

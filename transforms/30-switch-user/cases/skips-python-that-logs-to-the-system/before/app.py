@@ -1,0 +1,1 @@
+log = open("/var/log/app.log", "a")
