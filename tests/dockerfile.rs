@@ -3,5 +3,7 @@
 
 #[path = "dockerfile/parsing.rs"]
 mod parsing;
+#[path = "dockerfile/shell.rs"]
+mod shell;
 #[path = "dockerfile/views.rs"]
 mod views;

@@ -26,7 +26,7 @@ pub use directive::Directive;
 pub use edit::Operation;
 pub use instruction::{Flag, Heredoc, Instruction, Keyword};
 pub use parse::parse;
-pub use shell::{ShellCommand, Word};
+pub use shell::{Redirection, ShellCommand, Word};
 pub use stage::{Base, Stage, is_platform_argument};
 pub use verify::verify;
 

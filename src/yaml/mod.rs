@@ -1,8 +1,12 @@
 //! YAML that is edited without being rewritten.
 
+mod build;
+mod cover;
 mod edit;
+mod events;
 mod refusal;
 mod route;
+mod scalar;
 mod tree;
 
 pub use edit::{Action, Operation, Value, verify};

@@ -3,7 +3,7 @@
 use unroot::dockerfile::{Base, CommandForm, Dockerfile, Origin, Stage, parse};
 
 fn last(dockerfile: &Dockerfile) -> &Stage {
-    dockerfile.stages().last().expect("a stage")
+    &dockerfile.stages()[dockerfile.stages().len() - 1]
 }
 
 fn image(reference: &str, literal: bool) -> Base {

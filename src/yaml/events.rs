@@ -1,0 +1,121 @@
+//! The one door to yaml-rust2: its events, reduced to what the token cover needs.
+//!
+//! Only the structure of the stream and the decoded text of scalars are taken from the parser. Its positions serve as a
+//! cross-check by line and column; its character index is never used, because it drifts after a block scalar that holds
+//! anything but ASCII.
+
+use super::tree::Style;
+use std::str::Chars;
+use yaml_rust2::parser::{Event as Raw, Parser, Tag};
+use yaml_rust2::scanner::{Marker, ScanError, TScalarStyle};
+
+/// What the parser saw next.
+#[derive(Debug)]
+pub(super) enum Event {
+    DocumentStart,
+    DocumentEnd,
+    StreamEnd,
+    Alias {
+        /// Number of the anchor, from 1, counted over the whole stream.
+        anchor: usize,
+    },
+    Scalar {
+        /// The decoded text.
+        value: String,
+        style: Style,
+        properties: Properties,
+    },
+    Start {
+        mapping: bool,
+        properties: Properties,
+    },
+    End,
+}
+
+/// The anchor and tag that the parser attached to a node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Properties {
+    pub(super) anchor: bool,
+    pub(super) tag: bool,
+}
+
+/// Where the parser was: lines from 1, columns in characters from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) line: usize,
+    pub(super) column: usize,
+}
+
+/// The parser gave up.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) mark: Mark,
+    pub(super) message: String,
+    /// Whether it gave up for depth alone: it stops at 255 nested flow collections.
+    pub(super) too_deep: bool,
+}
+
+/// Pulls events one by one, so that nesting costs no stack.
+pub(super) struct Events<'t> {
+    parser: Parser<Chars<'t>>,
+}
+
+impl<'t> Events<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { parser: Parser::new_from_str(text) }
+    }
+
+    /// The next event and the parser's position at it.
+    pub(super) fn pull(&mut self) -> Result<(Event, Mark), Fault> {
+        loop {
+            let (raw, marker) = self.parser.next_token().map_err(|error| Fault::from(&error))?;
+            let event = match raw {
+                Raw::Nothing | Raw::StreamStart => continue,
+                Raw::StreamEnd => Event::StreamEnd,
+                Raw::DocumentStart => Event::DocumentStart,
+                Raw::DocumentEnd => Event::DocumentEnd,
+                Raw::Alias(anchor) => Event::Alias { anchor },
+                Raw::Scalar(value, style, anchor, tag) => {
+                    // A plain scalar holds at least one character; without any it stands for a value that is not written.
+                    let style = match style {
+                        TScalarStyle::Plain if value.is_empty() => Style::Empty,
+                        TScalarStyle::Plain => Style::Plain,
+                        TScalarStyle::SingleQuoted => Style::SingleQuoted,
+                        TScalarStyle::DoubleQuoted => Style::DoubleQuoted,
+                        TScalarStyle::Literal => Style::Literal,
+                        TScalarStyle::Folded => Style::Folded,
+                    };
+                    Event::Scalar { value, style, properties: properties(anchor, tag.as_ref()) }
+                }
+                Raw::SequenceStart(anchor, tag) => {
+                    Event::Start { mapping: false, properties: properties(anchor, tag.as_ref()) }
+                }
+                Raw::MappingStart(anchor, tag) => {
+                    Event::Start { mapping: true, properties: properties(anchor, tag.as_ref()) }
+                }
+                Raw::SequenceEnd | Raw::MappingEnd => Event::End,
+            };
+            return Ok((event, Mark::from(&marker)));
+        }
+    }
+}
+
+fn properties(anchor: usize, tag: Option<&Tag>) -> Properties {
+    Properties { anchor: anchor > 0, tag: tag.is_some() }
+}
+
+impl From<&Marker> for Mark {
+    fn from(marker: &Marker) -> Self {
+        Self { line: marker.line(), column: marker.col() }
+    }
+}
+
+impl From<&ScanError> for Fault {
+    fn from(error: &ScanError) -> Self {
+        Self {
+            mark: Mark::from(error.marker()),
+            message: error.info().escape_debug().to_string(),
+            too_deep: error.info() == "recursion limit exceeded",
+        }
+    }
+}
