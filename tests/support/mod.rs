@@ -5,5 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
 pub(crate) mod http;
+pub(crate) mod program;
 pub(crate) mod registry;
+pub(crate) mod snapshots;
 pub(crate) mod workspace;
