@@ -109,7 +109,8 @@ impl Repository {
         }
         let mut kustomized = BTreeMap::new();
         for (path, kustomization) in kustomizations(&tree) {
-            let patches: Vec<String> = kustomization.patches.iter().filter_map(|patch| join(directory(&path), patch)).collect();
+            let patches: Vec<String> =
+                kustomization.patches.iter().filter_map(|patch| join(directory(&path), patch)).collect();
             let is_patch = |file: &File| patches.contains(&file.path);
             unread.extend(files.iter().filter(|file| is_patch(file)).map(|file| Unread {
                 path: file.path.clone(),

@@ -5,6 +5,7 @@
 //! nevertheless, the files already renamed are put back. Reading never sees half a file.
 //!
 //! A rename makes a new file of the old name: mode and owner are carried over, a second hard link keeps the old text.
+#![allow(clippy::disallowed_methods, reason = "this is the one place that writes")]
 
 use crate::error::Error;
 use crate::pipeline::FileChange;

@@ -1,4 +1,5 @@
 //! The Dockerfile engine, from outside.
+#![allow(clippy::expect_used, reason = "here a failed step should end the test")]
 
 #[path = "dockerfile/editing.rs"]
 mod editing;

@@ -1,5 +1,6 @@
 //! The series against the git that readers of it have: applied in order, it must end in the very bytes that would be written.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
 mod support;
 
@@ -42,6 +43,7 @@ fn run(histories: &[History<'_>]) -> Run {
         unread: Vec::new(),
         dockerfiles: 0,
         manifests: 0,
+        lookup_failures: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Digests from the reference registry server, and what becomes of answers that no registry should give.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
 mod support;
 

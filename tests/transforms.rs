@@ -3,6 +3,9 @@
 //! A case is a folder `cases/<claim>/`: `before/` is a tiny repository, `after/` what this transform alone makes of it; without `after/` nothing may
 //! change. `expect.toml` names findings, options and recorded digests. `UNROOT_BLESS=1` rewrites the `after/` folders that exist; read the difference.
 
+#![allow(clippy::unwrap_used, reason = "here a failed step should end the test")]
+#![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
+
 mod support;
 
 use serde::Deserialize;
@@ -76,12 +79,17 @@ fn check(id: &str) {
     let mut changing = 0;
     let mut declining = 0;
     let mut failures = Vec::new();
-    let mut cases: Vec<PathBuf> = fs::read_dir(folder.join("cases")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(folder.join("cases")).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     for case in &cases {
         let name = case.file_name().unwrap().to_str().unwrap();
         let changes = case.join("after").is_dir();
-        if changes { changing += 1 } else { declining += 1 }
+        if changes {
+            changing += 1
+        } else {
+            declining += 1
+        }
         if let Err(message) = check_case(id, case, changes) {
             failures.push(format!("{id}/{name}: {message}"));
         }
@@ -195,11 +203,16 @@ fn examples(text: &str) -> BTreeMap<String, Files> {
     let mut found: BTreeMap<String, Files> = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let Some((role, path)) = line.strip_prefix("```").and_then(|info| info.split_whitespace().find_map(|word| word.split_once('='))) else {
+        let Some((role, path)) =
+            line.strip_prefix("```").and_then(|info| info.split_whitespace().find_map(|word| word.split_once('=')))
+        else {
             continue;
         };
         let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-        found.entry(role.to_owned()).or_default().insert(path.to_owned(), format!("{}\n", body.join("\n")).into_bytes());
+        found
+            .entry(role.to_owned())
+            .or_default()
+            .insert(path.to_owned(), format!("{}\n", body.join("\n")).into_bytes());
     }
     found
 }

@@ -1,5 +1,6 @@
 //! Writing: what is refused, what is kept, and that nothing is written by halves.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
 mod support;
 

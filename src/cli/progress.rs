@@ -12,7 +12,8 @@ pub(super) struct WithProgress<R>(pub(super) R);
 impl<R: Resolver> Resolver for WithProgress<R> {
     fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
         let images = if references.len() == 1 { "image" } else { "images" };
-        let spinner = ProgressBar::new_spinner().with_message(format!("asking registries about {} {images}", references.len()));
+        let spinner =
+            ProgressBar::new_spinner().with_message(format!("asking registries about {} {images}", references.len()));
         spinner.enable_steady_tick(Duration::from_millis(120));
         let answers = self.0.resolve(references);
         spinner.finish_and_clear();

@@ -138,9 +138,7 @@ impl BuildCommand {
                 "--no-cache" | "--pull" | "--push" | "--load" | "--rm" | "--force-rm" | "--squash" | "-q"
                 | "--quiet" | "--compress" | "--layers" => {}
                 _ if flag.starts_with('-') => {
-                    if value.is_none() {
-                        words.next();
-                    }
+                    let _value = value.or_else(|| words.next());
                 }
                 _ if command.context.is_empty() => command.context = word.to_owned(),
                 _ => {}

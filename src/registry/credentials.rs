@@ -64,6 +64,7 @@ fn credential(key: &str, docker_config: Option<&Path>) -> Result<DockerCredentia
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the tests write configurations to read")]
 mod tests {
     use super::*;
 

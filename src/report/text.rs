@@ -71,7 +71,12 @@ pub fn closing(run: &Run, mode: &Mode) -> String {
         Mode { write: true, .. } => writeln!(text, "{files} written"),
         Mode { check: true, .. } => writeln!(text, "{files} would change"),
         Mode { patches: Some(directory), .. } => {
-            writeln!(text, "{} for {files} in {}", count_es(run.steps.len(), "patch"), printable(&directory.display().to_string()))
+            writeln!(
+                text,
+                "{} for {files} in {}",
+                count_es(run.steps.len(), "patch"),
+                printable(&directory.display().to_string())
+            )
         }
         _ => writeln!(text, "{files} would change; --write changes them"),
     };
@@ -134,7 +139,13 @@ fn line(text: &mut String, finding: &Finding) {
 
 /// Names and texts of files may hold anything; a terminal must not act on it.
 fn printable(text: &str) -> String {
-    text.chars().flat_map(|character| if character.is_control() { character.escape_default().collect::<Vec<_>>() } else { vec![character] }).collect()
+    text.chars()
+        .flat_map(
+            |character| {
+                if character.is_control() { character.escape_default().collect::<Vec<_>>() } else { vec![character] }
+            },
+        )
+        .collect()
 }
 
 fn count(number: usize, noun: &str) -> String {

@@ -2,7 +2,10 @@
 #![allow(dead_code)]
 // Clippy knows `#[test]` functions only; here, too, a failed step should end the test.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
 pub(crate) mod http;
+pub(crate) mod program;
 pub(crate) mod registry;
+pub(crate) mod snapshots;
 pub(crate) mod workspace;

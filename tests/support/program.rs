@@ -1,0 +1,27 @@
+//! The real binary, started apart from the settings of whoever runs the tests.
+
+use assert_cmd::Command;
+use std::path::Path;
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs `unroot` with these arguments in `directory` and without any environment but a home that does not exist.
+#[track_caller]
+pub(crate) fn unroot(directory: &Path, arguments: &[&str]) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_unroot"))
+        .args(arguments)
+        .current_dir(directory)
+        .env_clear()
+        .env("HOME", directory.join("no-such-home"))
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}"));
+    Ended { code, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
