@@ -2,6 +2,7 @@
 
 use super::{Application, ContainerFacts, User};
 use crate::image::Family;
+use std::collections::BTreeSet;
 
 /// A numeric user, and how it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +54,16 @@ impl Application<'_> {
             return Some(Identity { uid: ids.uid, gid: Some(ids.gid), how: format!("the number of user {name}") });
         }
         let has_shell = image.family.is_some_and(Family::has_shell);
-        let asked = self.containers.iter().map(|container| asked_uid(container, "runAsUser")).collect::<Vec<_>>();
-        if let Some(Some(uid)) = asked.first()
+        let asked: BTreeSet<u32> =
+            self.containers.iter().filter_map(|container| asked_uid(container, "runAsUser")).collect();
+        if let Some(uid) = asked.first()
+            && asked.len() == 1
             && *uid != 0
-            && asked.iter().all(|other| *other == Some(*uid))
         {
-            let gids: Vec<_> = self.containers.iter().map(|container| asked_uid(container, "runAsGroup")).collect();
-            let agreed = gids[0].filter(|gid| gids.iter().all(|other| *other == Some(*gid)));
+            // A group that every container asks for is kept; one that only some ask for leaves the others without the files of group 0.
+            let gids: BTreeSet<Option<u32>> =
+                self.containers.iter().map(|container| asked_uid(container, "runAsGroup")).collect();
+            let agreed = gids.first().copied().flatten().filter(|_| gids.len() == 1);
             return Some(Identity {
                 uid: *uid,
                 gid: agreed.or(Some(0)),

@@ -1,4 +1,4 @@
-//! Operations that complete a `securityContext`. They add what is absent and never change what an author wrote.
+//! Operations that complete a `securityContext`. They add what is absent and keep what an author meant.
 
 use crate::yaml::{Action, Node, Operation, Value};
 
@@ -45,9 +45,16 @@ pub fn drop_all(container: super::ContainerView<'_>) -> Result<Vec<Operation>, (
     }
     let document = capabilities.document().index();
     let route = capabilities.route();
-    let operation = match capabilities.get("drop") {
-        Some(_) => Operation { document, route: route.key("drop"), action: Action::Append { value: all() } },
-        None => Operation {
+    let dropped = capabilities.get("drop");
+    // Runtimes fold the case, the Pod Security Standard does not.
+    let folded = dropped
+        .into_iter()
+        .flat_map(Node::items)
+        .find(|item| item.as_str().is_some_and(|name| name.eq_ignore_ascii_case("ALL")));
+    let operation = match (folded, dropped) {
+        (Some(item), _) => Operation { document, route: item.route(), action: Action::Replace { value: all() } },
+        (None, Some(_)) => Operation { document, route: route.key("drop"), action: Action::Append { value: all() } },
+        (None, None) => Operation {
             document,
             route,
             action: Action::Insert { key: "drop".to_owned(), value: Value::Seq(vec![all()]) },

@@ -14,7 +14,8 @@ static METADATA: Metadata = Metadata {
     id: "switch-user",
     title: "Run as a numeric user other than root",
     why: "The image ends with a numeric USER and its containers ask for the same uid and gid, so that Kubernetes can verify that the process is not \
-          root (it cannot for a name). Claims that are mounted get the group by fsGroup.",
+          root (it cannot for a name). Claims that are mounted get the group by fsGroup. The manifests \
+          expect the image that the new Dockerfile builds: roll both out together.",
     readme: include_str!("README.md"),
 };
 
@@ -96,10 +97,12 @@ fn image_operations(image: &ImageFacts<'_>, identity: &Identity) -> Vec<Operatio
 fn account(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
     let known = image.known_base?.account.as_ref().is_some_and(|account| account.uid == identity.uid);
     let mentioned = image.dockerfile.text().contains("useradd") || image.dockerfile.text().contains("adduser");
-    if known || mentioned {
+    let uid = identity.uid;
+    // Ubuntu has an account 1000 since 23.04, and below 1000 are the system's: making one of the same number would fail the build.
+    let taken = uid < 1000 || uid == 65534 || uid == 1000 && image.known_base?.name == "ubuntu";
+    if known || mentioned || taken {
         return None;
     }
-    let uid = identity.uid;
     match image.family? {
         Family::Debian => Some(format!("RUN useradd --no-log-init --create-home --uid {uid} --gid 0 {ACCOUNT}")),
         Family::Alpine => Some(format!("RUN adduser -D -u {uid} -G root {ACCOUNT}")),
