@@ -1,6 +1,6 @@
 //! The second reader: libyaml, the ancestor of what kubectl uses, through `serde_yaml`.
 
-use super::cover::holds_unicode_break;
+use super::cover::{BYTE_ORDER_MARK, holds_unicode_break};
 use super::{Action, Kind, Node, Stream, Style, Value};
 use serde::Deserialize;
 use serde_yaml::Value as Loose;
@@ -61,8 +61,10 @@ fn frames(text: &str) -> Result<Vec<Range<usize>>, String> {
     Ok(frames)
 }
 
-/// All values of one frame that are not null.
+/// All values of one frame that are not null. A byte order mark is taken away: this reader counts it as a column, go-yaml
+/// does not.
 fn load_frame(text: &str) -> Result<Vec<Loose>, String> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     // kubectl ends every line that it reads.
     let closed = if text.ends_with('\n') { text.into() } else { std::borrow::Cow::from(format!("{text}\n")) };
     let mut values = Vec::new();
