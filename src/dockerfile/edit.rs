@@ -163,6 +163,8 @@ impl Dockerfile {
                 break (newline, lines);
             }
             kept -= 1;
+            kept = removed[..kept].iter().rposition(|removed| !removed).map_or(0, |last| last + 1);
+            removed[kept..].fill(false);
         };
         let end = self.text.len();
         let mut start = layout.offset(kept);

@@ -102,6 +102,7 @@ fn a_missing_final_line_end_stays_missing() {
     assert_eq!(edited("FROM a\nUSER 0\n  ", &[append(&["USER 1"])]), "FROM a\nUSER 0\n  \nUSER 1");
     assert_eq!(edited("FROM a\n# end", &[append(&["", "USER 1", ""])]), "FROM a\n# end\n\nUSER 1");
     assert_eq!(edited("FROM a\nRUN x\n\nUSER 0", &[remove(2), insert_after(2, &[""])]), "FROM a\nRUN x");
+    assert_eq!(edited("FROM a\nRUN x\n\nUSER 0", &[remove(1), remove(2), insert_after(2, &[""])]), "FROM a");
     assert_eq!(edited("\u{feff}FROM a", &[append(&["USER 1"])]), "\u{feff}FROM a\nUSER 1");
 }
 

@@ -73,10 +73,9 @@ impl Dockerfile {
             let Some(interpreter) = commands[index].interpreter() else { continue };
             for target in commands[index].heredoc_targets() {
                 let heredoc = instruction.heredocs.iter().find(|heredoc| heredoc.opener.end == target.end)?;
-                // What an unquoted delimiter makes of backslashes would have to be undone first.
-                if !commands[index].takes_only_options()
-                    || heredoc.expands && heredoc.body.of(&self.text).contains('\\')
-                {
+                // What an unquoted delimiter makes of backslashes would have to be undone first; only at line ends it is the same.
+                let body = heredoc.body.of(&self.text).replace("\\\n", "");
+                if !commands[index].takes_only_options() || heredoc.expands && body.contains('\\') {
                     return None;
                 }
                 commands.extend(self.script_commands(heredoc.body, interpreter)?);
