@@ -15,6 +15,7 @@ mod heredoc;
 mod instruction;
 mod layout;
 mod line;
+mod pairs;
 mod parse;
 mod scope;
 mod shell;
@@ -26,11 +27,13 @@ pub use copy::{Origin, Source};
 pub use directive::Directive;
 pub use edit::Operation;
 pub use instruction::{Flag, Heredoc, Instruction, Keyword};
+pub use pairs::Pair;
 pub use parse::parse;
 pub use shell::{Redirection, ShellCommand, Word};
 pub use stage::{Base, Stage, is_platform_argument};
 pub use verify::verify;
 
+use crate::source::Span;
 use std::sync::Arc;
 
 /// Why a text is not a Dockerfile that BuildKit would accept.
@@ -51,6 +54,8 @@ pub struct Dockerfile {
     directives: Vec<Directive>,
     instructions: Vec<Instruction>,
     stages: Vec<Stage>,
+    /// For each instruction, the index of the `SHELL` in force there.
+    shells: Vec<Option<usize>>,
 }
 
 impl Dockerfile {
@@ -72,6 +77,32 @@ impl Dockerfile {
     /// The instructions, in file order.
     pub fn instructions(&self) -> &[Instruction] {
         &self.instructions
+    }
+
+    /// The comment lines that stand directly above an instruction, first to last, without line ends; no parser directives.
+    pub fn comments_above(&self, instruction: usize) -> Vec<Span> {
+        let Some(mut start) = self.instructions.get(instruction).map(|instruction| instruction.span.start) else {
+            return Vec::new();
+        };
+        let floor = match instruction.checked_sub(1).and_then(|before| self.instructions.get(before)) {
+            Some(before) => before.span.end,
+            None => self.directives.last().map_or(0, |directive| directive.span.end),
+        };
+        let mut comments = Vec::new();
+        loop {
+            let Some(end) = self.text[floor..start].rfind('\n').map(|at| floor + at) else { break };
+            let line_start = self.text[floor..end].rfind('\n').map_or(floor, |at| floor + at + 1);
+            let line = self.text[line_start..end].trim_start_matches('\u{feff}');
+            // What is left of the line of the instruction before is empty.
+            if !line.trim_start().starts_with('#') {
+                break;
+            }
+            let content_end = line_start + self.text[line_start..end].trim_end_matches('\r').len();
+            comments.push(Span::new(end - line.len(), content_end));
+            start = line_start;
+        }
+        comments.reverse();
+        comments
     }
 
     /// The build stages, in file order; never empty.

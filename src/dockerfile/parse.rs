@@ -42,7 +42,8 @@ pub fn parse(text: impl Into<Arc<str>>) -> Result<Dockerfile, ParseError> {
         return Err(ParseError { offset: 0, message: "file with no instructions".to_owned() });
     }
     let stages = stage::stages(&text, &instructions, escape)?;
-    Ok(Dockerfile { text, escape, directives, instructions, stages })
+    let shells = stage::shells(&instructions, &stages);
+    Ok(Dockerfile { text, escape, directives, instructions, stages, shells })
 }
 
 /// The instructions from `at` on, whatever their order.

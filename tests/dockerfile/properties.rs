@@ -237,7 +237,7 @@ fn look_at_everything(dockerfile: &Dockerfile) {
             let _ = (
                 dockerfile.expand(stage, index, &arguments),
                 dockerfile.workdir_at(stage, index),
-                dockerfile.shell(stage, index),
+                dockerfile.shell(index),
             );
         }
     }
