@@ -169,6 +169,9 @@ fn what_others_stumble_over() {
         listing("FROM localhost:5000/x/y:1@sha256:0 AS z\nCOPY --from=ghcr.io/a/b:2 /c /d"),
         ["FROM localhost:5000/x/y:1@sha256:0 AS z", "COPY [from=ghcr.io/a/b:2] /c /d"]
     );
+    assert_eq!(listing("FROM a\nUSER \u{a0}5\nRUN \u{a0}--x y"), ["FROM a", "USER 5", "RUN --x y"]);
+    // Wrong but known: BuildKit reads flags byte by byte and would end this one within the no-break space.
+    assert_eq!(listing("FROM a\nRUN --x=y\u{a0}z w"), ["FROM a", "RUN [x=y\u{a0}z] w"]);
     // A carriage return alone ends no line.
     assert_eq!(listing("FROM a\nRUN x\rCMD y\n"), ["FROM a", "RUN x\rCMD y"]);
 }
