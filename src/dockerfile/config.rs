@@ -125,15 +125,46 @@ impl Dockerfile {
         self.command(instruction).unwrap_or_else(|| CommandForm::Shell(self.arguments(instruction).into_owned()))
     }
 
-    /// The `SHELL` in force at an instruction of the stage; `None` is the default of the platform, `/bin/sh -c`, or what the base image
-    /// sets.
-    pub fn shell(&self, stage: &Stage, instruction: usize) -> Option<Vec<String>> {
-        let before = self.effective(stage).into_iter().take_while(|index| *index != instruction);
-        let index = before.filter(|index| self.instructions[*index].keyword == Keyword::Shell).last()?;
+    /// The `SHELL` in force at an instruction; `None` is the default of the platform, `/bin/sh -c`, or what the base image sets.
+    pub fn shell(&self, instruction: usize) -> Option<Vec<String>> {
+        let index = self.shells.get(instruction).copied().flatten()?;
         match self.command(&self.instructions[index]) {
             Some(CommandForm::Exec(words)) => Some(words),
             _ => None,
         }
+    }
+
+    /// The paths of `VOLUME` in force, in order, none twice; variables are expanded where known, others stay as written.
+    pub fn volumes(&self, stage: &Stage) -> Vec<String> {
+        let mut scope = Scope::new(self, stage);
+        let mut volumes = Vec::new();
+        let mut seen = HashSet::new();
+        for index in self.effective(stage) {
+            let entered = &self.instructions[index];
+            scope.enter(entered);
+            if entered.keyword != Keyword::Volume {
+                continue;
+            }
+            let written = self.arguments(entered);
+            let words: Vec<String> = match arguments::json(&written) {
+                Json::Strings(words) => words,
+                _ => {
+                    arguments::whitespace_separated(&written).into_iter().map(|word| written[word].to_owned()).collect()
+                }
+            };
+            for word in words {
+                let path = scope.expand(&word).unwrap_or(word);
+                if seen.insert(path.clone()) {
+                    volumes.push(path);
+                }
+            }
+        }
+        volumes
+    }
+
+    /// The index of the `HEALTHCHECK` in force.
+    pub fn healthcheck(&self, stage: &Stage) -> Option<usize> {
+        self.last(stage, Keyword::Healthcheck)
     }
 
     /// Form and content of a CMD, ENTRYPOINT, RUN or SHELL (or the CMD part of HEALTHCHECK). `None` for other instructions, and for a JSON

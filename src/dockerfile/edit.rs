@@ -29,7 +29,7 @@ pub enum Operation {
         /// The lines.
         lines: Vec<String>,
     },
-    /// Whole new lines at the end of the file.
+    /// Whole new lines at the end of the file. Where it has no final line end, blank lines at the very end are left out.
     Append {
         /// The lines.
         lines: Vec<String>,
@@ -56,8 +56,8 @@ pub enum Operation {
 impl Dockerfile {
     /// The edits that carry out `operations`. New lines take the line end of their neighbours; a missing final line end stays missing.
     ///
-    /// New lines at one place stand in this order: those after the instruction above, those before the instruction below, those at the
-    /// end of the file; and in the order of `operations` otherwise. Operations on instructions or bytes that do not exist give no edit,
+    /// New lines at one place stand in this order: those after the instruction above, those above the comments of the instruction below,
+    /// those right before it, those at the end of the file; and in the order of `operations` otherwise. Operations on instructions or bytes that do not exist give no edit,
     /// which [`super::verify`] reports.
     pub fn plan(&self, operations: &[Operation]) -> Vec<Edit> {
         let layout = Layout::of(self);
@@ -105,14 +105,17 @@ impl Dockerfile {
                     }
                     Operation::InsertBefore { instruction, above_comments, lines } => {
                         let line = layout.start(*instruction, *above_comments)?;
-                        (line, 1, line, lines)
+                        (line, if *above_comments { 1 } else { 2 }, line, lines)
                     }
                     Operation::Append { lines } => {
                         let line = layout.lines.len();
-                        (line, 2, line.saturating_sub(1), lines)
+                        (line, 3, line.saturating_sub(1), lines)
                     }
                     Operation::Replace { .. } | Operation::Remove { .. } => return None,
                 };
+                if lines.is_empty() {
+                    return None;
+                }
                 let newline = layout.newline(&self.text, neighbour);
                 let lines = lines.iter().map(|line| self.with_line_ends(line, newline)).collect();
                 Some(Block { line, rank, newline, lines })
@@ -145,14 +148,23 @@ impl Dockerfile {
     /// What happens at the end of a file that has no final line end: everything behind the last line that stays, as one edit. Takes the
     /// blocks and removed lines that it covers.
     fn tail(&self, layout: &Layout, removed: &mut [bool], blocks: &mut Vec<Block>) -> Option<Edit> {
-        let kept = removed.iter().rposition(|removed| !removed).map_or(0, |last| last + 1);
+        let mut kept = removed.iter().rposition(|removed| !removed).map_or(0, |last| last + 1);
         removed[kept..].fill(false);
-        let lines: Vec<Block> = blocks.split_off(blocks.partition_point(|block| block.line < kept));
-        let (newline, mut lines) = match lines.first() {
-            Some(first) => {
-                (first.newline, lines.iter().flat_map(|block| block.lines.iter().cloned()).collect::<Vec<_>>())
+        let (newline, mut lines) = loop {
+            let behind = blocks.split_off(blocks.partition_point(|block| block.line < kept));
+            let newline = behind.first().map_or(Newline::Lf, |block| block.newline);
+            let mut lines: Vec<String> = behind.into_iter().flat_map(|block| block.lines).collect();
+            // A blank line at the very end would be a final line end.
+            while lines.last().is_some_and(String::is_empty) {
+                lines.pop();
             }
-            None => (Newline::Lf, Vec::new()),
+            let ends_blank = kept < layout.lines.len() && kept > 0 && layout.lines[kept - 1].0.content.is_empty();
+            if !lines.is_empty() || !ends_blank {
+                break (newline, lines);
+            }
+            kept -= 1;
+            kept = removed[..kept].iter().rposition(|removed| !removed).map_or(0, |last| last + 1);
+            removed[kept..].fill(false);
         };
         let end = self.text.len();
         let mut start = layout.offset(kept);

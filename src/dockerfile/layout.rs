@@ -3,7 +3,34 @@
 use super::Dockerfile;
 use super::line::PhysicalLine;
 use super::parse::BYTE_ORDER_MARK;
-use crate::source::Newline;
+use crate::source::{Newline, Span};
+
+impl Dockerfile {
+    /// The comment lines that stand directly above an instruction, first to last, without line ends; no parser directives.
+    pub fn comments_above(&self, instruction: usize) -> Vec<Span> {
+        let Some(mut start) = self.instructions.get(instruction).map(|instruction| instruction.span.start) else {
+            return Vec::new();
+        };
+        let floor = match instruction.checked_sub(1).and_then(|before| self.instructions.get(before)) {
+            Some(before) => before.span.end,
+            None => self.directives.last().map_or(0, |directive| directive.span.end),
+        };
+        let mut comments = Vec::new();
+        while let Some(end) = self.text[floor..start].rfind('\n').map(|at| floor + at) {
+            let line_start = self.text[floor..end].rfind('\n').map_or(floor, |at| floor + at + 1);
+            let line = self.text[line_start..end].trim_start_matches('\u{feff}');
+            // What is left of the line of the instruction before is empty.
+            if !line.trim_start().starts_with('#') {
+                break;
+            }
+            let content_end = line_start + self.text[line_start..end].trim_end_matches('\r').len();
+            comments.push(Span::new(end - line.len(), content_end));
+            start = line_start;
+        }
+        comments.reverse();
+        comments
+    }
+}
 
 /// What stands on a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod heredoc;
 mod instruction;
 mod layout;
 mod line;
+mod pairs;
 mod parse;
 mod scope;
 mod shell;
@@ -26,6 +27,7 @@ pub use copy::{Origin, Source};
 pub use directive::Directive;
 pub use edit::Operation;
 pub use instruction::{Flag, Heredoc, Instruction, Keyword};
+pub use pairs::Pair;
 pub use parse::parse;
 pub use shell::{Redirection, ShellCommand, Word};
 pub use stage::{Base, Stage, is_platform_argument};
@@ -51,6 +53,8 @@ pub struct Dockerfile {
     directives: Vec<Directive>,
     instructions: Vec<Instruction>,
     stages: Vec<Stage>,
+    /// For each instruction, the index of the `SHELL` in force there.
+    shells: Vec<Option<usize>>,
 }
 
 impl Dockerfile {

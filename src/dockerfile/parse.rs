@@ -42,7 +42,8 @@ pub fn parse(text: impl Into<Arc<str>>) -> Result<Dockerfile, ParseError> {
         return Err(ParseError { offset: 0, message: "file with no instructions".to_owned() });
     }
     let stages = stage::stages(&text, &instructions, escape)?;
-    Ok(Dockerfile { text, escape, directives, instructions, stages })
+    let shells = stage::shells(&instructions, &stages);
+    Ok(Dockerfile { text, escape, directives, instructions, stages, shells })
 }
 
 /// The instructions from `at` on, whatever their order.
@@ -96,8 +97,10 @@ fn words(line: &LogicalLine<'_>, range: Range<usize>, escape: char) -> Result<Op
     let written = &line.text[range.clone()];
     let keyword_end = range.start + written.find(arguments::is_separator).unwrap_or(written.len());
     let Some(keyword) = Keyword::parse(&line.text[range.start..keyword_end]) else { return Ok(None) };
-    let (flags, arguments_start) = flags(line, keyword_end..range.end);
-    let arguments = arguments_start..range.end;
+    let (flags, flags_end) = flags(line, keyword_end..range.end);
+    let rest = &line.text[flags_end..range.end];
+    // White space beyond ASCII separates no flags, but it is no part of the arguments either.
+    let arguments = flags_end + (rest.len() - rest.trim_start().len())..range.end;
     let span = line.span(range.start, range.end);
     let mut instruction = Instruction {
         keyword,
@@ -131,7 +134,7 @@ fn words(line: &LogicalLine<'_>, range: Range<usize>, escape: char) -> Result<Op
     Ok(Some(instruction))
 }
 
-/// The flags at the start of `range`, and where the arguments after them start. The escape character in a flag is always the backslash,
+/// The flags at the start of `range`, and where they end. The escape character in a flag is always the backslash,
 /// and only ASCII white space separates flags.
 fn flags(line: &LogicalLine<'_>, range: Range<usize>) -> (Vec<Flag>, usize) {
     let is_space = |character: char| character == '\x0b' || character.is_ascii_whitespace();
@@ -164,8 +167,7 @@ fn flags(line: &LogicalLine<'_>, range: Range<usize>) -> (Vec<Flag>, usize) {
         }
         // `--` alone ends the flags.
         let Some(written) = word.strip_prefix("--").filter(|name| !name.is_empty()) else {
-            let rest = &text[at..];
-            return (flags, at + (rest.len() - rest.trim_start_matches(is_space).len()));
+            return (flags, at);
         };
         let (name, value) = match written.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),

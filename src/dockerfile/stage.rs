@@ -134,6 +134,26 @@ pub(super) fn stages(text: &str, instructions: &[Instruction], escape: char) -> 
     Ok(stages)
 }
 
+/// For each instruction, the index of the `SHELL` in force there: of its stage, or of the stages that one is built from.
+pub(super) fn shells(instructions: &[Instruction], stages: &[Stage]) -> Vec<Option<usize>> {
+    let mut shells = vec![None; instructions.len()];
+    let mut at_end: Vec<Option<usize>> = Vec::with_capacity(stages.len());
+    for stage in stages {
+        let mut shell = match stage.base {
+            Base::Stage(base) => at_end.get(base).copied().flatten(),
+            _ => None,
+        };
+        for index in stage.instructions.clone() {
+            shells[index] = shell;
+            if instructions[index].keyword == Keyword::Shell {
+                shell = Some(index);
+            }
+        }
+        at_end.push(shell);
+    }
+    shells
+}
+
 fn base(written: &str, globals: &Globals, names: &HashMap<String, usize>, escape: char) -> Base {
     let unknown = || Base::Unknown { written: written.to_owned() };
     let Some(reference) = expand::expand(written, escape, globals).filter(|reference| !reference.is_empty()) else {

@@ -104,7 +104,8 @@ fn items(dockerfile: &Dockerfile) -> Vec<Item> {
 /// The items of lines that are no whole file.
 fn items_of_lines(text: &str, escape: char) -> Result<Vec<Item>, ParseError> {
     let instructions = parse::instructions(text, 0, escape)?;
-    let part = Dockerfile { text: text.into(), escape, directives: Vec::new(), instructions, stages: Vec::new() };
+    let (directives, stages, shells) = (Vec::new(), Vec::new(), Vec::new());
+    let part = Dockerfile { text: text.into(), escape, directives, instructions, stages, shells };
     Ok(items(&part))
 }
 

@@ -100,6 +100,9 @@ fn a_missing_final_line_end_stays_missing() {
     assert_eq!(edited("FROM a\nUSER 0\n# end", &[append(&["USER 1"])]), "FROM a\nUSER 0\n# end\nUSER 1");
     assert_eq!(edited("FROM a\nUSER 0\n# end", &[insert_after(1, &["USER 1"])]), "FROM a\nUSER 0\nUSER 1\n# end");
     assert_eq!(edited("FROM a\nUSER 0\n  ", &[append(&["USER 1"])]), "FROM a\nUSER 0\n  \nUSER 1");
+    assert_eq!(edited("FROM a\n# end", &[append(&["", "USER 1", ""])]), "FROM a\n# end\n\nUSER 1");
+    assert_eq!(edited("FROM a\nRUN x\n\nUSER 0", &[remove(2), insert_after(2, &[""])]), "FROM a\nRUN x");
+    assert_eq!(edited("FROM a\nRUN x\n\nUSER 0", &[remove(1), remove(2), insert_after(2, &[""])]), "FROM a");
     assert_eq!(edited("\u{feff}FROM a", &[append(&["USER 1"])]), "\u{feff}FROM a\nUSER 1");
 }
 
@@ -188,6 +191,10 @@ fn operations_at_one_place_keep_their_order() {
             &[append(&["# 4"]), insert_before(1, &["# 2"]), insert_after(0, &["# 1"]), insert_after(1, &["# 3"])]
         ),
         "FROM a\n# 1\n# 2\nCMD x\n# 3\n# 4\n"
+    );
+    assert_eq!(
+        edited("FROM a\nCMD x\n", &[insert_before(1, &["# 2"]), insert_above_comments(1, &["# 1"])]),
+        "FROM a\n# 1\n# 2\nCMD x\n"
     );
     assert_eq!(
         edited("FROM a\nRUN x\nRUN y\n", &[remove(1), remove(2), insert_after(1, &["USER 1"])]),

@@ -137,6 +137,46 @@ fn what_looks_like_a_heredoc() {
 }
 
 #[test]
+fn what_others_stumble_over() {
+    // Words behind the opener that look like comments belong to the command.
+    assert_eq!(
+        listing("FROM a\nRUN cat <<EOF // x\n1\nEOF\nRUN <<EOF # x\n2\nEOF"),
+        ["FROM a", "RUN cat <<EOF // x {EOF: 1\\n}", "RUN <<EOF # x {EOF: 2\\n}"]
+    );
+    assert_eq!(
+        listing("FROM a\r\nCOPY --chmod=0644 <<-'EOF' /etc/x.toml\r\n\ta = 1\r\n\tEOF\r\nCMD x"),
+        ["FROM a", "COPY [chmod=0644] <<-'EOF' /etc/x.toml {-'EOF: \\ta = 1\\r\\n}", "CMD x"]
+    );
+    assert_eq!(
+        listing("FROM a\nRUN cat >> /f <<EOF && b <<\"F\"\n1\nEOF\n2\nF\nCMD x"),
+        ["FROM a", "RUN cat >> /f <<EOF && b <<\"F\" {EOF: 1\\n} {'F: 2\\n}", "CMD x"]
+    );
+    // A line that starts with `#` is a comment even within quotes; a heredoc keeps it.
+    assert_eq!(listing("FROM a\nRUN echo \"a \\\n# b\n  c\""), ["FROM a", "RUN echo \"a   c\""]);
+    // Trailing white space behind the escape character, also with a carriage return.
+    assert_eq!(listing("FROM a\r\nRUN x \\  \t\r\n  y\r\nCMD z"), ["FROM a", "RUN x   y", "CMD z"]);
+    // The terminator must be the whole line, and the first one counts.
+    assert_eq!(listing("FROM a\nRUN <<E\nE \n E\nEE\nE\nCMD x"), ["FROM a", "RUN <<E {E: E \\n E\\nEE\\n}", "CMD x"]);
+    assert_eq!(
+        listing("FROM a\nENV A==b=c\nRUN $'x\\n' --not-a-flag"),
+        ["FROM a", "ENV A==b=c", "RUN $'x\\n' --not-a-flag"]
+    );
+    assert_eq!(
+        listing("FROM a\nRUN --mount=type=secret,id=\"a b\",dst=/x cmd\nRUN [\"a\", \\\n  \"b\"]"),
+        ["FROM a", "RUN [mount=type=secret,id=a b,dst=/x] cmd", "RUN [\"a\",   \"b\"]"]
+    );
+    assert_eq!(
+        listing("FROM localhost:5000/x/y:1@sha256:0 AS z\nCOPY --from=ghcr.io/a/b:2 /c /d"),
+        ["FROM localhost:5000/x/y:1@sha256:0 AS z", "COPY [from=ghcr.io/a/b:2] /c /d"]
+    );
+    assert_eq!(listing("FROM a\nUSER \u{a0}5\nRUN \u{a0}--x y"), ["FROM a", "USER 5", "RUN --x y"]);
+    // Wrong but known: BuildKit reads flags byte by byte and would end this one within the no-break space.
+    assert_eq!(listing("FROM a\nRUN --x=y\u{a0}z w"), ["FROM a", "RUN [x=y\u{a0}z] w"]);
+    // A carriage return alone ends no line.
+    assert_eq!(listing("FROM a\nRUN x\rCMD y\n"), ["FROM a", "RUN x\rCMD y"]);
+}
+
+#[test]
 fn directives_stand_at_the_top() {
     let text = "\u{feff}#  Syntax = docker/dockerfile:1  \n# ESCAPE=`\r\n#check=skip=all\nFROM a\nRUN dir C:\\ `\n  && b\nCOPY a C:\\b\\\nUSER 1";
     assert_eq!(listing(text), ["FROM a", "RUN dir C:\\   && b", "COPY a C:\\b\\", "USER 1"]);

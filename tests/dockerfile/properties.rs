@@ -139,7 +139,7 @@ fn operations(dockerfile: &Dockerfile, draws: Vec<Draw>) -> Vec<Operation> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_read_or_refused(text in prop_oneof![any::<String>(), pieces(), pieces().prop_map(|text| format!("FROM a\n{text}"))]) {
@@ -237,7 +237,7 @@ fn look_at_everything(dockerfile: &Dockerfile) {
             let _ = (
                 dockerfile.expand(stage, index, &arguments),
                 dockerfile.workdir_at(stage, index),
-                dockerfile.shell(stage, index),
+                dockerfile.shell(index),
             );
         }
     }

@@ -126,6 +126,7 @@ fn heredocs() {
     assert_run("<<-EOF\n\tfor x in a\n\tdo b\n\tdone\n\tEOF", &["b"]);
     assert_run("cat <<EOF > /f && b\nc\nEOF", &["cat|<<EOF|>/f", "b"]);
     assert_run("bash -e <<'EOF'\na \\\n b\nEOF", &["bash|-e|<<EOF", "a|b"]);
+    assert_run("<<EOF bash\na \\\n b\nEOF", &["bash|<<EOF", "a|b"]);
     assert_run("python3 <<EOF\nimport os; os.x(\"\nEOF", &["python3|<<EOF"]);
     let text = "FROM a\nRUN <<E\nid\n go build\nE";
     let dockerfile = parse(text).unwrap();

@@ -189,7 +189,55 @@ fn what_is_copied_from_where() {
 #[test]
 fn the_shell_in_force() {
     let dockerfile = parse("FROM a\nRUN x\nSHELL [\"bash\", \"-c\"]\nRUN y").unwrap();
-    let stage = last(&dockerfile);
-    assert_eq!(dockerfile.shell(stage, 1), None);
-    assert_eq!(dockerfile.shell(stage, 3), Some(vec!["bash".to_owned(), "-c".to_owned()]));
+    assert_eq!(dockerfile.shell(1), None);
+    assert_eq!(dockerfile.shell(3), Some(vec!["bash".to_owned(), "-c".to_owned()]));
+    let dockerfile = parse("FROM a AS b\nSHELL [\"bash\"]\nFROM c\nRUN x\nFROM b\nRUN y").unwrap();
+    assert_eq!((dockerfile.shell(3), dockerfile.shell(5)), (None, Some(vec!["bash".to_owned()])));
+}
+
+#[test]
+fn volumes_and_healthchecks_in_force() {
+    let dockerfile =
+        parse("FROM a AS b\nVOLUME /x $Y\nHEALTHCHECK NONE\nFROM b\nENV D=/d\nVOLUME [\"$D\", \"/x\"]").unwrap();
+    assert_eq!(dockerfile.volumes(last(&dockerfile)), ["/x", "$Y", "/d"]);
+    assert_eq!(dockerfile.healthcheck(last(&dockerfile)), Some(2));
+}
+
+#[test]
+fn pairs_know_their_bytes() {
+    let text = "ARG IMAGE=\"golang:1\" V\nFROM a\nENV A=1 \\\n  # c\n  B='x y'\nENV C d  e\nLABEL \"k k\"=v\nUSER 1";
+    let dockerfile = parse(text).unwrap();
+    let pairs: Vec<_> = dockerfile
+        .instructions()
+        .iter()
+        .flat_map(|instruction| dockerfile.pairs(instruction))
+        .map(|pair| (pair.key, pair.key_span.of(text), pair.value, pair.value_span.map(|span| span.of(text))))
+        .collect();
+    let pair = |key: &str, key_written, value: &str, value_written| {
+        (key.to_owned(), key_written, Some(value.to_owned()), Some(value_written))
+    };
+    assert_eq!(
+        pairs,
+        [
+            pair("IMAGE", "IMAGE", "golang:1", "\"golang:1\""),
+            ("V".to_owned(), "V", None, None),
+            pair("A", "A", "1", "1"),
+            pair("B", "B", "x y", "'x y'"),
+            pair("C", "C", "d  e", "d  e"),
+            pair("k k", "\"k k\"", "v", "v"),
+        ]
+    );
+}
+
+#[test]
+fn comments_above_an_instruction() {
+    let text = "\u{feff}# syntax=x\n# a\n#b\r\nFROM c\n# d\n\n  # e\n# f\nRUN g\nUSER 1";
+    let dockerfile = parse(text).unwrap();
+    let comments = |index| dockerfile.comments_above(index).iter().map(|span| span.of(text)).collect::<Vec<_>>();
+    assert_eq!(comments(0), ["# a", "#b"]);
+    assert_eq!(comments(1), ["  # e", "# f"]);
+    assert_eq!(comments(2), [""; 0]);
+    assert_eq!(comments(9), [""; 0]);
+    let dockerfile = parse("\u{feff}# a\nFROM c").unwrap();
+    assert_eq!(dockerfile.comments_above(0).iter().map(|span| span.of(dockerfile.text())).collect::<Vec<_>>(), ["# a"]);
 }

@@ -72,11 +72,11 @@ impl Dockerfile {
         for index in 0..commands.len() {
             let Some(interpreter) = commands[index].interpreter() else { continue };
             for target in commands[index].heredoc_targets() {
-                let heredoc = instruction.heredocs.iter().find(|heredoc| heredoc.opener.end == target.end)?;
-                // What an unquoted delimiter makes of backslashes would have to be undone first.
-                if !commands[index].takes_only_options()
-                    || heredoc.expands && heredoc.body.of(&self.text).contains('\\')
-                {
+                let at = instruction.heredocs.binary_search_by_key(&target.end, |heredoc| heredoc.opener.end).ok()?;
+                let heredoc = &instruction.heredocs[at];
+                // What an unquoted delimiter makes of backslashes would have to be undone first; only at line ends it is the same.
+                let body = heredoc.body.of(&self.text).replace("\\\n", "");
+                if !commands[index].takes_only_options() || heredoc.expands && body.contains('\\') {
                     return None;
                 }
                 commands.extend(self.script_commands(heredoc.body, interpreter)?);
@@ -111,8 +111,7 @@ impl Dockerfile {
     /// The shell that runs the instruction; `None` when it is not of the POSIX family.
     fn dialect(&self, instruction: &Instruction) -> Option<Dialect> {
         let index = self.instructions.partition_point(|other| other.span.end < instruction.span.end);
-        let shell = self.stage_of(index).and_then(|stage| self.shell(stage, index));
-        match shell {
+        match self.shell(index) {
             Some(words) => Dialect::of(words.first()?),
             // The backtick is there for Windows paths, where the shell is another one.
             None if self.escape == '`' => None,

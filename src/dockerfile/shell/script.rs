@@ -394,7 +394,7 @@ impl<'a> Script<'a> {
     fn heredoc(&mut self, start: usize, dashed: bool, target: &Word) -> Option<()> {
         if let Some(outside) = self.outside {
             let opener = self.span(start, self.at);
-            return outside.iter().any(|heredoc| heredoc.opener == opener).then_some(());
+            return outside.binary_search_by_key(&opener, |heredoc| heredoc.opener).is_ok().then_some(());
         }
         let quoted = target.written.contains(['\'', '"', '\\']);
         self.pending.push((target.literal.clone()?, dashed, quoted));
