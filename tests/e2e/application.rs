@@ -25,6 +25,9 @@ pub(crate) struct Application {
     /// What is asked, in order, and what must come back.
     #[serde(rename = "probe")]
     pub(crate) probes: Vec<Probe>,
+    /// What is asked once more of the hardened application on the disks that the run as found left behind.
+    #[serde(default)]
+    pub(crate) kept: Vec<Probe>,
     /// Hardenings that look right and are not.
     #[serde(rename = "naive")]
     pub(crate) naive: Vec<Naive>,

@@ -22,7 +22,7 @@ use crate::volumes;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How often a container may end and be started again, with growing pauses, before it counts as broken.
-const RESTARTS: u32 = 4;
+const RESTARTS: u32 = 3;
 
 /// What a tree did.
 pub(crate) enum Verdict {
@@ -37,6 +37,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) lab: &'a Lab,
     pub(crate) images: &'a Images<'a>,
     pub(crate) application: &'a Application,
+    /// What is asked; the application's own list, or a part of it.
+    pub(crate) probes: &'a [Probe],
     /// The files that the application's images are built from.
     pub(crate) tree: &'a Path,
     /// The documents of its manifests.
@@ -99,7 +101,7 @@ impl Trial<'_> {
         }
         let deadline = Instant::now() + PATIENCE;
         let mut bodies = Vec::new();
-        for probe in &self.application.probes {
+        for probe in self.probes {
             bodies.push(self.question(probe, &network, &mut pods, deadline)?);
         }
         for index in 0..pods.len() {
