@@ -84,6 +84,12 @@ pub(crate) struct Naive {
     /// Merged into the `securityContext` of each pod that has one of the containers.
     #[serde(default)]
     pub(crate) pod: serde_json::Map<String, serde_json::Value>,
+    /// Paths of each container that get an emptyDir.
+    #[serde(default)]
+    pub(crate) writable: Vec<String>,
+    /// Files that take the place of the tree's: path in the tree, and path beside `application.toml`.
+    #[serde(default)]
+    pub(crate) files: BTreeMap<PathBuf, PathBuf>,
     /// A text that the failure must contain.
     pub(crate) fails: String,
 }
@@ -99,7 +105,12 @@ fn ok() -> u16 {
 impl Application {
     /// The tree as it was found.
     pub(crate) fn tree(&self) -> PathBuf {
-        folder().join(&self.name).join(&self.source)
+        self.beside(&self.source)
+    }
+
+    /// A file or folder beside `application.toml`.
+    pub(crate) fn beside(&self, path: &Path) -> PathBuf {
+        folder().join(&self.name).join(path)
     }
 }
 

@@ -57,6 +57,10 @@ impl Bench<'_> {
     /// Each naive hardening must fail, and for its own reason.
     fn naively(&mut self, tree: &Path) -> Result<()> {
         for naive in &self.application.naive {
+            let tree = &self.copy(tree, "naive")?;
+            for (file, instead) in &naive.files {
+                fs::copy(self.application.beside(instead), tree.join(file))?;
+            }
             let documents = merged(&self.documents(tree)?, naive);
             let disks = self.lab.scratch("new-disks")?;
             let verdict = self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, &disks)?;
@@ -210,11 +214,17 @@ fn merged(documents: &[Value], naive: &Naive) -> Vec<Value> {
             let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
             if naive.containers.is_empty() || naive.containers.iter().any(|wanted| wanted == name) {
                 merge(container, &naive.container);
+                for (number, path) in naive.writable.iter().enumerate() {
+                    push(container, "volumeMounts", json!({"name": format!("writable-{number}"), "mountPath": path}));
+                }
                 touched = true;
             }
         }
         if touched {
             merge(spec, &naive.pod);
+            for number in 0..naive.writable.len() {
+                push(spec, "volumes", json!({"name": format!("writable-{number}"), "emptyDir": {}}));
+            }
         }
     }
     documents
@@ -225,5 +235,12 @@ fn merge(owner: &mut Value, settings: &Map<String, Value>) {
     let context = owner.entry("securityContext").or_insert_with(|| json!({}));
     if let Some(context) = context.as_object_mut() {
         context.extend(settings.clone());
+    }
+}
+
+fn push(owner: &mut Value, key: &str, item: Value) {
+    let list = owner.as_object_mut().map(|owner| owner.entry(key).or_insert_with(|| json!([])));
+    if let Some(list) = list.and_then(Value::as_array_mut) {
+        list.push(item);
     }
 }
