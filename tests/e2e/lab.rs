@@ -2,13 +2,16 @@
 
 use std::error::Error;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use std::{env, io};
+
+use crate::say;
 
 /// The lab stops at the first thing that it cannot do; what an application does wrong is a verdict and no error.
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -28,6 +31,12 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("git", "git"),
 ];
 
+/// Files that the lab reads, each with the Debian package that has it.
+const FILES: &[(&str, &str)] = &[
+    (crate::runtime::SECCOMP_PROFILE, "golang-github-containers-common"),
+    ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
+];
+
 /// Where the distribution keeps the certificates that builds must trust, on the host and in every base.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -43,11 +52,10 @@ pub(crate) fn obstacle() -> Option<String> {
     if user.stdout.trim_ascii() != b"0" {
         return Some("the lab needs root, to make namespaces and mounts".to_owned());
     }
-    let missing: Vec<String> = TOOLS
-        .iter()
-        .filter(|(tool, _)| !on_path(tool))
-        .map(|(tool, package)| format!("{tool} (package {package})"))
-        .collect();
+    let tools = TOOLS.iter().filter(|(tool, _)| !on_path(tool));
+    let files = FILES.iter().filter(|(file, _)| !Path::new(file).exists());
+    let missing: Vec<String> =
+        tools.chain(files).map(|(name, package)| format!("{name} (package {package})")).collect();
     if !missing.is_empty() {
         return Some(format!("missing {}", missing.join(", ")));
     }
@@ -64,6 +72,8 @@ pub(crate) struct Lab {
     folder: PathBuf,
     registry: String,
     server: Child,
+    /// Held as long as the lab is open: one run at a time in one folder.
+    _lock: File,
 }
 
 impl Lab {
@@ -77,6 +87,11 @@ impl Lab {
             fs::create_dir_all(folder.join(name))?;
         }
         let folder = folder.canonicalize()?;
+        let lock = File::create(folder.join("lock"))?;
+        if lock.try_lock().is_err() {
+            say("waiting for another run in the same lab");
+            lock.lock()?;
+        }
         sweep(&folder)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let registry = format!("127.0.0.1:{port}");
@@ -84,7 +99,7 @@ impl Lab {
         // What the tools remember about mounts is true for this mount namespace only.
         run(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(folder.join("run")))?;
         let server = serve(&folder, &registry)?;
-        Ok(Self { folder, registry, server })
+        Ok(Self { folder, registry, server, _lock: lock })
     }
 
     /// A folder or file of the lab.
@@ -100,6 +115,11 @@ impl Lab {
         }
         fs::create_dir_all(&path)?;
         Ok(path)
+    }
+
+    /// The control group of this lab's containers.
+    pub(crate) fn control_group(&self) -> String {
+        control_group(&self.folder)
     }
 
     /// The address of the loopback registry, `host:port`.
@@ -169,7 +189,15 @@ fn on_path(tool: &str) -> bool {
     env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
 }
 
-/// Takes away what a run that was killed left on disk: containers that the runtime still lists, and scratch files.
+/// One name for each folder, so that labs in different folders do not meet.
+fn control_group(folder: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    folder.hash(&mut hasher);
+    format!("unroot-lab-{:08x}", hasher.finish() >> 32)
+}
+
+/// Takes away what a run leaves on disk, also one that was killed: containers that the runtime still lists, control groups
+/// (which are folders, and stay when the processes are gone), and scratch files.
 fn sweep(folder: &Path) -> Result<()> {
     let state = folder.join("tmp/runc");
     if let Ok(entries) = fs::read_dir(&state) {
@@ -178,6 +206,14 @@ fn sweep(folder: &Path) -> Result<()> {
             command.arg("--root").arg(&state).args(["delete", "--force"]).arg(entry.file_name());
             let _ = command.stdin(Stdio::null()).output();
         }
+    }
+    let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
+    for hierarchy in hierarchies.chain(["/sys/fs/cgroup".into()]) {
+        let group = hierarchy.join(control_group(folder));
+        for inner in fs::read_dir(&group).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
+            let _ = fs::remove_dir(inner.path());
+        }
+        let _ = fs::remove_dir(group);
     }
     // Overlays of this run are still mounted below the folder; their mount points must go before the files do.
     let mounts = fs::read_to_string("/proc/self/mounts")?;
@@ -236,7 +272,7 @@ fn configure(folder: &Path, registry: &str) -> Result<()> {
 }
 
 fn serve(folder: &Path, registry: &str) -> Result<Child> {
-    let log = fs::File::create(folder.join("log/registry.log"))?;
+    let log = File::create(folder.join("log/registry.log"))?;
     let mut command = Command::new("docker-registry");
     command.arg("serve").arg(folder.join("etc/registry.yml")).stdin(Stdio::null());
     // The registry takes every REGISTRY_ variable for a setting of its own.

@@ -11,8 +11,8 @@ use crate::kubelet::ContainerConfig;
 use crate::lab::{Lab, Result, run, tail};
 use crate::network::Sandbox;
 
-/// The default profile of the distribution's container packages; the one for RuntimeDefault.
-const SECCOMP_PROFILES: [&str; 2] = ["/usr/share/containers/seccomp.json", "/etc/containers/seccomp.json"];
+/// The default profile of the distribution's container packages; what RuntimeDefault stands for.
+pub(crate) const SECCOMP_PROFILE: &str = "/usr/share/containers/seccomp.json";
 
 /// A started container; dropping it ends it.
 pub(crate) struct Running {
@@ -44,7 +44,8 @@ pub(crate) fn start(
         bundle.join("work").display()
     );
     run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(bundle.join("rootfs")))?;
-    fs::write(bundle.join("config.json"), serde_json::to_vec(&specification(config, sandbox, hosts, id)?)?)?;
+    let cgroup = format!("/{}/{id}", lab.control_group());
+    fs::write(bundle.join("config.json"), serde_json::to_vec(&specification(config, sandbox, hosts, &cgroup)?)?)?;
     let state = lab.path("tmp/runc");
     let child = spawn(&state, &bundle, id)?;
     Ok(Running { id: id.to_owned(), state, bundle, child, restarts: 0 })
@@ -114,7 +115,7 @@ fn spawn(state: &Path, bundle: &Path, id: &str) -> Result<Child> {
 }
 
 /// The OCI runtime specification, as containerd fills it in for the CRI.
-fn specification(config: &ContainerConfig, sandbox: &Sandbox, hosts: &Path, id: &str) -> Result<Value> {
+fn specification(config: &ContainerConfig, sandbox: &Sandbox, hosts: &Path, cgroup: &str) -> Result<Value> {
     let capabilities: Vec<String> = config.capabilities.iter().map(|name| format!("CAP_{name}")).collect();
     let namespace = |name: &str| format!("/proc/{}/ns/{name}", sandbox.pid());
     let mut specification = json!({
@@ -136,7 +137,7 @@ fn specification(config: &ContainerConfig, sandbox: &Sandbox, hosts: &Path, id: 
         "root": {"path": "rootfs", "readonly": config.read_only_root},
         "mounts": mounts(config, hosts),
         "linux": {
-            "cgroupsPath": format!("/unroot-lab/{id}"),
+            "cgroupsPath": cgroup,
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
             "maskedPaths": [
                 "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
@@ -185,9 +186,7 @@ fn mounts(config: &ContainerConfig, hosts: &Path) -> Vec<Value> {
 /// The distribution's profile in the form of the runtime specification: rules for other machines, and for capabilities
 /// that the container lacks, are left out.
 fn seccomp(capabilities: &BTreeSet<String>) -> Result<Value> {
-    let file = SECCOMP_PROFILES.iter().find(|file| Path::new(file).exists());
-    let file = file.ok_or("no seccomp profile: install golang-github-containers-common")?;
-    let profile: Value = serde_json::from_slice(&fs::read(file)?)?;
+    let profile: Value = serde_json::from_slice(&fs::read(SECCOMP_PROFILE)?)?;
     let list = |rule: &Value, pointer: &str| -> Vec<String> {
         let items = rule.pointer(pointer).and_then(Value::as_array);
         items.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()

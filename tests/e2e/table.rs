@@ -52,7 +52,8 @@ fn render(rows: &[Row]) -> String {
         }
         let application = if row.application == last { "" } else { &row.application };
         let mark = if row.right { "" } else { "WRONG: " };
-        let line = format!("{application:first$}  {:second$}  {mark}{}", row.what, row.outcome);
+        let outcome = row.outcome.replace('\n', &format!("\n{:first$}      ", ""));
+        let line = format!("{application:first$}  {:second$}  {mark}{outcome}", row.what);
         table.push_str(line.trim_end());
         table.push('\n');
         last = &row.application;
