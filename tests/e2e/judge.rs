@@ -318,6 +318,11 @@ fn settings_in_force(started: &Started<'_>, ended: bool) -> Result<String> {
         check("NoNewPrivs", if config.no_new_privileges { "1" } else { "0" })?;
         check("Seccomp", if config.seccomp { "2" } else { "0" })?;
         check("CapAmb", "0000000000000000")?;
+        let bounding = started.running.status("CapBnd").unwrap_or_default();
+        let bounding = u64::from_str_radix(&bounding, 16)?.count_ones() as usize;
+        if bounding != config.capabilities.len() {
+            return Err(format!("{}: {bounding} capabilities are in reach", started.container.name).into());
+        }
     }
     let identity = &config.identity;
     let groups: Vec<String> = identity.groups.iter().map(u32::to_string).collect();

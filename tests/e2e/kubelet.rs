@@ -195,6 +195,7 @@ fn identity(
     if let Some(name) = account.and_then(|fields| fields.first()) {
         for group in table(&root.join("etc/group")) {
             let member = group.get(3).is_some_and(|members| members.split(',').any(|member| member == name));
+            let member = member && group.first() != Some(name);
             if let Some(gid) = group.get(2).and_then(|gid| gid.parse().ok()).filter(|_| member) {
                 groups.insert(gid);
             }

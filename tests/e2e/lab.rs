@@ -37,6 +37,9 @@ const FILES: &[(&str, &str)] = &[
     ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
 ];
 
+/// The registries whose names are answered on loopback.
+pub(crate) const HOSTS: [&str; 4] = ["docker.io", "gcr.io", "ghcr.io", "quay.io"];
+
 /// Where the distribution keeps the certificates that builds must trust, on the host and in every base.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -241,13 +244,8 @@ fn configure(folder: &Path, registry: &str) -> Result<()> {
     fs::write(etc.join("storage.conf"), storage)?;
     // Every name is answered on loopback, and nothing falls back to the network.
     let mut registries = "unqualified-search-registries = [\"docker.io\"]\nshort-name-mode = \"disabled\"\n".to_owned();
-    for (prefix, location) in [
-        ("docker.io", format!("{registry}/docker.io")),
-        ("gcr.io", format!("{registry}/gcr.io")),
-        ("ghcr.io", format!("{registry}/ghcr.io")),
-        ("quay.io", format!("{registry}/quay.io")),
-        (registry, registry.to_owned()),
-    ] {
+    let hosts = HOSTS.iter().map(|host| (*host, format!("{registry}/{host}")));
+    for (prefix, location) in hosts.chain([(registry, registry.to_owned())]) {
         registries
             .push_str(&format!("[[registry]]\nprefix = \"{prefix}\"\nlocation = \"{location}\"\ninsecure = true\n"));
     }

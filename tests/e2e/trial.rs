@@ -13,7 +13,7 @@ use crate::application::{Application, Naive, Probe};
 use crate::build::{self, Images};
 use crate::judge::{Trial, Verdict};
 use crate::kubelet::ImageVolumes;
-use crate::lab::{Lab, Result, run as command, tail};
+use crate::lab::{self, Lab, Result, run as command, tail};
 use crate::manifest;
 use crate::say;
 use crate::table::Row;
@@ -77,14 +77,17 @@ impl Bench<'_> {
     /// The hardened application gives the same answers: whole, after each patch, in both kinds of cluster, on old disks.
     fn hardened(&mut self, tree: &Path, old_disks: &Path, answers: &[String]) -> Result<()> {
         let hardened = self.copy(tree, "hardened")?;
+        let growing = self.copy(tree, "growing")?;
+        for copy in [&hardened, &growing] {
+            self.configure(copy)?;
+        }
         if !self.unroot(&hardened, &["--write".into()])? {
             return Ok(());
         }
         let patches = self.lab.scratch("patches")?;
-        if !self.unroot(tree, &["--patches".into(), patches.clone().into()])? {
+        if !self.unroot(&growing, &["--patches".into(), patches.clone().into()])? {
             return Ok(());
         }
-        let growing = self.copy(tree, "growing")?;
         let all = build::files(&patches)?;
         for (number, patch) in all.iter().enumerate() {
             // The copy must not be taken for a part of a repository around it.
@@ -162,9 +165,10 @@ impl Bench<'_> {
     /// Runs the program under test in a tree; a row tells what it said when it failed.
     fn unroot(&mut self, tree: &Path, arguments: &[OsString]) -> Result<bool> {
         let binary = env::var_os("UNROOT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_unroot").into());
-        let output = Command::new(binary).current_dir(tree).arg("--offline").args(arguments).output()?;
+        let output = Command::new(binary).current_dir(tree).args(arguments).output()?;
         if !output.status.success() {
-            let said = tail(&String::from_utf8_lossy(&output.stderr), 12);
+            let said = [output.stdout, output.stderr].concat();
+            let said = tail(&String::from_utf8_lossy(&said), 12);
             self.row(
                 &format!("unroot {}", arguments.join(" ".as_ref()).display()),
                 format!("{}: {said}", output.status),
@@ -174,8 +178,21 @@ impl Bench<'_> {
         Ok(output.status.success())
     }
 
+    /// Digests are asked for where everything is asked for: at the registry on loopback.
+    fn configure(&self, tree: &Path) -> Result<()> {
+        let file = tree.join("unroot.toml");
+        let mut text = fs::read_to_string(&file).unwrap_or_default();
+        for host in lab::HOSTS {
+            let mirror = format!("{}/{host}", self.lab.registry());
+            text.push_str(&format!("[registry.\"{host}\"]\nmirror = \"{mirror}\"\nplain_http = true\n"));
+        }
+        Ok(fs::write(file, text)?)
+    }
+
+    /// A copy below the application's own name: a folder's name tells which image is built there.
     fn copy(&self, tree: &Path, name: &str) -> Result<PathBuf> {
-        let copy = self.lab.scratch(name)?;
+        let copy = self.lab.scratch(name)?.join(&self.application.name);
+        fs::create_dir(&copy)?;
         command(Command::new("cp").arg("--archive").arg(tree.join(".")).arg(&copy))?;
         Ok(copy)
     }
