@@ -1,0 +1,136 @@
+//! What the lab knows of an application: where its files are, what to build, what to ask, and the hardening that must fail.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::lab::Result;
+
+/// One `application.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Application {
+    /// The folder's name.
+    #[serde(skip)]
+    pub(crate) name: String,
+    /// The tree to harden, relative to the folder of `application.toml`.
+    pub(crate) source: PathBuf,
+    /// Folders and files below the tree that hold the manifests, in the order they are read.
+    pub(crate) manifests: Vec<PathBuf>,
+    /// The images that are built from the tree; every other image comes from the registry.
+    #[serde(rename = "image", default)]
+    pub(crate) images: Vec<Image>,
+    /// What is asked, in order, and what must come back.
+    #[serde(rename = "probe")]
+    pub(crate) probes: Vec<Probe>,
+    /// What is asked once more of the hardened application on the disks that the run as found left behind.
+    #[serde(default)]
+    pub(crate) kept: Vec<Probe>,
+    /// Hardenings that look right and are not.
+    #[serde(rename = "naive")]
+    pub(crate) naive: Vec<Naive>,
+}
+
+/// An image that the manifests name and a Dockerfile of the tree makes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Image {
+    /// The name as the manifests have it.
+    pub(crate) name: String,
+    /// The Dockerfile, relative to the tree.
+    pub(crate) dockerfile: PathBuf,
+    /// The build context, relative to the tree.
+    pub(crate) context: PathBuf,
+}
+
+/// One HTTP request to a Service, by name, from the node's network.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Probe {
+    /// Service name and port, `web:80`.
+    pub(crate) service: String,
+    /// GET where nothing is said.
+    #[serde(default = "get")]
+    pub(crate) method: String,
+    /// The path that is asked for.
+    pub(crate) path: String,
+    /// Header lines by name.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// What is sent.
+    #[serde(default)]
+    pub(crate) body: String,
+    /// The status that must come back.
+    #[serde(default = "ok")]
+    pub(crate) status: u16,
+    /// A text that the answer must contain.
+    pub(crate) contains: String,
+}
+
+/// Settings that are merged into the manifests as they were found, and how that must go wrong.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Naive {
+    /// What it is called in the table.
+    pub(crate) name: String,
+    /// The containers that get the settings; all where none is named.
+    #[serde(default)]
+    pub(crate) containers: Vec<String>,
+    /// Merged into each container's `securityContext`.
+    #[serde(default)]
+    pub(crate) container: serde_json::Map<String, serde_json::Value>,
+    /// Merged into the `securityContext` of each pod that has one of the containers.
+    #[serde(default)]
+    pub(crate) pod: serde_json::Map<String, serde_json::Value>,
+    /// Paths of each container that get an emptyDir.
+    #[serde(default)]
+    pub(crate) writable: Vec<String>,
+    /// Files that take the place of the tree's: path in the tree, and path beside `application.toml`.
+    #[serde(default)]
+    pub(crate) files: BTreeMap<PathBuf, PathBuf>,
+    /// A text that the failure must contain.
+    pub(crate) fails: String,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn ok() -> u16 {
+    200
+}
+
+impl Application {
+    /// The tree as it was found.
+    pub(crate) fn tree(&self) -> PathBuf {
+        self.beside(&self.source)
+    }
+
+    /// A file or folder beside `application.toml`.
+    pub(crate) fn beside(&self, path: &Path) -> PathBuf {
+        folder().join(&self.name).join(path)
+    }
+}
+
+/// Every application of the lab, by name.
+pub(crate) fn all() -> Result<Vec<Application>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder())? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    let mut applications = Vec::new();
+    for name in names {
+        let file = folder().join(&name).join("application.toml");
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let application = toml::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+        applications.push(Application { name, ..application });
+    }
+    Ok(applications)
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/applications")
+}

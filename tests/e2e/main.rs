@@ -1,0 +1,94 @@
+//! The lab: real containers, under the settings that the manifests ask for.
+//!
+//! An application is built as it was found, started, and asked every question in its list; then it is hardened by `unroot`,
+//! built and started under the new settings, and must give the same answers. A hardening that only looks right (each
+//! application has one) must fail, so that a question which nothing can fail is noticed.
+//!
+//! The order of the data: [`lab`] (folders, configuration, a registry on loopback), [`bases`] (look-alike images under their real
+//! names), [`application`] (what to build and what to ask), [`build`], [`manifest`] (what is read), [`kubelet`] (what it means),
+//! [`network`] and [`runtime`] (what is run), [`probe`] (what is asked), [`judge`] (all of it, for one tree), [`trial`] (every tree of
+//! an application), [`table`].
+//!
+//! It needs root on Linux and the tools of [`lab::TOOLS`], and says "not run" without them; with `CI` set that is a failure.
+//! Everything runs in namespaces of its own which the kernel takes down with this process, so nothing is left behind.
+
+mod application;
+mod bases;
+mod build;
+mod judge;
+mod kubelet;
+mod lab;
+mod manifest;
+mod network;
+mod probe;
+mod runtime;
+mod table;
+mod trial;
+mod volumes;
+
+use std::env;
+use std::io::{self, Write};
+use std::process::{Command, ExitCode};
+
+use crate::build::Images;
+use crate::lab::{Lab, Result};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (first, rest) = arguments.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let result = match first {
+        "lab:inside" => inside(rest),
+        "lab:relay" => network::relay(rest).map(|()| true),
+        "lab:probe" => probe::answer_from_stdin().map(|()| true),
+        _ => outside(&arguments),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("the lab failed: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes one line for the person who watches; a closed pipe is no reason to stop.
+pub(crate) fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Starts this program again in namespaces of its own: when the outer process dies, however it dies, the kernel ends
+/// every process and removes every mount and network interface inside.
+fn outside(arguments: &[String]) -> Result<bool> {
+    if arguments.iter().any(|argument| argument == "--list") {
+        return Ok(true);
+    }
+    if let Some(reason) = lab::obstacle() {
+        say(&format!("not run: {reason}"));
+        return Ok(env::var_os("CI").is_none());
+    }
+    let filters = arguments.iter().filter(|argument| !argument.starts_with('-'));
+    let status = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"])
+        .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+        .arg(env::current_exe()?)
+        .arg("lab:inside")
+        .args(filters)
+        .status()?;
+    Ok(status.success())
+}
+
+fn inside(filters: &[String]) -> Result<bool> {
+    let lab = Lab::open()?;
+    bases::publish(&lab)?;
+    let images = Images::new(&lab);
+    let mut rows = Vec::new();
+    for application in application::all()? {
+        if filters.is_empty() || filters.iter().any(|filter| application.name.contains(filter.as_str())) {
+            rows.extend(trial::run(&lab, &images, &application)?);
+        }
+    }
+    let complete = filters.is_empty();
+    table::finish(&rows, complete)
+}

@@ -1,0 +1,223 @@
+//! Running one container with runc, from a configuration that says exactly what the kubelet's runtime would.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::kubelet::ContainerConfig;
+use crate::lab::{Lab, Result, run, tail};
+use crate::network::Sandbox;
+
+/// The default profile of the distribution's container packages; what RuntimeDefault stands for.
+pub(crate) const SECCOMP_PROFILE: &str = "/usr/share/containers/seccomp.json";
+
+/// A started container; dropping it ends it.
+pub(crate) struct Running {
+    id: String,
+    state: PathBuf,
+    bundle: PathBuf,
+    child: Child,
+    /// How often it was started again after it ended.
+    pub(crate) restarts: u32,
+}
+
+/// Writes the bundle (a writable layer over `image_root`, and the configuration) and starts it.
+pub(crate) fn start(
+    lab: &Lab,
+    id: &str,
+    config: &ContainerConfig,
+    sandbox: &Sandbox,
+    hosts: &Path,
+    image_root: &Path,
+) -> Result<Running> {
+    let bundle = lab.scratch(&format!("bundle-{id}"))?;
+    for name in ["upper", "work", "rootfs"] {
+        fs::create_dir_all(bundle.join(name))?;
+    }
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        image_root.display(),
+        bundle.join("upper").display(),
+        bundle.join("work").display()
+    );
+    run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(bundle.join("rootfs")))?;
+    let cgroup = format!("/{}/{id}", lab.control_group());
+    fs::write(bundle.join("config.json"), serde_json::to_vec(&specification(config, sandbox, hosts, &cgroup)?)?)?;
+    let state = lab.path("tmp/runc");
+    let child = spawn(&state, &bundle, id)?;
+    Ok(Running { id: id.to_owned(), state, bundle, child, restarts: 0 })
+}
+
+impl Running {
+    /// The exit code, once it has ended.
+    pub(crate) fn ended(&mut self) -> Result<Option<i32>> {
+        Ok(self.child.try_wait()?.map(|status| status.code().unwrap_or(-1)))
+    }
+
+    /// Starts an ended container again, on the same volumes and a root as it left it.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        let _ = self.delete();
+        self.child = spawn(&self.state, &self.bundle, &self.id)?;
+        self.restarts += 1;
+        Ok(())
+    }
+
+    /// What it printed last.
+    pub(crate) fn said(&self, lines: usize) -> String {
+        tail(&String::from_utf8_lossy(&fs::read(self.bundle.join("log")).unwrap_or_default()), lines)
+    }
+
+    /// A field of the main process's status, such as `CapEff`.
+    pub(crate) fn status(&self, field: &str) -> Option<String> {
+        let output = self.runc().args(["state", &self.id]).output().ok()?;
+        let state: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let status = fs::read_to_string(format!("/proc/{}/status", state.get("pid")?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+        Some(line.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
+    /// Runs a command inside, as an exec probe does; whether it ended with 0.
+    pub(crate) fn exec(&self, command: &[String]) -> Result<bool> {
+        let output = self.runc().args(["exec", &self.id]).args(command).stdin(Stdio::null()).output()?;
+        Ok(output.status.success())
+    }
+
+    fn runc(&self) -> Command {
+        let mut command = Command::new("runc");
+        command.arg("--root").arg(&self.state);
+        command
+    }
+
+    fn delete(&mut self) -> Result<()> {
+        let _ = self.runc().args(["delete", "--force", &self.id]).stdin(Stdio::null()).output()?;
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.delete();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = Command::new("umount").arg("--lazy").arg(self.bundle.join("rootfs")).output();
+        let _ = fs::remove_dir_all(&self.bundle);
+    }
+}
+
+fn spawn(state: &Path, bundle: &Path, id: &str) -> Result<Child> {
+    let log = File::options().create(true).append(true).open(bundle.join("log"))?;
+    let mut command = Command::new("runc");
+    command.arg("--root").arg(state).args(["run", "--bundle"]).arg(bundle).arg(id).stdin(Stdio::null());
+    Ok(command.stdout(log.try_clone()?).stderr(log).spawn()?)
+}
+
+/// The OCI runtime specification, as containerd fills it in for the CRI.
+fn specification(config: &ContainerConfig, sandbox: &Sandbox, hosts: &Path, cgroup: &str) -> Result<Value> {
+    let capabilities: Vec<String> = config.capabilities.iter().map(|name| format!("CAP_{name}")).collect();
+    let namespace = |name: &str| format!("/proc/{}/ns/{name}", sandbox.pid());
+    let mut specification = json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": false,
+            "user": {"uid": config.identity.uid, "gid": config.identity.gid, "additionalGids": config.identity.groups},
+            "args": config.arguments,
+            "env": config.env,
+            "cwd": config.working_dir,
+            // Nothing ambient, nothing inherited: a capability that is added for a process other than root's is gone after
+            // its first exec, as it is in Kubernetes.
+            "capabilities": {
+                "bounding": capabilities, "effective": capabilities, "permitted": capabilities,
+                "inheritable": [], "ambient": [],
+            },
+            "noNewPrivileges": config.no_new_privileges,
+        },
+        "root": {"path": "rootfs", "readonly": config.read_only_root},
+        "mounts": mounts(config, hosts),
+        "linux": {
+            "cgroupsPath": cgroup,
+            "resources": {"devices": [{"allow": false, "access": "rwm"}]},
+            "maskedPaths": [
+                "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+                "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+            ],
+            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+            "namespaces": [
+                {"type": "pid"}, {"type": "mount"},
+                {"type": "network", "path": namespace("net")},
+                {"type": "uts", "path": namespace("uts")},
+                {"type": "ipc", "path": namespace("ipc")},
+            ],
+        },
+    });
+    if config.seccomp
+        && let Some(linux) = specification.get_mut("linux").and_then(Value::as_object_mut)
+    {
+        linux.insert("seccomp".to_owned(), seccomp(&config.capabilities)?);
+    }
+    Ok(specification)
+}
+
+fn mounts(config: &ContainerConfig, hosts: &Path) -> Vec<Value> {
+    let system = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
+    let mut mounts = vec![
+        system("/proc", "proc", &["nosuid", "noexec", "nodev"]),
+        system("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        system("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        system("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+        system("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+        system("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
+    ];
+    let bind = |source: &Path, destination: &str, read_only: bool| {
+        let options = ["rbind", "rprivate", if read_only { "ro" } else { "rw" }];
+        json!({"destination": destination, "type": "bind", "source": source, "options": options})
+    };
+    for (name, destination) in
+        [("hosts", "/etc/hosts"), ("hostname", "/etc/hostname"), ("resolv.conf", "/etc/resolv.conf")]
+    {
+        mounts.push(bind(&hosts.join(name), destination, config.read_only_root));
+    }
+    mounts.extend(config.mounts.iter().map(|mount| bind(&mount.source, &mount.destination, mount.read_only)));
+    mounts
+}
+
+/// The distribution's profile in the form of the runtime specification: rules for other machines, and for capabilities
+/// that the container lacks, are left out.
+fn seccomp(capabilities: &BTreeSet<String>) -> Result<Value> {
+    let profile: Value = serde_json::from_slice(&fs::read(SECCOMP_PROFILE)?)?;
+    let list = |rule: &Value, pointer: &str| -> Vec<String> {
+        let items = rule.pointer(pointer).and_then(Value::as_array);
+        items.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let held = |name: &String| capabilities.contains(name.trim_start_matches("CAP_"));
+    let applies = |rule: &&Value| {
+        let machines = list(rule, "/includes/arches");
+        (machines.is_empty() || machines.iter().any(|machine| machine == "amd64"))
+            && list(rule, "/includes/caps").iter().all(held)
+            && !list(rule, "/excludes/caps").iter().any(held)
+    };
+    let rules = profile.get("syscalls").and_then(Value::as_array).ok_or("the seccomp profile has no rules")?;
+    let rules: Vec<Value> = rules
+        .iter()
+        .filter(applies)
+        .map(|rule| {
+            let mut kept = json!({"names": rule.get("names"), "action": rule.get("action")});
+            if let Some(kept) = kept.as_object_mut() {
+                for (key, value) in [("args", rule.get("args")), ("errnoRet", rule.get("errnoRet"))] {
+                    if let Some(value) = value.filter(|value| !value.is_null()) {
+                        kept.insert(key.to_owned(), value.clone());
+                    }
+                }
+            }
+            kept
+        })
+        .collect();
+    Ok(json!({
+        "defaultAction": profile.get("defaultAction"),
+        "defaultErrnoRet": profile.get("defaultErrnoRet"),
+        "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+        "syscalls": rules,
+    }))
+}

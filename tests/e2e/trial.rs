@@ -1,0 +1,263 @@
+//! What is claimed about an application, put to the test: it starts as found, it answers the same once hardened and after
+//! each step of the hardening, and the hardenings that only look right do not.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Map, Value, json};
+
+use crate::application::{Application, Naive, Probe};
+use crate::build::{self, Images};
+use crate::judge::{Trial, Verdict};
+use crate::kubelet::ImageVolumes;
+use crate::lab::{self, Lab, Result, run as command, tail};
+use crate::manifest;
+use crate::say;
+use crate::table::Row;
+
+/// Runs every tree of one application; the rows of the table, in order.
+pub(crate) fn run(lab: &Lab, images: &Images<'_>, application: &Application) -> Result<Vec<Row>> {
+    let mut bench = Bench { lab, images, application, rows: Vec::new() };
+    let tree = application.tree();
+    let disks = lab.scratch("disks")?;
+    if let Some(answers) = bench.as_found(&tree, &disks)? {
+        bench.naively(&tree)?;
+        bench.hardened(&tree, &disks, &answers)?;
+    }
+    Ok(bench.rows)
+}
+
+struct Bench<'a> {
+    lab: &'a Lab,
+    images: &'a Images<'a>,
+    application: &'a Application,
+    rows: Vec<Row>,
+}
+
+impl Bench<'_> {
+    /// The application as it was found must answer, else nothing can be learnt from it. Its disks are kept.
+    fn as_found(&mut self, tree: &Path, disks: &Path) -> Result<Option<Vec<String>>> {
+        let documents = self.documents(tree)?;
+        match self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, disks)? {
+            Verdict::Answers { bodies, settings } => {
+                self.row("as found", format!("answers {}", bodies.len()), true);
+                self.settings(settings);
+                Ok(Some(bodies))
+            }
+            Verdict::Fails(reason) => {
+                self.row("as found", format!("void, it does not run: {reason}"), false);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Each naive hardening must fail, and for its own reason.
+    fn naively(&mut self, tree: &Path) -> Result<()> {
+        for naive in &self.application.naive {
+            let tree = &self.copy(tree, "naive")?;
+            for (file, instead) in &naive.files {
+                fs::copy(self.application.beside(instead), tree.join(file))?;
+            }
+            let documents = merged(&self.documents(tree)?, naive);
+            let disks = self.lab.scratch("new-disks")?;
+            let verdict = self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, &disks)?;
+            let (outcome, right) = match verdict {
+                Verdict::Fails(reason) if reason.contains(&naive.fails) => (format!("fails: {}", naive.fails), true),
+                Verdict::Fails(reason) => (format!("fails otherwise: {reason}"), false),
+                Verdict::Answers { .. } => ("answers, and must not".to_owned(), false),
+            };
+            self.row(&format!("naive: {}", naive.name), outcome, right);
+        }
+        Ok(())
+    }
+
+    /// The hardened application gives the same answers: whole, after each patch, in both kinds of cluster, on old disks.
+    fn hardened(&mut self, tree: &Path, old_disks: &Path, answers: &[String]) -> Result<()> {
+        let hardened = self.copy(tree, "hardened")?;
+        let growing = self.copy(tree, "growing")?;
+        for copy in [&hardened, &growing] {
+            self.configure(copy)?;
+        }
+        if !self.unroot(&hardened, &["--write".into()])? {
+            return Ok(());
+        }
+        let patches = self.lab.scratch("patches")?;
+        if !self.unroot(&growing, &["--patches".into(), patches.clone().into()])? {
+            return Ok(());
+        }
+        let all = build::files(&patches)?;
+        for (number, patch) in all.iter().enumerate() {
+            // The copy must not be taken for a part of a repository around it.
+            let mut git = Command::new("git");
+            git.current_dir(&growing).env("GIT_CEILING_DIRECTORIES", self.lab.path("tmp")).arg("apply").arg(patch);
+            command(&mut git)?;
+            let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if number + 1 < all.len() {
+                self.same(&format!("patched up to {name}"), &growing, answers, ImageVolumes::Writable)?;
+            }
+        }
+        if contents(&growing)? != contents(&hardened)? {
+            self.row("all patches", "differ from what --write writes".to_owned(), false);
+        }
+        if let Some(settings) = self.same("hardened", &hardened, answers, ImageVolumes::Writable)? {
+            self.settings(settings);
+        }
+        self.same("hardened, image volumes read-only", &hardened, answers, ImageVolumes::PartOfRoot)?;
+        if !self.application.kept.is_empty() {
+            let documents = self.documents(&hardened)?;
+            let kept = &self.application.kept;
+            match self.judge(&hardened, &documents, kept, ImageVolumes::Writable, old_disks)? {
+                Verdict::Answers { .. } => self.row("hardened, on the old disks", "finds its data".to_owned(), true),
+                Verdict::Fails(reason) => self.row("hardened, on the old disks", format!("fails: {reason}"), false),
+            }
+        }
+        if self.unroot(&hardened, &["--check".into()])? {
+            self.row("hardened again", "nothing to change".to_owned(), true);
+        }
+        Ok(())
+    }
+
+    /// Judges one tree on new disks against the answers as found.
+    fn same(
+        &mut self,
+        what: &str,
+        tree: &Path,
+        answers: &[String],
+        image_volumes: ImageVolumes,
+    ) -> Result<Option<Vec<(String, String)>>> {
+        let documents = self.documents(tree)?;
+        let disks = self.lab.scratch("new-disks")?;
+        match self.judge(tree, &documents, &self.application.probes, image_volumes, &disks)? {
+            Verdict::Answers { bodies, settings } if bodies == answers => {
+                self.row(what, format!("the same {} answers", bodies.len()), true);
+                Ok(Some(settings))
+            }
+            Verdict::Answers { bodies, .. } => {
+                self.row(what, format!("answers otherwise: {bodies:?} and not {answers:?}"), false);
+                Ok(None)
+            }
+            Verdict::Fails(reason) => {
+                self.row(what, format!("fails: {reason}"), false);
+                Ok(None)
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        tree: &Path,
+        documents: &[Value],
+        probes: &[Probe],
+        image_volumes: ImageVolumes,
+        claims: &Path,
+    ) -> Result<Verdict> {
+        let Self { lab, images, application, .. } = *self;
+        Trial { lab, images, application, probes, tree, documents, image_volumes, claims }.run()
+    }
+
+    fn documents(&self, tree: &Path) -> Result<Vec<Value>> {
+        manifest::documents(tree, &self.application.manifests)
+    }
+
+    /// Runs the program under test in a tree; a row tells what it said when it failed.
+    fn unroot(&mut self, tree: &Path, arguments: &[OsString]) -> Result<bool> {
+        let binary = env::var_os("UNROOT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_unroot").into());
+        let output = Command::new(binary).current_dir(tree).args(arguments).output()?;
+        if !output.status.success() {
+            let said = [output.stdout, output.stderr].concat();
+            let said = tail(&String::from_utf8_lossy(&said), 12);
+            self.row(
+                &format!("unroot {}", arguments.join(" ".as_ref()).display()),
+                format!("{}: {said}", output.status),
+                false,
+            );
+        }
+        Ok(output.status.success())
+    }
+
+    /// Digests are asked for where everything is asked for: at the registry on loopback.
+    fn configure(&self, tree: &Path) -> Result<()> {
+        let file = tree.join("unroot.toml");
+        let mut text = fs::read_to_string(&file).unwrap_or_default();
+        for host in lab::HOSTS {
+            let mirror = format!("{}/{host}", self.lab.registry());
+            text.push_str(&format!("[registry.\"{host}\"]\nmirror = \"{mirror}\"\nplain_http = true\n"));
+        }
+        Ok(fs::write(file, text)?)
+    }
+
+    /// A copy below the application's own name: a folder's name tells which image is built there.
+    fn copy(&self, tree: &Path, name: &str) -> Result<PathBuf> {
+        let copy = self.lab.scratch(name)?.join(&self.application.name);
+        fs::create_dir(&copy)?;
+        command(Command::new("cp").arg("--archive").arg(tree.join(".")).arg(&copy))?;
+        Ok(copy)
+    }
+
+    fn settings(&mut self, settings: Vec<(String, String)>) {
+        for (container, settings) in settings {
+            self.row(&format!("  {container}"), settings, true);
+        }
+    }
+
+    fn row(&mut self, what: &str, outcome: String, right: bool) {
+        say(&format!("{}: {what}: {outcome}", self.application.name));
+        let application = self.application.name.clone();
+        self.rows.push(Row { application, what: what.to_owned(), outcome, right });
+    }
+}
+
+/// Every file of a tree with its bytes.
+fn contents(tree: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut contents = Vec::new();
+    for file in build::files(tree)? {
+        contents.push((file.strip_prefix(tree)?.to_owned(), fs::read(&file)?));
+    }
+    Ok(contents)
+}
+
+/// The documents with the naive settings merged in.
+fn merged(documents: &[Value], naive: &Naive) -> Vec<Value> {
+    let mut documents = documents.to_vec();
+    for document in &mut documents {
+        let Some(spec) = manifest::pod_template(document).and_then(|template| template.get_mut("spec")) else {
+            continue;
+        };
+        let mut touched = false;
+        for container in spec.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten() {
+            let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+            if naive.containers.is_empty() || naive.containers.iter().any(|wanted| wanted == name) {
+                merge(container, &naive.container);
+                for (number, path) in naive.writable.iter().enumerate() {
+                    push(container, "volumeMounts", json!({"name": format!("writable-{number}"), "mountPath": path}));
+                }
+                touched = true;
+            }
+        }
+        if touched {
+            merge(spec, &naive.pod);
+            for number in 0..naive.writable.len() {
+                push(spec, "volumes", json!({"name": format!("writable-{number}"), "emptyDir": {}}));
+            }
+        }
+    }
+    documents
+}
+
+fn merge(owner: &mut Value, settings: &Map<String, Value>) {
+    let Some(owner) = owner.as_object_mut() else { return };
+    let context = owner.entry("securityContext").or_insert_with(|| json!({}));
+    if let Some(context) = context.as_object_mut() {
+        context.extend(settings.clone());
+    }
+}
+
+fn push(owner: &mut Value, key: &str, item: Value) {
+    let list = owner.as_object_mut().map(|owner| owner.entry(key).or_insert_with(|| json!([])));
+    if let Some(list) = list.and_then(Value::as_array_mut) {
+        list.push(item);
+    }
+}
