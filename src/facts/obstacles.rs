@@ -84,6 +84,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             format!("nothing is known of the base {}", printable(&image.base_text)),
         ));
     }
+    base_command(image, found);
     if image.stack.is_none() {
         found.push(soft(
             SkipReason::UnknownStack,
@@ -104,6 +105,32 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         if interpreted && owned.is_empty() {
             let detail = "the program's files lie in a directory of the system (no WORKDIR); what it writes beside them cannot be allowed";
             found.push(soft(SkipReason::SystemDirectory, detail.to_owned()));
+        }
+    }
+}
+
+/// A service that is only configured starts as its base does, and a tool that steps down is installed to be used.
+fn base_command(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    if let Some(base) = image.known_base
+        && (base.service.is_some() || !base.ports.is_empty())
+        && base.user.is_none()
+    {
+        let detail = format!("{} starts what its base {} starts, as root", image.path, base.name);
+        found.push(hard(SkipReason::NeedsRoot, detail));
+    }
+    let text = image.dockerfile.text();
+    for index in image.dockerfile.effective(image.stage) {
+        let instruction = &image.dockerfile.instructions()[index];
+        let names = |tool: &&&str| {
+            instruction.span.of(text).split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == **tool)
+        };
+        let installs = matches!(instruction.keyword, Keyword::Run | Keyword::Copy | Keyword::Add);
+        if let Some(tool) = ["gosu", "su-exec"].iter().filter(|_| installs).find(names) {
+            found.push(hard(
+                SkipReason::NeedsRoot,
+                format!("{} installs {tool}: something steps down from root itself", image.place(index)),
+            ));
+            return;
         }
     }
 }

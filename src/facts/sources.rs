@@ -99,7 +99,7 @@ const C_MODULES: [&str; 8] = [
 ];
 
 static IMPORT_C: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?m)^\s*(?:import\s+)?"C"\s*$|^\s*import\s*\(?\s*"plugin""#).ok());
+    LazyLock::new(|| Regex::new(r#"(?m)^[ \t]*(?:import[ \t]+)?"C"|^[ \t]*import[ \t]+"plugin""#).ok());
 
 /// Calls that open files by path or start programs. `os.Getenv` and friends are not among them; embedded files are no files.
 static GO_INPUTS: LazyLock<Option<Regex>> = LazyLock::new(|| {

@@ -49,8 +49,29 @@ pub struct Refusal {
     pub message: String,
 }
 
+impl Code {
+    /// The code in kebab case, as reports print it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Parse => "parse",
+            Self::KubectlWouldReject => "kubectl-would-reject",
+            Self::Cover => "cover",
+            Self::DuplicateKey => "duplicate-key",
+            Self::Alias => "alias",
+            Self::MergeOnly => "merge-only",
+            Self::ExplicitNull => "explicit-null",
+            Self::Template => "template",
+            Self::EofBlockScalar => "eof-block-scalar",
+            Self::Misaligned => "misaligned",
+            Self::Depth => "depth",
+            Self::NotFound => "not-found",
+            Self::Verify => "verify",
+        }
+    }
+}
+
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{self:?}")
+        f.write_str(self.as_str())
     }
 }

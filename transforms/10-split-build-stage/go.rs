@@ -72,12 +72,6 @@ fn unknown_flag(word: &str) -> bool {
 fn binary(image: &ImageFacts<'_>, index: usize, build: &ShellCommand, sources: &GoSources) -> Result<String, Refusal> {
     let words = survey::words(build);
     let place = image.place(index);
-    if let Some(flag) = words.iter().find(|word| unknown_flag(word)) {
-        return Err((
-            SkipReason::RunTimeInputs,
-            format!("{place}: go build {} may need more than the binary", flag.escape_debug()),
-        ));
-    }
     let external =
         build.words.iter().any(|word| word.written.contains("linkmode") && word.written.contains("external"));
     if external {
@@ -94,6 +88,10 @@ fn binary(image: &ImageFacts<'_>, index: usize, build: &ShellCommand, sources: &
                 rest.next();
             }
             word if word.starts_with("-o=") => output = Some(word[3..].to_owned()),
+            word if unknown_flag(word) => {
+                let detail = format!("{place}: go build {} may need more than the binary", word.escape_debug());
+                return Err((SkipReason::RunTimeInputs, detail));
+            }
             word if word.starts_with('-') => {}
             "" => return Err(unclear()),
             word => packages.push(word),

@@ -7,7 +7,8 @@ mod survey;
 
 use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
-use crate::dockerfile::Operation;
+use crate::dockerfile::{Dockerfile, Operation};
+use crate::edit::EditSet;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, Obstacle, Stack};
 use survey::Survey;
@@ -54,12 +55,14 @@ impl Transform for SplitBuildStage {
         if image.dockerfile.stages().len() > 1 {
             return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
         }
+        let Some(stack) = image.stack else {
+            return vec![Proposal::declined(subject, SkipReason::UnknownStack, "no recipe for its language")];
+        };
         let split = survey::survey(image).and_then(|survey| {
-            let split = match image.stack {
-                Some(Stack::Go) => go::split(application, image, &survey)?,
-                Some(Stack::Node) => node::split(application, image, &survey)?,
-                Some(Stack::Python) => python::split(application, image, &survey)?,
-                None => return Err((SkipReason::UnknownStack, "no recipe for its language".to_owned())),
+            let split = match stack {
+                Stack::Go => go::split(application, image, &survey)?,
+                Stack::Node => node::split(application, image, &survey)?,
+                Stack::Python => python::split(application, image, &survey)?,
             };
             Ok((split, survey))
         });
@@ -85,7 +88,12 @@ fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Ope
         text: format!("{} AS {BUILD}", image.stage.base_span.of(text)),
     }];
     operations.extend(split.build.iter().cloned());
-    let mut lines = vec![String::new(), format!("FROM {}", split.base)];
+    operations.extend(survey.moved.iter().map(|index| Operation::Remove { instruction: *index, with_comments: true }));
+    let mut lines = Vec::new();
+    if !ends_with_blank_line(dockerfile, &operations) {
+        lines.push(String::new());
+    }
+    lines.push(format!("FROM {}", split.base));
     lines.extend(split.lines.iter().cloned());
     for index in &survey.copied {
         lines.push(dockerfile.instructions()[*index].span.of(text).to_owned());
@@ -95,8 +103,15 @@ fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Ope
         let written = dockerfile.instructions()[*index].span.of(text);
         let is_command = Some(*index) == survey.command;
         lines.push(split.command.clone().filter(|_| is_command).unwrap_or_else(|| written.to_owned()));
-        operations.push(Operation::Remove { instruction: *index, with_comments: true });
     }
     operations.push(Operation::Append { lines });
     operations
+}
+
+/// Whether what is left of the build stage ends with a blank line, so that the final stage needs none before it.
+fn ends_with_blank_line(dockerfile: &Dockerfile, operations: &[Operation]) -> bool {
+    let mut trial = operations.to_vec();
+    trial.push(Operation::Append { lines: vec!["FROM scratch".to_owned()] });
+    let Ok(edits) = EditSet::new(dockerfile.plan(&trial)) else { return false };
+    edits.apply(dockerfile.text()).lines().rev().nth(1).is_some_and(|line| line.trim().is_empty())
 }

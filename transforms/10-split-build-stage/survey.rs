@@ -12,9 +12,9 @@ pub(super) struct Survey {
     pub(super) commands: Vec<(usize, ShellCommand)>,
     /// COPY and ADD.
     pub(super) copies: Vec<usize>,
-    /// ENV: stays, and is repeated in the final stage.
+    /// ENV that the build may read: stays, and is repeated in the final stage.
     pub(super) copied: Vec<usize>,
-    /// EXPOSE, LABEL, CMD and the like: moves to the final stage.
+    /// EXPOSE, LABEL, CMD, a late ENV and the like: moves to the final stage.
     pub(super) moved: Vec<usize>,
     /// The CMD or ENTRYPOINT that moves, when there is exactly one of the two.
     pub(super) command: Option<usize>,
@@ -44,10 +44,14 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
     if image.stage.name.is_some() {
         return Err((SkipReason::AuthorChoice, "the only stage has a name, which a build may ask for".to_owned()));
     }
-    if !matches!(image.user, User::Root) || image.user_instruction.is_some() {
+    if let User::Unknown { how } = &image.user {
+        return Err((SkipReason::UnknownUser, how.clone()));
+    }
+    if image.user != User::Root || image.user_instruction.is_some() {
         return Err((SkipReason::AuthorChoice, format!("{}: who owns what cannot be carried over", image.user_how())));
     }
     let mut starts = Vec::new();
+    let last = image.last_file_instruction();
     for index in image.stage.instructions.clone().skip(1) {
         let instruction = &dockerfile.instructions()[index];
         match instruction.keyword {
@@ -62,11 +66,10 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
             }
             Keyword::Copy | Keyword::Add => survey.copies.push(index),
             Keyword::Workdir | Keyword::Shell => {}
-            Keyword::Env => {
-                if !build_only(dockerfile, index) {
-                    survey.copied.push(index);
-                }
-            }
+            Keyword::Env if build_only(dockerfile, index) => {}
+            // After the last command, nothing in the build reads it.
+            Keyword::Env if index > last => survey.moved.push(index),
+            Keyword::Env => survey.copied.push(index),
             Keyword::Cmd | Keyword::Entrypoint => {
                 starts.push(index);
                 survey.moved.push(index);
