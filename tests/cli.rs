@@ -16,16 +16,17 @@ use support::workspace::Workspace;
 
 const DOCKERFILE: &str = "FROM node:22-alpine\nWORKDIR /app\nCOPY . .\nCMD [\"node\", \"server.js\"]\n";
 
-const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: app\nspec:\n  containers:\n  - name: app\n    image: app:v1\n";
+const POD: &str =
+    "apiVersion: v1\nkind: Pod\nmetadata:\n  name: app\nspec:\n  containers:\n  - name: app\n    image: app:v1\n";
 
 const SERVER: &str = "require(\"http\").createServer().listen(3000);\n";
 
 /// One application in need of everything, one that nothing is known about.
 fn application() -> Workspace {
     Workspace::with(&[
-        ("Dockerfile", DOCKERFILE),
+        ("app/Dockerfile", DOCKERFILE),
+        ("app/server.js", SERVER),
         ("k8s/app.yaml", POD),
-        ("server.js", SERVER),
         ("k8s/other.yaml", &POD.replace("app", "other").replace("other:v1", "registry.example/other:v1")),
     ])
 }
@@ -37,7 +38,7 @@ fn the_default_shows_and_writes_nothing() {
     let ended = unroot(workspace.root(), &["--offline"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
     for part in [
-        "--- a/Dockerfile\n+++ b/Dockerfile\n",
+        "--- a/app/Dockerfile\n+++ b/app/Dockerfile\n",
         "\n+USER 1000:0\n",
         "--- a/k8s/app.yaml\n+++ b/k8s/app.yaml\n",
         "\n+      runAsUser: 1000\n",
@@ -95,12 +96,12 @@ fn a_check_works_where_nothing_can_be_written() {
 #[test]
 fn after_writing_a_check_passes() {
     let workspace = application();
-    let untouched = ["server.js", "k8s/other.yaml"].map(|path| workspace.read(path));
+    let untouched = ["app/server.js", "k8s/other.yaml"].map(|path| workspace.read(path));
     let written = unroot(workspace.root(), &["--write", "--offline"]);
     assert_eq!((written.code, written.stderr.as_str()), (0, ""));
     assert!(written.stdout.ends_with("\n2 files written\n"), "{}", written.stdout);
-    assert!(workspace.read("Dockerfile").contains("\nUSER 1000:0\n"));
-    assert_eq!(["server.js", "k8s/other.yaml"].map(|path| workspace.read(path)), untouched);
+    assert!(workspace.read("app/Dockerfile").contains("\nUSER 1000:0\n"));
+    assert_eq!(["app/server.js", "k8s/other.yaml"].map(|path| workspace.read(path)), untouched);
     let after = state(workspace.root());
     let checked = unroot(workspace.root(), &["--check", "--offline"]);
     assert_eq!((checked.code, checked.stderr.as_str()), (0, ""), "{}", checked.stdout);
@@ -123,7 +124,7 @@ fn patches_applied_by_git_are_what_is_written() {
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
     assert_eq!(state(applied.root()), before, "patches are written beside the tree, which stays as it is");
     let patches = outside.entries();
-    assert!(patches.len() >= 4, "{patches:?}");
+    assert!(patches.len() >= 4, "{patches:?}"); // the directory itself, and at least three patches
     for patch in patches.iter().filter(|name| name.ends_with(".patch")) {
         applied.git_ok(&["apply", outside.path(patch).to_str().unwrap()]);
     }
@@ -133,7 +134,11 @@ fn patches_applied_by_git_are_what_is_written() {
     mailed.git_ok(&["init", "--quiet"]);
     mailed.git_ok(&["add", "."]);
     mailed.git_ok(&["commit", "--quiet", "-m", "before"]);
-    let paths: Vec<String> = patches.iter().filter(|name| name.ends_with(".patch")).map(|name| outside.path(name).to_str().unwrap().to_owned()).collect();
+    let paths: Vec<String> = patches
+        .iter()
+        .filter(|name| name.ends_with(".patch"))
+        .map(|name| outside.path(name).to_str().unwrap().to_owned())
+        .collect();
     let mut arguments = vec!["am", "--quiet"];
     arguments.extend(paths.iter().map(String::as_str));
     mailed.git_ok(&arguments);
@@ -165,7 +170,8 @@ fn transforms_can_be_chosen() {
 #[test]
 fn what_may_change_behaviour_waits_for_its_flag() {
     // Nothing is known about what a program in an unknown language needs.
-    let workspace = Workspace::with(&[("Dockerfile", "FROM debian:12\nWORKDIR /app\nCOPY . .\nCMD [\"/app/serve\"]\n")]);
+    let workspace =
+        Workspace::with(&[("Dockerfile", "FROM debian:12\nWORKDIR /app\nCOPY . .\nCMD [\"/app/serve\"]\n")]);
     let safe = unroot(workspace.root(), &["--offline", "--check"]);
     assert_eq!(safe.code, 0, "{}", safe.stdout);
     assert!(safe.stdout.contains("--unsafe"), "{}", safe.stdout);
@@ -218,7 +224,11 @@ fn what_cannot_be_read_is_told_in_one_line() {
         ("nested", "nested.yaml", nested.as_bytes()),
         ("huge", "huge.yaml", huge.as_bytes()),
         ("broken-yaml", "broken.yaml", b"apiVersion: v1\nkind: Pod\nspec: {containers: [\n"),
-        ("helm-template", "helm.yaml", b"apiVersion: v1\nkind: Pod\nspec:\n  {{- if .Values.x }}\n  a: b\n  {{- end }}\n"),
+        (
+            "helm-template",
+            "helm.yaml",
+            b"apiVersion: v1\nkind: Pod\nspec:\n  {{- if .Values.x }}\n  a: b\n  {{- end }}\n",
+        ),
         ("garbage-dockerfile", "Dockerfile.garbage", b"\x7fELF\x02\x01\x01\n\x03\x00\x3e\n"),
         ("no-from", "Dockerfile.no-from", b"RUN true\n"),
         ("control-characters", "Dockerfile.control", b"FROM a\nBAD\x1b[2J x\n"),
@@ -271,7 +281,7 @@ fn names_and_texts_cannot_reach_the_terminal() {
     let name = "k8s/\u{1b}[31mred\r\u{7}.yaml";
     let pod = POD.replace("name: app\nspec", "name: \"\\e[2Japp\"\nspec");
     let dockerfile = DOCKERFILE.replace("COPY . .", "# \u{1b}[1;31mcareful\u{202e}\nCOPY . .");
-    let workspace = Workspace::with(&[("Dockerfile", &dockerfile), (name, &pod), ("server.js", SERVER)]);
+    let workspace = Workspace::with(&[("app/Dockerfile", &dockerfile), (name, &pod), ("app/server.js", SERVER)]);
     for arguments in [&["--offline", "--verbose"][..], &["--offline", "--check"], &["--offline", "--color", "never"]] {
         let ended = unroot(workspace.root(), arguments);
         assert!(ended.stdout.contains("\\u{1b}[31mred"), "{}", ended.stdout);
@@ -311,7 +321,8 @@ fn a_configuration_that_cannot_be_used_is_an_error() {
     }
     let workspace = application();
     fs::create_dir(workspace.path("unroot.toml")).unwrap();
-    snapshot.insert("configuration-directory.txt".to_owned(), shown(&workspace, &unroot(workspace.root(), &["--offline"])));
+    snapshot
+        .insert("configuration-directory.txt".to_owned(), shown(&workspace, &unroot(workspace.root(), &["--offline"])));
     assert_snapshot("configuration", &snapshot);
 }
 
@@ -323,10 +334,11 @@ fn an_unreachable_registry_stops_pinning_and_nothing_else() {
     workspace.write("unroot.toml", &mirror(&["docker.io", "registry.example"], &address.to_string()));
     let ended = unroot(workspace.root(), &["--write"]);
     assert_eq!(ended.code, 2, "{}", ended.stdout);
-    assert!(workspace.read("Dockerfile").contains("\nUSER 1000:0\n"), "everything else proceeds");
+    assert!(workspace.read("app/Dockerfile").contains("\nUSER 1000:0\n"), "everything else proceeds");
     assert!(workspace.read("k8s/app.yaml").contains("allowPrivilegeEscalation: false"));
     assert!(ended.stdout.contains("[registry-unreachable]"), "{}", ended.stdout);
-    let named = ended.stdout.lines().filter(|line| line.starts_with("not looked up: ") && line.contains(&address.to_string()));
+    let named =
+        ended.stdout.lines().filter(|line| line.starts_with("not looked up: ") && line.contains(&address.to_string()));
     assert!(named.count() >= 1, "{}", ended.stdout);
     let offline = unroot(workspace.root(), &["--write", "--offline"]);
     assert_eq!(offline.code, 0, "{}", offline.stdout);
@@ -357,7 +369,9 @@ fn the_totals_are_those_of_the_printed_findings() {
     let workspace = application();
     folders.push(workspace.root().to_path_buf());
     for folder in folders {
-        for arguments in [&["--offline", "--verbose", "--check"][..], &["--offline", "--verbose", "--check", "--unsafe"]] {
+        for arguments in
+            [&["--offline", "--verbose", "--check"][..], &["--offline", "--verbose", "--check", "--unsafe"]]
+        {
             let ended = unroot(&folder, arguments);
             let printed = |word: &str| {
                 let is_finding = |line: &&str| line.starts_with("  ") && line.split_whitespace().nth(1) == Some(word);
@@ -403,7 +417,8 @@ fn mirror(registries: &[&str], address: &str) -> String {
 /// What a person sees, without the name of the temporary directory.
 fn shown(workspace: &Workspace, ended: &Ended) -> String {
     let root = workspace.root().canonicalize().unwrap();
-    let text = format!("exit code {}\n--- standard output\n{}--- standard error\n{}", ended.code, ended.stdout, ended.stderr);
+    let text =
+        format!("exit code {}\n--- standard output\n{}--- standard error\n{}", ended.code, ended.stdout, ended.stderr);
     text.replace(root.to_str().unwrap(), "ROOT")
 }
 
@@ -411,7 +426,9 @@ fn shown(workspace: &Workspace, ended: &Ended) -> String {
 #[track_caller]
 fn assert_harmless(ended: &Ended) {
     for text in [&ended.stdout, &ended.stderr] {
-        let harmful = text.chars().find(|&character| character != '\n' && (character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character)));
+        let harmful = text.chars().find(|&character| {
+            character != '\n' && (character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character))
+        });
         assert_eq!(harmful, None, "{text:?}");
     }
 }

@@ -41,7 +41,10 @@ fn node_mysql() {
     // The base brings user node, 1000. Group 0 is the group that owns what was copied in.
     let user = position(&last, "USER 1000:0");
     assert!(user < position(&last, "CMD [\"npm\", \"start\"]"), "{last:#?}");
-    assert!(position(&last, "RUN chgrp -R 0 /opt/backend && chmod -R g=u /opt/backend") < user, "only root may do this");
+    assert!(
+        position(&last, "RUN chgrp -R 0 /opt/backend && chmod -R g=u /opt/backend") < user,
+        "only root may do this"
+    );
 
     let backend = hardened.pod("k8s/backend.yaml", "Deployment", "backend");
     let container = &backend["containers"][0];
@@ -94,7 +97,12 @@ fn flask_api() {
     // gcc is needed to build wheels and for nothing else. A virtual environment can be copied because it stays at its path, on the same base.
     let [build, last] = hardened.stages("Dockerfile");
     assert_eq!(build[0], "FROM python:3.11-alpine AS build");
-    assert!(build.iter().any(|line| line.contains("python -m venv /opt/venv") || line.contains("python3 -m venv /opt/venv")), "{build:#?}");
+    assert!(
+        build
+            .iter()
+            .any(|line| line.contains("python -m venv /opt/venv") || line.contains("python3 -m venv /opt/venv")),
+        "{build:#?}"
+    );
     assert_eq!(last[0], "FROM python:3.11-alpine");
     position(&last, "COPY --from=build /opt/venv /opt/venv");
     assert!(!last.iter().any(|line| line.contains("gcc")), "{last:#?}");
@@ -103,7 +111,9 @@ fn flask_api() {
     assert!(position(&last, "USER 60096:0") < position(&last, "CMD [\"python3\", \"app.py\"]"));
 
     // One image, two workloads: both follow, or neither would.
-    for (path, kind, name) in [("k8s/api.yaml", "Deployment", "text-api"), ("k8s/report.yaml", "CronJob", "text-report")] {
+    for (path, kind, name) in
+        [("k8s/api.yaml", "Deployment", "text-api"), ("k8s/report.yaml", "CronJob", "text-report")]
+    {
         assert_eq!(ids(&hardened.pod(path, kind, name)["containers"][0]), (Some(60096), Some(0)), "{path}");
     }
     // What the author wrote stands where it stood, and is not said twice.
@@ -171,6 +181,7 @@ impl Hardened {
     #[track_caller]
     fn check(name: &str) -> Self {
         let before = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(name));
+        let run = |files: &Files, resolver: &dyn Resolver| run(name, files, resolver);
         let offline = run(&before, &Offline);
         let pinned = run(&before, &AnyDigest);
         assert!(!offline.has_internal_failures() && !pinned.has_internal_failures());
@@ -188,7 +199,10 @@ impl Hardened {
         // Pinning is the only thing that a registry adds.
         let after = applied(&before, &offline);
         let with_digests = applied(&before, &pinned);
-        assert_eq!(with_digests.iter().map(|(path, text)| (path.clone(), without_digests(text))).collect::<Files>(), after);
+        assert_eq!(
+            with_digests.iter().map(|(path, text)| (path.clone(), without_digests(text))).collect::<Files>(),
+            after
+        );
         check_series(&before, &series, &with_digests);
         assert!(run(&after, &Offline).files.is_empty(), "a second run changes something");
         assert!(run(&with_digests, &AnyDigest).files.is_empty(), "a second run changes something");
@@ -263,12 +277,13 @@ impl Resolver for AnyDigest {
     }
 }
 
-fn run(files: &Files, resolver: &dyn Resolver) -> Run {
+/// The folder's name counts: it is what an image built at the top is called.
+fn run(name: &str, files: &Files, resolver: &dyn Resolver) -> Run {
     let workspace = Workspace::new();
     for (path, text) in files {
-        workspace.write(path, text);
+        workspace.write(&format!("{name}/{path}"), text);
     }
-    let tree = Tree::discover(&[workspace.root().to_path_buf()], &[]).unwrap();
+    let tree = Tree::discover(&[workspace.path(name)], &[]).unwrap();
     pipeline::run(Repository::parse(tree), &Config::default(), &Options::default(), resolver).unwrap()
 }
 
@@ -291,7 +306,9 @@ fn without_digests(text: &str) -> String {
 }
 
 fn documents(text: &str) -> Vec<Value> {
-    serde_yaml::Deserializer::from_str(text).map(|document| serde::Deserialize::deserialize(document).unwrap()).collect()
+    serde_yaml::Deserializer::from_str(text)
+        .map(|document| serde::Deserialize::deserialize(document).unwrap())
+        .collect()
 }
 
 fn pod_spec(object: &Value) -> Option<&Value> {
@@ -312,7 +329,10 @@ fn files(root: &Path) -> Files {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap());
+                found.insert(
+                    path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(),
+                    fs::read_to_string(&path).unwrap(),
+                );
             }
         }
     }

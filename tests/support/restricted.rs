@@ -53,7 +53,8 @@ pub(crate) fn violations(pod: &Value) -> Vec<String> {
     }
     refuse(&mut found, context["runAsNonRoot"] == Value::Bool(false), || "the pod's runAsNonRoot is false".to_owned());
     either(&mut found, "the pod", context);
-    let containers = ["initContainers", "containers", "ephemeralContainers"].into_iter().flat_map(|key| items(&pod[key]));
+    let containers =
+        ["initContainers", "containers", "ephemeralContainers"].into_iter().flat_map(|key| items(&pod[key]));
     for container in containers {
         for violation in container_violations(context, container) {
             found.push(format!("container {}: {violation}", container["name"].as_str().unwrap_or("?")));
@@ -67,7 +68,9 @@ fn container_violations(pod: &Value, container: &Value) -> Vec<String> {
     let own = &container["securityContext"];
     let inherited = |key: &str| if own[key].is_null() { &pod[key] } else { &own[key] };
     refuse(&mut found, truthy(&own["privileged"]), || "privileged".to_owned());
-    refuse(&mut found, own["allowPrivilegeEscalation"] != Value::Bool(false), || "allowPrivilegeEscalation is not false".to_owned());
+    refuse(&mut found, own["allowPrivilegeEscalation"] != Value::Bool(false), || {
+        "allowPrivilegeEscalation is not false".to_owned()
+    });
     refuse(&mut found, inherited("runAsNonRoot") != &Value::Bool(true), || "runAsNonRoot is not true".to_owned());
     let profile = &inherited("seccompProfile")["type"];
     let profiled = matches!(profile.as_str(), Some("RuntimeDefault" | "Localhost"));
@@ -79,7 +82,9 @@ fn container_violations(pod: &Value, container: &Value) -> Vec<String> {
         refuse(&mut found, added.as_str() != Some("NET_BIND_SERVICE"), || format!("capability {added:?} is added"));
     }
     let proc_mount = &own["procMount"];
-    refuse(&mut found, !proc_mount.is_null() && proc_mount.as_str() != Some("Default"), || format!("procMount is {proc_mount:?}"));
+    refuse(&mut found, !proc_mount.is_null() && proc_mount.as_str() != Some("Default"), || {
+        format!("procMount is {proc_mount:?}")
+    });
     for port in items(&container["ports"]) {
         refuse(&mut found, port["hostPort"].as_i64().is_some_and(|number| number != 0), || "a host port".to_owned());
     }
@@ -88,7 +93,9 @@ fn container_violations(pod: &Value, container: &Value) -> Vec<String> {
     for action in probes.into_iter().chain(hooks) {
         for kind in ["httpGet", "tcpSocket"] {
             let host = &action[kind]["host"];
-            refuse(&mut found, host.as_str().is_some_and(|host| !host.is_empty()), || format!("a probe or hook names host {host:?}"));
+            refuse(&mut found, host.as_str().is_some_and(|host| !host.is_empty()), || {
+                format!("a probe or hook names host {host:?}")
+            });
         }
     }
     either(&mut found, "its securityContext", own);
@@ -109,7 +116,9 @@ fn either(found: &mut Vec<String>, whose: &str, context: &Value) {
     let kind = selinux["type"].as_str().unwrap_or_default();
     refuse(found, !kind.is_empty() && !SELINUX_TYPES.contains(&kind), || format!("{whose} has SELinux type {kind}"));
     for key in ["user", "role"] {
-        refuse(found, selinux[key].as_str().is_some_and(|value| !value.is_empty()), || format!("{whose} has SELinux {key}"));
+        refuse(found, selinux[key].as_str().is_some_and(|value| !value.is_empty()), || {
+            format!("{whose} has SELinux {key}")
+        });
     }
 }
 
