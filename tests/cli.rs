@@ -276,20 +276,42 @@ fn a_link_that_leads_out_of_the_tree_is_not_followed() {
     assert_eq!(state(outside.root()), before);
 }
 
+/// With colours, because without them every escape sequence is taken out on the way and nothing would be proved.
 #[test]
-fn names_and_texts_cannot_reach_the_terminal() {
-    let name = "k8s/\u{1b}[31mred\r\u{7}.yaml";
-    let pod = POD.replace("name: app\nspec", "name: \"\\e[2Japp\"\nspec");
-    let dockerfile = DOCKERFILE.replace("COPY . .", "# \u{1b}[1;31mcareful\u{202e}\nCOPY . .");
+fn names_and_texts_cannot_command_the_terminal() {
+    let name = "k8s/\u{1b}[5mred\r\u{7}.yaml";
+    let pod = POD
+        .replace("name: app\nspec", "name: \"\\e[5mapp\"\nspec")
+        .replace("image: app:v1", "image: app:v1 # \u{1b}[5m");
+    let dockerfile = DOCKERFILE.replace("COPY . .", "# \u{1b}[5mcareful\u{202e}\nCOPY . .");
     let workspace = Workspace::with(&[("app/Dockerfile", &dockerfile), (name, &pod), ("app/server.js", SERVER)]);
-    for arguments in [&["--offline", "--verbose"][..], &["--offline", "--check"], &["--offline", "--color", "never"]] {
-        let ended = unroot(workspace.root(), arguments);
-        assert!(ended.stdout.contains("\\u{1b}[31mred"), "{}", ended.stdout);
-        assert_harmless(&ended);
+    let colours = ["--offline", "--color", "always"];
+    let run = |directory: &Path, arguments: &[&str]| {
+        let ended = unroot(directory, &[&colours[..], arguments].concat());
+        assert_commands_no_terminal(&ended);
+        ended
+    };
+    for arguments in [&["--verbose"][..], &["--check"], &["--only", "\u{1b}[5mx"], &["no\u{1b}[5m-such-path"]] {
+        run(workspace.root(), arguments);
     }
-    let ended = unroot(workspace.root(), &["no\u{1b}[31m-such-path"]);
-    assert_eq!(ended.code, 2);
-    assert_harmless(&ended);
+    let ended = run(workspace.root(), &[]);
+    assert!(ended.stdout.contains("\\u{1b}[5mred"), "{}", ended.stdout);
+
+    workspace.write("unroot.toml", "\"\u{1b}[5m\" = 1 # \u{1b}[5m\n");
+    assert_eq!(run(workspace.root(), &[]).code, 2);
+
+    let nothing = Workspace::with(&[("\u{1b}[5mempty/x.md", "")]);
+    assert_eq!(run(&nothing.path("\u{1b}[5mempty"), &[]).code, 3);
+
+    let broken = Workspace::with(&[("a.yaml", "apiVersion: v1\nkind: \u{1b}[5m\n")]);
+    run(broken.root(), &["--verbose"]);
+    let patched = application();
+    let directory = patched.path("\u{1b}[5m");
+    let ended = run(patched.root(), &["--patches", directory.to_str().unwrap()]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    fs::write(directory.join("0030-switch-user.patch"), "another text").unwrap();
+    let ended = run(patched.root(), &["--patches", directory.to_str().unwrap()]);
+    assert_eq!(ended.code, 2, "{ended:?}");
 }
 
 #[test]
@@ -430,6 +452,16 @@ fn assert_harmless(ended: &Ended) {
             character != '\n' && (character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character))
         });
         assert_eq!(harmful, None, "{text:?}");
+    }
+}
+
+/// Sequences of the program's own colours are fine; those of its input are not.
+#[track_caller]
+fn assert_commands_no_terminal(ended: &Ended) {
+    for text in [&ended.stdout, &ended.stderr] {
+        for sequence in ["\u{1b}[5m", "\r", "\u{7}", "\u{202e}"] {
+            assert!(!text.contains(sequence), "{sequence:?} in {text:?}");
+        }
     }
 }
 
