@@ -100,14 +100,22 @@ pub fn run(
     let transforms = selected(config, options)?;
     let links = Links::find(&repository, config);
     let keys = Application::keys(&repository, &links);
-    let (digests, lookup_failures) = look_up(&repository, &links, config, &keys, &transforms, resolver);
     let touched: Vec<BTreeSet<FileId>> = keys.iter().map(|key| key.files(&links)).collect();
+
+    let mut lookups = Lookups::default();
+    lookups.ask(&repository, &links, config, &keys, &transforms, resolver);
 
     let mut recorder = Recorder::default();
     let mut plans: Vec<Vec<Vec<Proposal>>> = Vec::new();
     let mut stale: Option<BTreeSet<FileId>> = None;
     for (position, transform) in transforms.iter().enumerate() {
-        let around = Surroundings { repository: &repository, links: &links, config, digests: &digests };
+        if let Some(changed) = &stale {
+            // A step may bring images that nobody has asked about yet.
+            let changed = keys.iter().zip(&touched).filter(|(_, files)| !files.is_disjoint(changed));
+            let changed: Vec<Key> = changed.map(|(key, _)| *key).collect();
+            lookups.ask(&repository, &links, config, &changed, &transforms[position..], resolver);
+        }
+        let around = Surroundings { repository: &repository, links: &links, config, digests: &lookups.digests };
         let plan = |key: &Key| -> Vec<Vec<Proposal>> {
             let Some(application) = Application::new(around, *key) else { return Vec::new() };
             transforms[position..].iter().rev().map(|transform| transform.plan(&application)).collect()
@@ -128,7 +136,7 @@ pub fn run(
             stale = Some(changed);
         }
     }
-    Ok(recorder.finish(&repository, lookup_failures))
+    Ok(recorder.finish(&repository, lookups.failures.into_iter().collect()))
 }
 
 fn selected(config: &Config, options: &Options) -> Result<Vec<&'static dyn Transform>, Error> {
@@ -150,46 +158,53 @@ fn selected(config: &Config, options: &Options) -> Result<Vec<&'static dyn Trans
     Ok(ALL.iter().copied().filter(|transform| wanted(transform.metadata().id)).collect())
 }
 
-/// Asks the resolver once for everything that any step will want to know.
-fn look_up(
-    repository: &Repository,
-    links: &Links,
-    config: &Config,
-    keys: &[Key],
-    transforms: &[&dyn Transform],
-    resolver: &dyn Resolver,
-) -> (Digests, Vec<String>) {
-    let none = Digests::new();
-    let around = Surroundings { repository, links, config, digests: &none };
-    let references: BTreeSet<Reference> = keys
-        .par_iter()
-        .filter_map(|key| Application::new(around, *key))
-        .flat_map_iter(|application| {
-            transforms.iter().flat_map(|transform| transform.references(&application)).collect::<Vec<_>>()
-        })
-        .collect();
-    let references: Vec<Reference> = references.into_iter().collect();
-    let mut failures = BTreeSet::new();
-    let mut digests = Digests::new();
-    if references.is_empty() {
-        return (digests, Vec::new());
+/// What registries were asked, and what they said.
+#[derive(Default)]
+struct Lookups {
+    digests: Digests,
+    /// One line per reference that could not be looked up.
+    failures: BTreeSet<String>,
+}
+
+impl Lookups {
+    /// Asks the resolver, in one go, for everything that `transforms` will want to know about these applications and that it was not asked before.
+    fn ask(
+        &mut self,
+        repository: &Repository,
+        links: &Links,
+        config: &Config,
+        keys: &[Key],
+        transforms: &[&dyn Transform],
+        resolver: &dyn Resolver,
+    ) {
+        let around = Surroundings { repository, links, config, digests: &self.digests };
+        let references: BTreeSet<Reference> = keys
+            .par_iter()
+            .filter_map(|key| Application::new(around, *key))
+            .flat_map_iter(|application| {
+                transforms.iter().flat_map(|transform| transform.references(&application)).collect::<Vec<_>>()
+            })
+            .filter(|reference| !self.digests.contains_key(reference))
+            .collect();
+        if references.is_empty() {
+            return;
+        }
+        for (reference, result) in resolver.resolve(&Vec::from_iter(references)) {
+            let result = match result {
+                Ok(digest) => Ok(digest.as_str().to_owned()),
+                Err(ResolveError::Offline) => Err((SkipReason::Offline, "--offline was given".to_owned())),
+                Err(ResolveError::Unreachable(message)) => {
+                    self.failures.insert(message.clone());
+                    Err((SkipReason::RegistryUnreachable, message))
+                }
+                Err(ResolveError::Refused(message)) => {
+                    self.failures.insert(message.clone());
+                    Err((SkipReason::RegistryRefused, message))
+                }
+            };
+            self.digests.insert(reference, result);
+        }
     }
-    for (reference, result) in resolver.resolve(&references) {
-        let result = match result {
-            Ok(digest) => Ok(digest.as_str().to_owned()),
-            Err(ResolveError::Offline) => Err((SkipReason::Offline, "--offline was given".to_owned())),
-            Err(ResolveError::Unreachable(message)) => {
-                failures.insert(message.clone());
-                Err((SkipReason::RegistryUnreachable, message))
-            }
-            Err(ResolveError::Refused(message)) => {
-                failures.insert(message.clone());
-                Err((SkipReason::RegistryRefused, message))
-            }
-        };
-        digests.insert(reference, result);
-    }
-    (digests, failures.into_iter().collect())
 }
 
 /// What has happened so far.

@@ -48,7 +48,9 @@ pub fn main() -> ExitCode {
 #[allow(clippy::print_stderr, reason = "this is the program's one place to speak of errors")]
 fn report_error(error: &Error) {
     let style = report::styles::ERROR;
-    eprintln!("{style}error{style:#}: {error}");
+    // Several lines only where a configuration is quoted.
+    let lines: Vec<String> = error.to_string().lines().map(report::text::printable).collect();
+    eprintln!("{style}error{style:#}: {}", lines.join("\n"));
 }
 
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is what prints")]
@@ -81,7 +83,8 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
 
     if run.dockerfiles + run.manifests == 0 {
         print!("{}", report::text::unread(&run));
-        eprintln!("nothing to look at: no Dockerfile and no Kubernetes manifest below {}", root.display());
+        let root = report::text::printable(&root.display().to_string());
+        eprintln!("nothing to look at: no Dockerfile and no Kubernetes manifest below {root}");
         return Ok(if run.unread.is_empty() { NOTHING_SEEN } else { FAILED });
     }
     let mode = &arguments.mode;

@@ -142,7 +142,7 @@ fn quoted_path(prefix: &str, path: &str) -> String {
 }
 
 /// Marks, embeddings, overrides and isolates of bidirectional text: they make a line read other than it is.
-fn reorders_text(c: char) -> bool {
+pub(super) fn reorders_text(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

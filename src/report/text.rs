@@ -1,5 +1,6 @@
 //! The ledger: every finding by file, and totals that add up.
 
+use super::diff::reorders_text;
 use super::styles::{ERROR, FIXED, HEADING, PERSON, QUIET};
 use crate::cli::Mode;
 use crate::error::{Finding, Outcome};
@@ -39,6 +40,18 @@ pub fn unread(run: &Run) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Names and texts of files may hold anything; a terminal must not act on it. Control characters and those that reorder text are escaped.
+pub fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, character| {
+        if character.is_control() || reorders_text(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+        shown
+    })
 }
 
 /// The totals, and what to do next.
@@ -135,17 +148,6 @@ fn line(text: &mut String, finding: &Finding) {
             writeln!(text, "  {place:>7}  {PERSON}person{PERSON:#}   {id}: {subject}: [{reason}] {}", printable(detail))
         }
     };
-}
-
-/// Names and texts of files may hold anything; a terminal must not act on it.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(
-            |character| {
-                if character.is_control() { character.escape_default().collect::<Vec<_>>() } else { vec![character] }
-            },
-        )
-        .collect()
 }
 
 fn count(number: usize, noun: &str) -> String {

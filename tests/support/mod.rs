@@ -7,5 +7,6 @@
 pub(crate) mod http;
 pub(crate) mod program;
 pub(crate) mod registry;
+pub(crate) mod restricted;
 pub(crate) mod snapshots;
 pub(crate) mod workspace;
