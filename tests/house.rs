@@ -110,12 +110,14 @@ fn the_readme_lists_the_transforms() {
 #[test]
 fn each_reason_to_decline_is_named_and_explained() {
     let readmes: String = ALL.iter().map(|transform| transform.metadata().readme).collect();
+    let code_of_rooms: String = sources(&["src", "transforms"]).into_values().collect();
     let mut codes = BTreeSet::new();
     let mut expected = Vec::new();
     for reason in SkipReason::ALL {
         let (code, explanation) = (reason.code(), reason.explanation());
         assert!(codes.insert(code), "{code} is used twice");
         assert!(is_kebab_case(code), "{code}");
+        assert!(code_of_rooms.contains(&format!("SkipReason::{reason:?}")), "{code} never arises");
         assert!(explanation.ends_with('.') && !explanation.starts_with(char::is_lowercase), "{code}: {explanation:?}");
         if !readmes.contains(&format!("`{code}`")) {
             expected.push(format!("| `{code}` | {explanation} |"));
