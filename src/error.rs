@@ -160,8 +160,6 @@ skip_reasons! {
     RootHome => "root-home", true;
     /// A command whose effect is not known stands in the way.
     UnaccountedCommand => "unaccounted-command", false;
-    /// Only one stage is wanted here, or the file already has several.
-    AlreadyMultistage => "already-multistage", false;
     /// No build step can be separated from what runs.
     NoBuildStep => "no-build-step", false;
     /// Other stages are built from this one and would inherit the change.
