@@ -8,6 +8,7 @@ mod flow;
 mod layout;
 mod plan;
 mod refusal;
+mod repair;
 mod route;
 mod scalar;
 mod second_opinion;
