@@ -6,6 +6,7 @@
 
 use super::repair::{Repairs, Shown};
 use super::tree::Style;
+use std::str::Chars;
 use yaml_rust2::parser::{Event as Raw, Parser, Tag};
 use yaml_rust2::scanner::{Marker, TScalarStyle};
 
@@ -63,20 +64,35 @@ impl Fault {
 
 /// Pulls events one by one, so that nesting costs no stack.
 pub(super) struct Events<'t> {
-    parser: Parser<Shown<'t>>,
+    parser: Reader<'t>,
     repairs: &'t Repairs,
+}
+
+/// Nearly every text is read as it is, and then no character should pass through more hands than it must.
+enum Reader<'t> {
+    Plain(Parser<Chars<'t>>),
+    Repaired(Parser<Shown<'t>>),
 }
 
 impl<'t> Events<'t> {
     /// Events of `text`, a byte order mark taken away, as `repairs` show it.
     pub(super) fn new(text: &'t str, repairs: &'t Repairs) -> Self {
-        Self { parser: Parser::new(repairs.show(text)), repairs }
+        let parser = if repairs.is_empty() {
+            Reader::Plain(Parser::new_from_str(text))
+        } else {
+            Reader::Repaired(Parser::new(repairs.show(text)))
+        };
+        Self { parser, repairs }
     }
 
     /// The next event and the parser's position at it.
     pub(super) fn pull(&mut self) -> Result<(Event, Mark), Fault> {
         loop {
-            let (raw, marker) = self.parser.next_token().map_err(|error| Fault {
+            let (raw, marker) = match &mut self.parser {
+                Reader::Plain(parser) => parser.next_token(),
+                Reader::Repaired(parser) => parser.next_token(),
+            }
+            .map_err(|error| Fault {
                 mark: self.repairs.unshift(Mark::from(error.marker())),
                 message: error.info().to_owned(),
             })?;

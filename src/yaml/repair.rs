@@ -6,7 +6,6 @@
 //! bytes as they are.
 
 use super::events::Mark;
-use std::iter::Peekable;
 use std::str::Chars;
 
 /// Columns that a line is moved by: further than blocks nest within the depth limit at two spaces each.
@@ -53,6 +52,11 @@ impl Repairs {
         true
     }
 
+    /// Whether the text is shown as it is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Where `mark`, a place in the shown text, is in the text itself.
     pub(super) fn unshift(&self, mark: Mark) -> Mark {
         let moved = self.on(mark.line).any(|repair| matches!(repair, Repair::Indent { .. }));
@@ -66,14 +70,14 @@ impl Repairs {
 
     /// The text as the parser is to see it.
     pub(super) fn show<'t>(&'t self, text: &'t str) -> Shown<'t> {
-        Shown { repairs: self, rest: text.chars().peekable(), line: 1, column: 0, spaces: 0, blank_before: 0 }
+        Shown { repairs: self, rest: text.chars(), line: 1, column: 0, spaces: 0, blank_before: 0 }
     }
 }
 
 /// The characters of a repaired text.
 pub(super) struct Shown<'t> {
     repairs: &'t Repairs,
-    rest: Peekable<Chars<'t>>,
+    rest: Chars<'t>,
     line: usize,
     column: usize,
     /// Spaces still to be shown before the line goes on.
@@ -86,7 +90,7 @@ impl Iterator for Shown<'_> {
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
-        if self.column == 0 && self.spaces == 0 && !self.repairs.0.is_empty() {
+        if self.column == 0 && self.spaces == 0 {
             self.blank_before = 0;
             for repair in self.repairs.on(self.line) {
                 match repair {
@@ -101,7 +105,7 @@ impl Iterator for Shown<'_> {
         }
         self.spaces = 0;
         let character = self.rest.next()?;
-        let ends_line = character == '\n' || (character == '\r' && self.rest.peek() != Some(&'\n'));
+        let ends_line = character == '\n' || (character == '\r' && !self.rest.as_str().starts_with('\n'));
         let shown = if character == '\t' && self.column < self.blank_before { ' ' } else { character };
         if ends_line {
             self.line += 1;
