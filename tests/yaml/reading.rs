@@ -10,7 +10,8 @@ fn read(text: &str) -> Stream {
 #[track_caller]
 fn raw(text: &str, at: &str, expected: &str) {
     let stream = read(text);
-    let node = stream.document(0).and_then(|document| document.at(&route(at))).expect("the node is there");
+    let node = stream.document(0).and_then(|document| document.at(&route(at)));
+    let node = node.unwrap_or_else(|| panic!("{text:?} has nothing at {at}"));
     assert_eq!(node.raw(), expected, "{text:?} at {at}");
     assert_eq!(node.route(), route(at));
 }
@@ -128,6 +129,23 @@ fn merges_that_share_their_sources_cost_no_more_than_their_length() {
     let stream = read(&text);
     let top = stream.document(0).unwrap().at(&route("m59")).unwrap();
     assert!(top.has("a") && !top.has("b"));
+}
+
+#[test]
+fn what_kubectl_reads_and_the_parser_does_not_is_read_all_the_same() {
+    for (text, at, expected) in [
+        ("a: [\n  \"b\",\n  \"c\"\n]\nd: 0\n", "a", "[\n  \"b\",\n  \"c\"\n]"),
+        ("x:\n  a: {\n    b: \"c\"\n  }\n  d: 0\n", "x.a", "{\n    b: \"c\"\n  }"),
+        ("a: [\r\n]\r\nb: é\r\n", "a", "[\r\n]"),
+        ("- [\r\"é\",\rc, d]\r", "[0]", "[\r\"é\",\rc, d]"),
+        ("a: [\n  \"b\"\n]\nc: [\n  'd'\n]\ne: 0\n", "c", "[\n  'd'\n]"),
+        ("a:\tb\nc:\t \t1\n", "c", "1"),
+        ("\u{FEFF}a: [\n\"b\"\n]\n", "a[0]", "\"b\""),
+    ] {
+        raw(text, at, expected);
+    }
+    let many = "- [\n'x'\n]\n".repeat(101);
+    assert_eq!(parse(many).map_err(|refusal| refusal.code).err(), Some(Code::Parse));
 }
 
 #[test]
