@@ -204,6 +204,54 @@ proptest! {
     }
 }
 
+/// Inputs that would keep a parser busy for minutes if anything were quadratic.
+#[test]
+fn hostile_inputs_are_read_in_linear_time() {
+    let many = |piece: &str| piece.repeat(60_000 / piece.len());
+    let texts = [
+        format!("FROM a\nRUN {}", many("x \\\n")),
+        format!("FROM a\nRUN x \\\n{}", many("# c\n")),
+        format!("FROM a\n{}", many("\n")),
+        format!("FROM a AS s\n{}", many("FROM s AS s\n")),
+        format!("FROM a\nENV A=xxxxxxxx\n{}", many("ENV A=$A$A\n")),
+        format!("FROM a\n{}", many("EXPOSE 1-65535\n")),
+        format!("FROM a\n{}", many("RUN [\"a\",\n")),
+        format!("FROM a\n{}", many("RUN <<E\nx\nE\n")),
+        format!("FROM a\nRUN {}\n{}", many("<<a \\\n"), "a\n".repeat(10_000)),
+        format!("FROM a\nRUN {}\n{}", "<< a ".repeat(10_000), many("# x\n")),
+        format!("FROM a\nRUN {}", many("$( \\\n")),
+        format!("FROM a\nRUN {}", many("( \\\n")),
+        format!("FROM a\nRUN {}", many("`a` \\\n")),
+        format!("FROM a\nRUN {}", many("$((1)) \\\n")),
+        format!("FROM a\nRUN {}", many("{a, \\\n")),
+        format!("FROM a\nRUN {}", many("--mount=from=a \\\n")),
+        format!("FROM a\nRUN <<E\n{}E", many("case a in\n")),
+        format!("FROM a\nRUN <<E\n{}E", many("cat <<X\na\nX\n")),
+        format!("FROM a\nRUN {}", "${a:-".repeat(10_000)),
+        format!("FROM a\nRUN {}", "[".repeat(60_000)),
+    ];
+    for text in texts {
+        let Ok(dockerfile) = parse(text.as_str()) else { continue };
+        if let Some(stage) = dockerfile.stages().last() {
+            let _ = (
+                dockerfile.user(stage),
+                dockerfile.workdir(stage),
+                dockerfile.env(stage),
+                dockerfile.ports(stage).len(),
+            );
+        }
+        for instruction in dockerfile.instructions() {
+            let _ = (dockerfile.shell_commands(instruction), dockerfile.copy_sources(instruction));
+        }
+        let operations = [Operation::Append { lines: vec!["USER 1".to_owned()] }];
+        let edits = dockerfile.plan(&operations);
+        let after = EditSet::new(edits.clone()).map(|edits| edits.apply(&text));
+        if let Ok(after) = after {
+            assert!(verify(&dockerfile, &operations, &edits, &after).is_ok());
+        }
+    }
+}
+
 /// Every view of every stage and instruction.
 fn look_at_everything(dockerfile: &Dockerfile) {
     for stage in dockerfile.stages() {
