@@ -13,6 +13,9 @@ use crate::application;
 use crate::kubelet::ImageConfig;
 use crate::lab::{Lab, Result, run};
 
+/// What the names of applications' images begin with.
+const BUILT: &str = "localhost/unroot-lab/built-";
+
 /// Builds one image of the application in `tree`; the local name of the result. A build that fails is the application's failure.
 pub(crate) fn build(lab: &Lab, tree: &Path, image: &application::Image) -> Result<String> {
     let context = tree.join(&image.context);
@@ -28,7 +31,7 @@ pub(crate) fn build(lab: &Lab, tree: &Path, image: &application::Image) -> Resul
         file.strip_prefix(&context)?.hash(&mut hasher);
         fs::read(file)?.hash(&mut hasher);
     }
-    let name = format!("localhost/unroot-lab/built-{:016x}", hasher.finish());
+    let name = format!("{BUILT}{:016x}", hasher.finish());
     if run(&mut lab.buildah(["inspect", "--type", "image", &name])).is_err() {
         let log = lab.path("log").join(format!("build-{}.log", image.name.replace(['/', ':'], "-")));
         lab.build(&dockerfile, &context, &name, &["--pull"], &log)?;
@@ -71,6 +74,21 @@ impl<'a> Images<'a> {
         let image = Image { root: PathBuf::from(root), config: ImageConfig::deserialize(config)? };
         self.mounted.borrow_mut().insert(name.to_owned(), image.clone());
         Ok(image)
+    }
+
+    /// Ends the use of every image. `complete` says that all applications were built, so what was not used is of no use.
+    pub(crate) fn close(self, complete: bool) -> Result<()> {
+        run(&mut self.lab.buildah(["rm", "--all"]))?;
+        if complete {
+            let used = self.mounted.into_inner();
+            let names = run(&mut self.lab.buildah(["images", "--format", "{{.Name}}", "--filter", "dangling=false"]))?;
+            let stale = names.lines().filter(|name| name.starts_with(BUILT) && !used.contains_key(*name));
+            for name in stale {
+                run(&mut self.lab.buildah(["rmi", name]))?;
+            }
+            run(&mut self.lab.buildah(["rmi", "--prune"]))?;
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,11 @@
 //! It needs root on Linux and the tools of [`lab::TOOLS`], and says "not run" without them; with `CI` set that is a failure.
 //! Everything runs in namespaces of its own which the kernel takes down with this process, so nothing is left behind.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the lab writes in its own folder and starts other programs: that is what it is for"
+)]
+
 mod application;
 mod bases;
 mod build;
@@ -64,6 +69,10 @@ fn outside(arguments: &[String]) -> Result<bool> {
     if arguments.iter().any(|argument| argument == "--list") {
         return Ok(true);
     }
+    if env::var_os("UNROOT_LAB").is_some_and(|value| value == "off") {
+        say("the lab is switched off: UNROOT_LAB=off");
+        return Ok(true);
+    }
     if let Some(reason) = lab::obstacle() {
         say(&format!("not run: {reason}"));
         return Ok(env::var_os("CI").is_none());
@@ -90,5 +99,6 @@ fn inside(filters: &[String]) -> Result<bool> {
         }
     }
     let complete = filters.is_empty();
+    images.close(complete)?;
     table::finish(&rows, complete)
 }
