@@ -1,10 +1,10 @@
 //! Building an application's own images from its Dockerfiles, as they stand.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -42,7 +42,7 @@ pub(crate) fn build(lab: &Lab, tree: &Path, image: &application::Image) -> Resul
 /// Images as folders: each is pulled and mounted once in a run.
 pub(crate) struct Images<'a> {
     lab: &'a Lab,
-    mounted: RefCell<BTreeMap<String, Image>>,
+    mounted: Mutex<BTreeMap<String, Image>>,
 }
 
 /// An image that containers can be started from.
@@ -57,12 +57,14 @@ pub(crate) struct Image {
 impl<'a> Images<'a> {
     /// No image yet.
     pub(crate) fn new(lab: &'a Lab) -> Self {
-        Self { lab, mounted: RefCell::default() }
+        Self { lab, mounted: Mutex::default() }
     }
 
     /// The image of that name, from the store if it was built here, else from the registry on loopback.
     pub(crate) fn open(&self, name: &str) -> Result<Image> {
-        if let Some(image) = self.mounted.borrow().get(name) {
+        // Held to the end, so that nothing is pulled twice.
+        let mut mounted = self.mounted.lock().map_err(|_| "another trial broke off")?;
+        if let Some(image) = mounted.get(name) {
             return Ok(image.clone());
         }
         let pull = if name.starts_with("localhost/") { "--pull-never" } else { "--pull-always" };
@@ -72,7 +74,7 @@ impl<'a> Images<'a> {
         let told: Value = serde_json::from_str(&told)?;
         let config = told.pointer("/Docker/config").ok_or("buildah tells nothing of the image")?;
         let image = Image { root: PathBuf::from(root), config: ImageConfig::deserialize(config)? };
-        self.mounted.borrow_mut().insert(name.to_owned(), image.clone());
+        mounted.insert(name.to_owned(), image.clone());
         Ok(image)
     }
 
@@ -80,7 +82,7 @@ impl<'a> Images<'a> {
     pub(crate) fn close(self, complete: bool) -> Result<()> {
         run(&mut self.lab.buildah(["rm", "--all"]))?;
         if complete {
-            let used = self.mounted.into_inner();
+            let used = self.mounted.into_inner().map_err(|_| "a trial broke off")?;
             let names = run(&mut self.lab.buildah(["images", "--format", "{{.Name}}", "--filter", "dangling=false"]))?;
             let stale = names.lines().filter(|name| name.starts_with(BUILT) && !used.contains_key(*name));
             for name in stale {

@@ -14,7 +14,7 @@ use std::{env, io};
 use crate::say;
 
 /// The lab stops at the first thing that it cannot do; what an application does wrong is a verdict and no error.
-pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The programs that the lab calls, each with the Debian package that has it.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
@@ -110,9 +110,9 @@ impl Lab {
         self.folder.join(name)
     }
 
-    /// A fresh folder that lives as long as this run.
-    pub(crate) fn scratch(&self, name: &str) -> Result<PathBuf> {
-        let path = self.path("tmp").join(name);
+    /// A fresh folder of an application's own that lives as long as this run.
+    pub(crate) fn scratch(&self, application: &str, name: &str) -> Result<PathBuf> {
+        let path = self.path("tmp").join(application).join(name);
         if path.exists() {
             fs::remove_dir_all(&path)?;
         }

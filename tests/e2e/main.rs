@@ -92,12 +92,11 @@ fn inside(filters: &[String]) -> Result<bool> {
     let lab = Lab::open()?;
     bases::publish(&lab)?;
     let images = Images::new(&lab);
-    let mut rows = Vec::new();
-    for application in application::all()? {
-        if filters.is_empty() || filters.iter().any(|filter| application.name.contains(filter.as_str())) {
-            rows.extend(trial::run(&lab, &images, &application)?);
-        }
-    }
+    let mut applications = application::all()?;
+    applications.retain(|application| {
+        filters.is_empty() || filters.iter().any(|filter| application.name.contains(filter.as_str()))
+    });
+    let rows = trial::all(&lab, &images, &applications)?;
     let complete = filters.is_empty();
     images.close(complete)?;
     table::finish(&rows, complete)
