@@ -171,7 +171,7 @@ impl<'a> ImageFacts<'a> {
     }
 
     /// The directories that are the application's own: where it works, what is copied in, volumes, and directories that a RUN makes. Directories of the
-    /// system are left out, and so is what lies below another entry.
+    /// system are left out, and so are those whose programs PATH finds, and what lies below another entry.
     pub fn owned_directories(&self) -> Vec<String> {
         let mut found: Vec<String> = self.workdir().into_iter().collect();
         for index in self.dockerfile.effective(self.stage) {
@@ -199,14 +199,39 @@ impl<'a> ImageFacts<'a> {
                 _ => {}
             }
         }
-        let mut found: Vec<String> =
-            found.into_iter().filter_map(|path| normal(&path)).filter(|path| !is_system_directory(path)).collect();
+        let programs = self.program_directories();
+        let mut found: Vec<String> = found
+            .into_iter()
+            .filter_map(|path| normal(&path))
+            .filter(|path| !is_system_directory(path) && !programs.contains(path))
+            .collect();
         found.sort();
         found.dedup();
         let all = found.clone();
         found
             .retain(|path| !all.iter().any(|other| path.len() > other.len() && path.starts_with(&format!("{other}/"))));
         found
+    }
+
+    /// The directories on PATH, and those that hold a `bin` on PATH: a virtual environment, a tool's prefix. Programs are read, not written.
+    fn program_directories(&self) -> Vec<String> {
+        // As written: `$PATH` itself belongs to the base and has no value here.
+        let text = self.dockerfile.text();
+        let envs =
+            self.dockerfile.effective(self.stage).into_iter().map(|index| &self.dockerfile.instructions()[index]);
+        let paths = envs
+            .filter(|env| env.keyword == Keyword::Env)
+            .map(|env| env.arguments.of(text))
+            .filter(|env| env.contains("PATH"));
+        let workdir = self.workdir().unwrap_or_default();
+        paths
+            .flat_map(|env| env.split([' ', '=', ':', '"', '\'', '\n']))
+            .filter(|entry| entry.starts_with('/'))
+            .flat_map(|entry| [Some(entry), entry.strip_suffix("/bin")])
+            .flatten()
+            .filter(|entry| *entry != workdir)
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The directory that a COPY or ADD fills: its destination when that is one, else the destination's folder.

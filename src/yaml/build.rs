@@ -355,6 +355,7 @@ impl<'t> Builder<'t> {
         }
         let claimed = self.lexer.take_scalar(style, &value, mark.column)?;
         let raw = claimed.of(self.text);
+        let value = if is_blank_block(style, &value) { blank_block(raw) } else { value };
         let written = match style {
             Style::SingleQuoted | Style::DoubleQuoted => raw.get(1..raw.len() - 1).unwrap_or_default(),
             _ => raw,
@@ -490,6 +491,17 @@ impl<'t> Builder<'t> {
         let quotes = u32::from(matches!(node.style, Style::SingleQuoted | Style::DoubleQuoted));
         &self.text[(node.start + quotes) as usize..(node.end - quotes) as usize]
     }
+}
+
+/// Whether this is a block scalar of nothing but blank lines: the parser counts a line end too many in some of them.
+fn is_blank_block(style: Style, value: &str) -> bool {
+    matches!(style, Style::Literal | Style::Folded) && value.bytes().all(|byte| byte == b'\n')
+}
+
+/// What a block scalar of blank lines stands for: nothing, or its line ends where they are kept.
+fn blank_block(raw: &str) -> String {
+    let keeps = raw.bytes().skip(1).take(2).any(|byte| byte == b'+');
+    if keeps { "\n".repeat(raw.replace("\r\n", "\n").matches(['\n', '\r']).count()) } else { String::new() }
 }
 
 fn leaf(span: Span, lead: u32, kind: Kind, style: Style, extra: u32) -> NodeData {

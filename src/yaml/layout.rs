@@ -77,6 +77,11 @@ pub(super) fn key_of(value: Node<'_>) -> Option<Node<'_>> {
     value.parent()?.entries().find(|(_, other)| *other == value).map(|(key, _)| key)
 }
 
+/// Whether `value` is an empty one without `:` whose key stands on several lines: a key with `:` may not.
+pub(super) fn lacks_colon_on_many_lines(value: Node<'_>) -> bool {
+    value.lead().is_none() && key_of(value).is_none_or(|key| key.raw().contains(['\n', '\r']))
+}
+
 /// The columns in which the entries, or dashes, of a block collection stand.
 pub(super) fn child_columns(node: Node<'_>) -> Vec<usize> {
     let text = node.source();

@@ -171,6 +171,10 @@ impl<'a> Target<'a> {
         if node.kind() != Kind::Scalar || matches!(value, Value::Map(_) | Value::Seq(_)) {
             return Err(refuse(node, Code::NotFound, "only a scalar can be replaced, and only by a scalar".to_owned()));
         }
+        // Another style of quotes changes what may follow; in a mapping or list nothing can that is not blank or a comment.
+        if node.parent().is_none() {
+            return Err(refuse(node, Code::NotFound, "a document that is a single scalar is not edited".to_owned()));
+        }
         match node.tag() {
             None => Ok(()),
             Some("!!str") if matches!(value, Value::Str(_)) => Ok(()),
@@ -250,7 +254,7 @@ impl<'a> Target<'a> {
         let refusal = || refuse(node, Code::NotFound, "nothing can be put into this empty value".to_owned());
         let parent = node.parent().ok_or_else(refusal)?;
         if parent.style() == Style::Flow {
-            if parent.kind() != Kind::Mapping || parent.is_pair() {
+            if parent.kind() != Kind::Mapping || parent.is_pair() || layout::lacks_colon_on_many_lines(node) {
                 return Err(refusal());
             }
             super::flow::plan_in_empty(node, &self.actions, edits);
@@ -293,7 +297,7 @@ impl<'a> Target<'a> {
                 let in_mapping = node.parent().is_some_and(|parent| parent.kind() == Kind::Mapping);
                 let in_flow = node.parent().is_some_and(|parent| parent.style() == Style::Flow);
                 let lead = match node.lead() {
-                    None if in_mapping && in_flow => ": ",
+                    None if in_mapping && in_flow && !layout::lacks_colon_on_many_lines(node) => ": ",
                     None if in_mapping => {
                         return Err(refuse(
                             node,

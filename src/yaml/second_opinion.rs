@@ -25,6 +25,9 @@ pub(super) fn load(stream: &Stream) -> Result<Loaded, String> {
             }
         }
         if refused {
+            if expected.len() > 1 {
+                return Err("documents with duplicate keys and without stand between two separators".to_owned());
+            }
             continue;
         }
         let values = load_frame(&text[frame])?;

@@ -189,6 +189,14 @@ fn what_is_not_certain_is_not_told() {
         "bash x <<EOF\na\nEOF",
         "bash <<EOF\na \\$b\nEOF",
         "sh <<<a",
+        "a $[1 + 1]",
+        "a |",
+        "a && # b",
+        "a && ; b",
+        "; a",
+        "a ;; b",
+        "(a && )",
+        "if a; then b && fi",
     ] {
         assert_eq!(run(script), None, "{script}");
     }

@@ -127,6 +127,8 @@ fn an_empty_value_takes_entries_or_items() {
     inserted("a: {b: , c}\n", &[insert("a.b", "d", one())], "a: {b: {d: 1} , c}\n");
     inserted("a: {b: , c}\n", &[append("a.c", one())], "a: {b: , c: [1]}\n");
     inserted("a: {b}\n", &[insert("a", "c", one())], "a: {b , c: 1}\n");
+    declined("{a\n b}\n", &[insert("a b", "c", one())], Code::NotFound);
+    declined("{a\n b}\n", &[replace("a b", one())], Code::NotFound);
     declined("? a\n? b\n", &[insert("a", "c", one())], Code::NotFound);
 }
 

@@ -83,6 +83,9 @@ fn scalars_decode() {
     assert_eq!(decoded("--- |\n a\n  b\n\n"), "a\n b\n");
     assert_eq!(decoded("--- >-\n a\n b\n"), "a b");
     assert_eq!(decoded("--- |\n a"), "a\n");
+    assert_eq!(decoded("--- |\n"), "");
+    assert_eq!(decoded("--- >\n\n"), "");
+    assert_eq!(decoded("--- |+\n\n\r\n"), "\n\n");
 }
 
 #[test]

@@ -125,12 +125,19 @@ impl<'a> Script<'a> {
         let mut frames: Vec<Frame> = Vec::new();
         let mut command = Reading::default();
         let mut place = Place::Start;
+        // `&&`, `||` or `|` stands before, so a command must follow.
+        let mut wanting = false;
         loop {
             self.skip_blanks();
             let Some(byte) = self.peek() else {
                 self.finish(&mut command);
-                return (frames.is_empty() && !in_parentheses).then_some(());
+                return (frames.is_empty() && !in_parentheses && !wanting).then_some(());
             };
+            if wanting && matches!(byte, b';' | b'&' | b'|' | b')') {
+                return None;
+            }
+            let wanted = wanting;
+            wanting &= matches!(byte, b'\n' | b'#');
             match byte {
                 b'\n' => {
                     self.finish(&mut command);
@@ -152,7 +159,11 @@ impl<'a> Script<'a> {
                     place = self.case_patterns(&mut frames)?;
                 }
                 b';' | b'&' | b'|' => {
+                    if place == Place::Start {
+                        return None;
+                    }
                     self.finish(&mut command);
+                    wanting = byte == b'|' || self.ahead("&&");
                     self.at += if self.ahead("&&") || self.ahead("||") || self.ahead("|&") { 2 } else { 1 };
                     place = Place::Start;
                 }
@@ -193,6 +204,9 @@ impl<'a> Script<'a> {
                         return None;
                     }
                     let word = self.word()?;
+                    if wanted && closes(&word.written) {
+                        return None;
+                    }
                     place = self.take_word(word, place, &mut frames, &mut command)?;
                 }
             }
@@ -262,7 +276,8 @@ impl<'a> Script<'a> {
             "esac" if top == Some(Frame::Case) => pop(frames),
             "}" if top == Some(Frame::Brace) => pop(frames),
             // Out of place, or a construct that only some shells have.
-            "then" | "elif" | "else" | "do" | "fi" | "done" | "esac" | "}" | "function" | "coproc" => return None,
+            "function" | "coproc" => return None,
+            word if closes(word) => return None,
             _ => return Some(None),
         };
         Some(Some(place))
@@ -504,6 +519,11 @@ fn replace_top(frames: &mut [Frame], frame: Frame) -> Place {
 fn pop(frames: &mut Vec<Frame>) -> Place {
     frames.pop();
     Place::AfterCompound
+}
+
+/// Whether a reserved word closes a list of commands.
+fn closes(word: &str) -> bool {
+    matches!(word, "then" | "elif" | "else" | "do" | "fi" | "done" | "esac" | "}")
 }
 
 /// Whether the word is `NAME=…` or `NAME+=…`, no quote in the name.

@@ -125,6 +125,8 @@ impl Script<'_> {
                 self.at += if byte.is_ascii_digit() { 1 } else { length };
             }
             Some(b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!') => self.at += 1,
+            // `$[…]` is old arithmetic to bash and a dollar to others.
+            Some(b'[') => return None,
             // A dollar that starts nothing is a dollar.
             _ => {
                 word.text.push('$');
