@@ -1,0 +1,306 @@
+//! Whatever can be read is read without losing a byte, and what a run makes of it holds.
+//!
+//! The files are those of the cases and the corpus. `UNROOT_CORPUS=<directory>` adds each folder in that directory as a repository, so that a large
+//! collection can be looked at by hand: `UNROOT_CORPUS=… cargo test --release --test roundtrip -- --show-output`.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "here a failed step should end the test")]
+#![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
+
+use serde_yaml::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use unroot::config::Config;
+use unroot::discover::{Candidate, Class, Tree};
+use unroot::dockerfile::{self, Dockerfile};
+use unroot::pipeline::{self, Options, Run};
+use unroot::registry::Offline;
+use unroot::repository::Repository;
+use unroot::yaml::{self, Kind, Node, Scalar, Stream, Style};
+
+#[test]
+fn dockerfiles_are_read_without_losing_a_byte() {
+    let mut counts = Counts::default();
+    each_candidate(|name, candidate| {
+        if candidate.class != Class::Dockerfile {
+            return;
+        }
+        match dockerfile::parse(candidate.text.clone()) {
+            Ok(dockerfile) => {
+                counts.read += 1;
+                assert_eq!(print_dockerfile(&dockerfile), *candidate.text, "{name}");
+            }
+            Err(error) => {
+                counts.refuse("parse");
+                assert!(
+                    error.offset <= candidate.text.len() && !error.message.contains(char::is_control),
+                    "{name}: {error:?}"
+                );
+            }
+        }
+    });
+    counts.report("Dockerfiles");
+}
+
+#[test]
+fn yaml_is_read_without_losing_a_byte() {
+    let mut counts = Counts::default();
+    each_candidate(|name, candidate| {
+        if candidate.class == Class::Dockerfile {
+            return;
+        }
+        match yaml::parse(candidate.text.clone()) {
+            Ok(stream) => {
+                counts.read += 1;
+                assert_eq!(print_yaml(&stream), *candidate.text, "{name}");
+                if let Err(difference) = compare(&stream) {
+                    panic!("{name}: {difference}");
+                }
+            }
+            Err(refusal) => {
+                counts.refuse(&refusal.code.to_string());
+                assert!(
+                    !refusal.message.contains(char::is_control) && !refusal.message.is_empty(),
+                    "{name}: {refusal:?}"
+                );
+            }
+        }
+    });
+    counts.report("YAML files");
+}
+
+#[test]
+fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
+    let mut counts = Counts::default();
+    for root in roots() {
+        for allow_unsafe in [false, true] {
+            let workspace = tempfile::tempdir().unwrap();
+            let copy = workspace.path().join("app");
+            fs::create_dir(&copy).unwrap();
+            copy_tree(&root, &copy);
+            let run = run(&copy, allow_unsafe);
+            assert!(!run.has_internal_failures(), "{}: {:#?}", root.display(), run.findings);
+            for file in &run.files {
+                counts.read += 1;
+                fs::write(copy.join(&file.path), file.after.as_bytes()).unwrap();
+                if dockerfile_name(&file.path) {
+                    let after = dockerfile::parse(file.after.clone()).unwrap();
+                    assert_eq!(print_dockerfile(&after), *file.after, "{}", file.path);
+                } else {
+                    let after = yaml::parse(file.after.clone()).unwrap();
+                    assert_eq!(print_yaml(&after), *file.after, "{}", file.path);
+                    if let Err(difference) = compare(&after) {
+                        panic!("{}: {difference}", file.path);
+                    }
+                }
+            }
+            let again = self::run(&copy, allow_unsafe);
+            let planned: Vec<&str> = again.files.iter().map(|file| file.path.as_str()).collect();
+            assert!(planned.is_empty(), "{}, unsafe {allow_unsafe}: a second run changes {planned:?}", root.display());
+        }
+    }
+    counts.report("changed files");
+}
+
+/// A Dockerfile put together again from its instructions and what stands between them, which is white space, comments and the line ends.
+fn print_dockerfile(dockerfile: &Dockerfile) -> String {
+    let text = dockerfile.text();
+    let mut printed = String::new();
+    let mut at = 0;
+    for instruction in dockerfile.instructions() {
+        let between = &text[at..instruction.span.start];
+        for line in between.trim_start_matches('\u{feff}').lines().map(str::trim) {
+            assert!(line.is_empty() || line.starts_with('#'), "{line:?} belongs to no instruction");
+        }
+        printed.push_str(between);
+        printed.push_str(instruction.span.of(text));
+        at = instruction.span.end;
+    }
+    printed.push_str(&text[at..]);
+    printed
+}
+
+/// A stream put together again from its scalars and what stands between them, which is structure, comments and properties.
+fn print_yaml(stream: &Stream) -> String {
+    let text = stream.text();
+    let mut pieces: Vec<(usize, usize)> = Vec::new();
+    for document in stream.documents() {
+        let mut pending: Vec<Node<'_>> = document.root().into_iter().collect();
+        while let Some(node) = pending.pop() {
+            match node.kind() {
+                Kind::Mapping => pending.extend(node.entries().flat_map(|(key, value)| [key, value])),
+                Kind::Sequence => pending.extend(node.items()),
+                Kind::Scalar | Kind::Alias => pieces.push((node.span().start, node.span().end)),
+            }
+            if let (Kind::Scalar, Style::Plain, false) = (node.kind(), node.style(), node.raw().contains('\n')) {
+                assert_eq!(node.text(), node.raw(), "a plain scalar is what it says");
+            }
+        }
+    }
+    pieces.extend(stream.comments().map(|comment| (comment.start, comment.end)));
+    pieces.sort_unstable();
+    let mut printed = String::new();
+    let mut at = 0;
+    for (start, end) in pieces {
+        assert!(start >= at, "two nodes share the bytes {start}..{at}");
+        let between = &text[at..start];
+        assert!(is_structure(between), "{between:?} belongs to no node");
+        printed.push_str(between);
+        printed.push_str(&text[start..end]);
+        at = end;
+    }
+    assert!(is_structure(&text[at..]), "{:?} belongs to no node", &text[at..]);
+    printed.push_str(&text[at..]);
+    printed
+}
+
+/// Indicators, white space, tags and anchors, directives and document marks.
+fn is_structure(text: &str) -> bool {
+    text.split(|character: char| character.is_whitespace() || "[]{},\u{feff}".contains(character)).all(|word| {
+        let mark = matches!(word, "" | "-" | "?" | ":" | "---" | "...");
+        mark || word.starts_with(['&', '!', '%'])
+            || word.chars().all(|character| character == ':' || character == '-')
+            || word.parse::<f32>().is_ok()
+    })
+}
+
+/// What our tree says and what libyaml's descendant says, document by document.
+fn compare(stream: &Stream) -> Result<(), String> {
+    let mut theirs = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(stream.text()) {
+        match <Value as serde::Deserialize>::deserialize(document) {
+            Ok(value) => theirs.push(value),
+            // It reads less than we do (a duplicate key, for one); then nothing is edited, and there is nothing to compare.
+            Err(_) => return Ok(()),
+        }
+    }
+    let ours: Vec<Option<Node<'_>>> = stream.documents().map(|document| document.root()).collect();
+    if ours.len() != theirs.len() && !(ours.is_empty() && theirs == [Value::Null]) {
+        return Err(format!("{} documents, but {} for the second parser", ours.len(), theirs.len()));
+    }
+    for (node, value) in ours.into_iter().zip(&theirs) {
+        match node {
+            Some(node) => compare_node(node, value).map_err(|message| format!("at {}: {message}", node.route()))?,
+            None if value.is_null() => {}
+            None => return Err(format!("nothing, but {value:?} for the second parser")),
+        }
+    }
+    Ok(())
+}
+
+fn compare_node(node: Node<'_>, value: &Value) -> Result<(), String> {
+    let node = node.resolved();
+    let value = match value {
+        Value::Tagged(tagged) => &tagged.value,
+        value => value,
+    };
+    let differs =
+        || Err(format!("{} is {node:?} with {:?}, but {value:?} for the second parser", node.route(), node.scalar()));
+    match (node.kind(), value) {
+        (Kind::Mapping, Value::Mapping(mapping)) => {
+            let entries: Vec<_> = node.entries().collect();
+            if entries.len() != mapping.len() {
+                return differs();
+            }
+            for ((key, entry), (their_key, their_entry)) in entries.into_iter().zip(mapping) {
+                compare_node(key, their_key)?;
+                compare_node(entry, their_entry)?;
+            }
+            Ok(())
+        }
+        (Kind::Sequence, Value::Sequence(sequence)) => {
+            let items: Vec<_> = node.items().collect();
+            if items.len() != sequence.len() {
+                return differs();
+            }
+            items.into_iter().zip(sequence).try_for_each(|(item, value)| compare_node(item, value))
+        }
+        // kubectl reads YAML 1.1, so `yes` is a boolean for us and a string here; what is written is the same.
+        (Kind::Scalar, Value::String(text)) if node.text() == text.as_str() => Ok(()),
+        // A block scalar that ends with the file and without a line end: the parsers disagree on whether its text has one.
+        (Kind::Scalar, Value::String(text))
+            if matches!(node.style(), Style::Literal | Style::Folded)
+                && node.text().strip_suffix('\n') == Some(text) =>
+        {
+            Ok(())
+        }
+        (Kind::Scalar, Value::Null) if node.is_null() => Ok(()),
+        (Kind::Scalar, Value::Bool(_)) if matches!(node.scalar(), Some(Scalar::Bool(_))) => Ok(()),
+        // Octal numbers of 1.1 have another value in 1.2, and `1_000` is a number in one of them only.
+        (Kind::Scalar, Value::Number(_)) if node.style() == Style::Plain => Ok(()),
+        _ => differs(),
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    read: usize,
+    refused: BTreeMap<String, usize>,
+}
+
+impl Counts {
+    fn refuse(&mut self, code: &str) {
+        *self.refused.entry(code.to_owned()).or_default() += 1;
+    }
+
+    fn report(&self, what: &str) {
+        println!("{} {what}, refused: {:?}", self.read, self.refused);
+        assert!(self.read > 10, "only {} {what} were found", self.read);
+    }
+}
+
+/// Each `before` and `after` of the cases, each application of the corpus, and whatever is asked for beside.
+fn roots() -> Vec<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut roots = folders(&here.join("tests/corpus"));
+    for transform in folders(&here.join("transforms")) {
+        for case in folders(&transform.join("cases")) {
+            roots.extend(folders(&case));
+        }
+    }
+    if let Some(directory) = std::env::var_os("UNROOT_CORPUS") {
+        roots.extend(folders(Path::new(&directory)));
+    }
+    roots
+}
+
+fn folders(parent: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+fn each_candidate(mut look: impl FnMut(&str, Candidate)) {
+    for root in roots() {
+        let mut tree = Tree::discover(std::slice::from_ref(&root), &[]).unwrap();
+        for candidate in tree.take_candidates() {
+            look(&root.join(&candidate.path).display().to_string(), candidate);
+        }
+    }
+}
+
+fn run(root: &Path, allow_unsafe: bool) -> Run {
+    let config = Config::load(root).unwrap();
+    let tree = Tree::discover(&[root.to_path_buf()], &config.exclude).unwrap();
+    let options = Options { allow_unsafe, ..Options::default() };
+    pipeline::run(Repository::parse(tree), &config, &options, &Offline).unwrap()
+}
+
+fn dockerfile_name(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    name.contains("dockerfile") || name.contains("containerfile")
+}
+
+/// Regular files and folders; links are not followed, as in a run.
+fn copy_tree(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy_tree(&entry.path(), &target);
+        } else if kind.is_file() {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
