@@ -215,7 +215,7 @@ fn supervise(pods: &mut [Pod<'_>]) -> Step<()> {
             let Some(code) = started.running.ended()? else { continue };
             let restarts = started.running.restarts;
             if restarts >= RESTARTS {
-                let said = started.running.said(12);
+                let said = started.running.said(8);
                 let name = &started.container.name;
                 return Err(Stop::Verdict(format!(
                     "{}/{name}: CrashLoopBackOff, exit {code}\n{said}",
