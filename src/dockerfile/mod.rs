@@ -4,6 +4,19 @@
 //! [`Instruction`] knows its bytes. Views answer what is in force in a stage (user, working directory, variables, ports, commands) and
 //! say `None` where this file alone does not tell. An [`Operation`] says in words what is to change, [`Dockerfile::plan`] turns it into
 //! edits, and [`verify`] proves that the edited text says what it should and nothing else.
+//!
+//! ```
+//! use unroot::dockerfile::{Operation, parse, verify};
+//! use unroot::edit::EditSet;
+//!
+//! let dockerfile = parse("FROM node:22\nCMD [\"node\", \"x.js\"]")?;
+//! let operations = [Operation::InsertBefore { instruction: 1, above_comments: true, lines: vec!["USER 1000".into()] }];
+//! let edits = dockerfile.plan(&operations);
+//! let after = EditSet::new(edits.clone())?.apply(dockerfile.text());
+//! let hardened = verify(&dockerfile, &operations, &edits, &after)?;
+//! assert_eq!(hardened.text().as_ref(), "FROM node:22\nUSER 1000\nCMD [\"node\", \"x.js\"]");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod arguments;
 mod config;

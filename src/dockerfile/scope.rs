@@ -89,9 +89,14 @@ impl<'a> Scope<'a> {
                 Value::Unset => self.globals.get(&name).cloned().unwrap_or(Value::Unset),
                 value => value,
             };
-            // BuildKit's versions differ in which of two declarations counts.
-            let clash = self.arguments.get(&name).is_some_and(|before| *before != value && *before != Value::Unset);
-            self.arguments.insert(name, if clash { Value::Unknown } else { value });
+            let value = match self.arguments.get(&name) {
+                // Declared again without a value, an argument keeps the one it has.
+                Some(before) if value == Value::Unset => before.clone(),
+                // Which of two values counts is not said anywhere.
+                Some(before) if *before != Value::Unset && *before != value => Value::Unknown,
+                _ => value,
+            };
+            self.arguments.insert(name, value);
         }
     }
 }

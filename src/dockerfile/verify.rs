@@ -177,7 +177,8 @@ fn fates(before: &Dockerfile, operations: &[Operation]) -> Result<(Vec<Fate>, Ve
             Operation::Replace { span, text } => {
                 let holder = before.instructions.partition_point(|instruction| instruction.span.end < span.end);
                 let within = before.instructions.get(holder).is_some_and(|holder| holder.span.start <= span.start);
-                let fate = fates.get_mut(holder).filter(|_| within).ok_or_else(missing)?;
+                let cuts = before.text.get(span.start..span.end).is_none();
+                let fate = fates.get_mut(holder).filter(|_| within && !cuts).ok_or_else(missing)?;
                 fate.replaced.push(Edit::replace(*span, text.as_str()));
             }
             Operation::Remove { instruction, with_comments } => {

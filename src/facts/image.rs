@@ -317,8 +317,15 @@ fn deployed_stage<'a>(
     file: FileId,
     dockerfile: &'a Dockerfile,
 ) -> Option<(&'a Stage, Option<String>)> {
+    const FOR_DEVELOPERS: [&str; 9] =
+        ["dev", "development", "dev-envs", "test", "tests", "testing", "debug", "lint", "ci"];
     let last = dockerfile.stages().last()?;
-    let mut doubt = None;
+    // A file often ends with what developers build by name; what is deployed then stands above it.
+    let mut doubt = last
+        .name
+        .as_deref()
+        .filter(|name| dockerfile.stages().len() > 1 && FOR_DEVELOPERS.contains(name))
+        .map(|name| format!("the last stage is called {name}"));
     for declaration in around.links.declarations(file) {
         let Some(target) = &declaration.target else { continue };
         match dockerfile.stage(target) {

@@ -2,7 +2,7 @@
 //!
 //! Every entry is something that broke real deployments after somebody wrote `USER` or `runAsNonRoot`. A hard obstacle stops `--unsafe` as well.
 
-use super::{Application, ContainerFacts, ImageFacts, User, sources, stack};
+use super::{Application, ContainerFacts, ImageFacts, Stack, User, sources, stack};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
@@ -76,6 +76,10 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             format!("stage {} is built FROM it and would inherit the user", printable(&name)),
         ));
     }
+    if let Some(heir) = application.around.links.heirs(image.file).first() {
+        let path = &application.around.repository.file(*heir).path;
+        found.push(hard(SkipReason::SharedStage, format!("{path} starts from its image and would inherit the user")));
+    }
     if let User::Unknown { how } = &image.user {
         found.push(hard(SkipReason::UnknownUser, how.clone()));
     } else if image.family.is_none() {
@@ -92,6 +96,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         ));
     }
     of_command(&image.argv(), image.path, found);
+    unknown_program(application, image, found);
     entrypoint_script(application, image, found);
     ports(application, image, found);
     root_home(application, image, found);
@@ -152,6 +157,89 @@ fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>) {
             ));
             return;
         }
+    }
+}
+
+/// An image that starts nothing is a base or a toolbox, and a program that is not its language's may need anything.
+fn unknown_program(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    const KNOWN: [&str; 46] = [
+        "node",
+        "npm",
+        "npx",
+        "yarn",
+        "yarnpkg",
+        "pnpm",
+        "nodemon",
+        "next",
+        "nest",
+        "ts-node",
+        "tsx",
+        "pm2",
+        "pm2-runtime",
+        "serve",
+        "http-server",
+        "python",
+        "python3",
+        "flask",
+        "gunicorn",
+        "uvicorn",
+        "hypercorn",
+        "daphne",
+        "celery",
+        "django-admin",
+        "fastapi",
+        "streamlit",
+        "locust",
+        "uv",
+        "poetry",
+        "pipenv",
+        "waitress-serve",
+        "go",
+        "sh",
+        "bash",
+        "ash",
+        "dash",
+        "env",
+        "exec",
+        "cd",
+        "export",
+        "tini",
+        "dumb-init",
+        "sleep",
+        "echo",
+        "--",
+        "-c",
+    ];
+    let argv = image.argv();
+    let Some(first) = argv.first() else {
+        let commanded = !application.containers.is_empty()
+            && application.containers.iter().all(|container| container.view.command().is_some());
+        if !commanded {
+            found.push(soft(
+                SkipReason::UnaccountedCommand,
+                format!("{} starts nothing of its own; it may be a base or a toolbox", image.path),
+            ));
+        }
+        return;
+    };
+    let interpreted = matches!(image.stack, Some(Stack::Node | Stack::Python));
+    let line = match first.as_str() {
+        "/bin/sh" | "sh" | "/bin/bash" | "bash" => argv.get(2).unwrap_or(first),
+        _ => first,
+    };
+    let word = line.split_whitespace().find(|word| !word.contains('=')).unwrap_or(first);
+    let program = crate::discover::file_name(word);
+    let known = KNOWN.contains(&program)
+        || program.starts_with("python3.")
+        || program.ends_with(".py")
+        || program.ends_with(".js");
+    // Scripts are read by `entrypoint_script`.
+    let script = program.ends_with(".sh") || program.contains("entrypoint");
+    if interpreted && !known && !script {
+        found.push(soft(
+            SkipReason::UnaccountedCommand,
+            format!("{} starts {}, which is not known", image.path, printable(word)),
+        ));
     }
 }
 

@@ -7,6 +7,7 @@ mod declared;
 
 use crate::config::Config;
 use crate::discover::{directory, file_name};
+use crate::dockerfile::Base;
 use crate::repository::{ContainerId, FileId, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -66,6 +67,7 @@ pub struct Declaration {
 pub struct Links {
     containers: BTreeMap<ContainerId, Link>,
     linked: BTreeMap<FileId, Vec<ContainerId>>,
+    heirs: BTreeMap<FileId, Vec<FileId>>,
     declarations: Vec<Declaration>,
 }
 
@@ -95,7 +97,33 @@ impl Links {
             }
             links.containers.insert(id, link);
         }
+        links.find_heirs(repository, &names);
         links
+    }
+
+    /// Joins Dockerfiles to those whose image they start from. Here a doubt counts as a link: it only makes a change less likely.
+    fn find_heirs(&mut self, repository: &Repository, names: &Names) {
+        for (heir, dockerfile) in repository.dockerfiles() {
+            let folder = directory(&repository.file(heir).path);
+            for stage in dockerfile.stages() {
+                let Base::Image { reference, .. } = &stage.base else { continue };
+                let wanted = Wanted { image: reference, workload: "", container: "" };
+                let builders = match self.judge(repository, names, folder, wanted) {
+                    Link::Linked { dockerfile, .. } => vec![dockerfile],
+                    // An official image is what it is called, also beside a folder of that name.
+                    Link::Ambiguous(candidates) if !crate::image::is_well_known(without_tag(reference)) => candidates,
+                    Link::Ambiguous(_) | Link::External => continue,
+                };
+                for builder in builders.into_iter().filter(|builder| *builder != heir) {
+                    self.heirs.entry(builder).or_default().push(heir);
+                }
+            }
+        }
+    }
+
+    /// The Dockerfiles that start, or may start, from the image of this one.
+    pub fn heirs(&self, dockerfile: FileId) -> &[FileId] {
+        self.heirs.get(&dockerfile).map_or(&[], Vec::as_slice)
     }
 
     /// What is known of a container's image.

@@ -2,6 +2,7 @@
 
 use super::cover::{BYTE_ORDER_MARK, Gap, Lexer, offset32};
 use super::events::{Event, Events, Fault, Mark, Properties};
+use super::repair::Repairs;
 use super::tree::{DocumentData, HAS_PROPERTIES, IS_PAIR, IS_USED, Kind, NONE, NodeData, PropertyData, Stream, Style};
 use super::{Code, Refusal};
 use crate::source::{Position, Span};
@@ -20,8 +21,7 @@ pub(super) fn build(text: Arc<str>) -> Result<Stream, Refusal> {
     if let Some(at) = memchr::memchr(0, text.as_bytes()) {
         return Err(refusal(Code::Parse, Some(at), "the text holds the character U+0000"));
     }
-    let mut builder = Builder::new(&text);
-    builder.run().map_err(|stop| stop.into_refusal(&text))?;
+    let builder = walk(&text).map_err(|stop| stop.into_refusal(&text))?;
     let Builder { lexer, nodes, documents, decoded, properties, directives, duplicates, .. } = builder;
     let comments = lexer.comments.into_boxed_slice();
     let mut stream = Stream {
@@ -38,6 +38,19 @@ pub(super) fn build(text: Arc<str>) -> Result<Stream, Refusal> {
         stream.documents[document].refusal = Some(Box::new(refusal));
     }
     Ok(stream)
+}
+
+/// Walks over all events, again and again while the parser stops at something that a repair can get it past.
+fn walk(text: &str) -> Result<Builder<'_>, Stop> {
+    let mut repairs = Repairs::default();
+    loop {
+        let mut builder = Builder::new(text);
+        match builder.run(&repairs) {
+            Ok(()) => return Ok(builder),
+            Err(Stop::Fault(fault)) if repairs.learn(&fault.message, fault.mark) => {}
+            Err(stop) => return Err(stop),
+        }
+    }
 }
 
 /// Why the walk ended before the end of the text.
@@ -60,7 +73,7 @@ impl Stop {
     fn into_refusal(self, text: &str) -> Refusal {
         let depth = format!("nested deeper than {DEPTH_LIMIT} levels");
         match self {
-            Self::Fault(fault) if fault.too_deep => refusal(Code::Depth, Some(offset_of(text, fault.mark)), depth),
+            Self::Fault(fault) if fault.is_too_deep() => refusal(Code::Depth, Some(offset_of(text, fault.mark)), depth),
             Self::Fault(fault) => {
                 // Text with template actions in it fails in many ways, none of which says what is the matter.
                 if let Some(at) = memchr::memmem::find(text.as_bytes(), b"{{") {
@@ -70,7 +83,7 @@ impl Stop {
                         "the text holds template actions and is not YAML as it stands",
                     );
                 }
-                refusal(Code::Parse, Some(offset_of(text, fault.mark)), fault.message)
+                refusal(Code::Parse, Some(offset_of(text, fault.mark)), fault.message.escape_debug().to_string())
             }
             Self::Gap(Gap(at)) => {
                 let seen = text.get(at..).and_then(|rest| rest.chars().next());
@@ -177,8 +190,8 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn run(&mut self) -> Result<(), Stop> {
-        let mut events = Events::new(self.text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(self.text));
+    fn run(&mut self, repairs: &Repairs) -> Result<(), Stop> {
+        let mut events = Events::new(self.text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(self.text), repairs);
         loop {
             let (event, mark) = events.pull().map_err(Stop::Fault)?;
             match event {

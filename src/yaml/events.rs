@@ -4,10 +4,11 @@
 //! cross-check by line and column; its character index is never used, because it drifts after a block scalar that holds
 //! anything but ASCII.
 
+use super::repair::{Repairs, Shown};
 use super::tree::Style;
 use std::str::Chars;
 use yaml_rust2::parser::{Event as Raw, Parser, Tag};
-use yaml_rust2::scanner::{Marker, ScanError, TScalarStyle};
+use yaml_rust2::scanner::{Marker, TScalarStyle};
 
 /// What the parser saw next.
 #[derive(Debug)]
@@ -50,25 +51,51 @@ pub(super) struct Mark {
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) mark: Mark,
+    /// In its own words, which may quote the text.
     pub(super) message: String,
+}
+
+impl Fault {
     /// Whether it gave up for depth alone: it stops at 255 nested flow collections.
-    pub(super) too_deep: bool,
+    pub(super) fn is_too_deep(&self) -> bool {
+        self.message == "recursion limit exceeded"
+    }
 }
 
 /// Pulls events one by one, so that nesting costs no stack.
 pub(super) struct Events<'t> {
-    parser: Parser<Chars<'t>>,
+    parser: Reader<'t>,
+    repairs: &'t Repairs,
+}
+
+/// Nearly every text is read as it is, and then no character should pass through more hands than it must.
+enum Reader<'t> {
+    Plain(Parser<Chars<'t>>),
+    Repaired(Parser<Shown<'t>>),
 }
 
 impl<'t> Events<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Self { parser: Parser::new_from_str(text) }
+    /// Events of `text`, a byte order mark taken away, as `repairs` show it.
+    pub(super) fn new(text: &'t str, repairs: &'t Repairs) -> Self {
+        let parser = if repairs.is_empty() {
+            Reader::Plain(Parser::new_from_str(text))
+        } else {
+            Reader::Repaired(Parser::new(repairs.show(text)))
+        };
+        Self { parser, repairs }
     }
 
     /// The next event and the parser's position at it.
     pub(super) fn pull(&mut self) -> Result<(Event, Mark), Fault> {
         loop {
-            let (raw, marker) = self.parser.next_token().map_err(|error| Fault::from(&error))?;
+            let (raw, marker) = match &mut self.parser {
+                Reader::Plain(parser) => parser.next_token(),
+                Reader::Repaired(parser) => parser.next_token(),
+            }
+            .map_err(|error| Fault {
+                mark: self.repairs.unshift(Mark::from(error.marker())),
+                message: error.info().to_owned(),
+            })?;
             let event = match raw {
                 Raw::Nothing | Raw::StreamStart => continue,
                 Raw::StreamEnd => Event::StreamEnd,
@@ -95,7 +122,7 @@ impl<'t> Events<'t> {
                 }
                 Raw::SequenceEnd | Raw::MappingEnd => Event::End,
             };
-            return Ok((event, Mark::from(&marker)));
+            return Ok((event, self.repairs.unshift(Mark::from(&marker))));
         }
     }
 }
@@ -107,15 +134,5 @@ fn properties(anchor: usize, tag: Option<&Tag>) -> Properties {
 impl From<&Marker> for Mark {
     fn from(marker: &Marker) -> Self {
         Self { line: marker.line(), column: marker.col() }
-    }
-}
-
-impl From<&ScanError> for Fault {
-    fn from(error: &ScanError) -> Self {
-        Self {
-            mark: Mark::from(error.marker()),
-            message: error.info().escape_debug().to_string(),
-            too_deep: error.info() == "recursion limit exceeded",
-        }
     }
 }

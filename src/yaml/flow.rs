@@ -117,14 +117,19 @@ fn element(style: &Flow, action: &Action) -> Option<String> {
 struct Last {
     start: usize,
     end: usize,
-    /// It ends with the `:` of an empty value.
+    /// It ends with the `:` of an empty value, or with the properties of one.
     is_open: bool,
 }
 
 fn last_element(node: Node<'_>) -> Option<Last> {
     if node.kind() == Kind::Sequence {
         let item = node.items().last()?;
-        return Some(Last { start: item.start(), end: item.span().end, is_open: item.style() == Style::Empty });
+        // A pair without braces ends as its value does.
+        let is_open = item
+            .subtree()
+            .last()
+            .is_some_and(|last| last.style() == Style::Empty && last.span().end == item.span().end);
+        return Some(Last { start: item.start(), end: item.span().end, is_open });
     }
     let (key, value) = node.entries().last()?;
     let end = value.span().end.max(key.span().end);

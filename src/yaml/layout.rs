@@ -77,9 +77,15 @@ pub(super) fn key_of(value: Node<'_>) -> Option<Node<'_>> {
     value.parent()?.entries().find(|(_, other)| *other == value).map(|(key, _)| key)
 }
 
-/// Whether `value` is an empty one without `:` whose key stands on several lines: a key with `:` may not.
-pub(super) fn lacks_colon_on_many_lines(value: Node<'_>) -> bool {
-    value.lead().is_none() && key_of(value).is_none_or(|key| key.raw().contains(['\n', '\r']))
+/// Whether a `:` can be written behind the key of the empty `value`, which has none: a key with `:` stands on one line.
+pub(super) fn can_take_colon(value: Node<'_>) -> bool {
+    let is_simple = |key: Node<'_>| {
+        key.kind() == Kind::Scalar
+            && key.style() != Style::Empty
+            && key.lead().is_none()
+            && !key.raw().contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+    };
+    value.parent().is_some_and(|parent| !parent.is_pair()) && key_of(value).is_some_and(is_simple)
 }
 
 /// The columns in which the entries, or dashes, of a block collection stand.

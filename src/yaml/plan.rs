@@ -254,7 +254,10 @@ impl<'a> Target<'a> {
         let refusal = || refuse(node, Code::NotFound, "nothing can be put into this empty value".to_owned());
         let parent = node.parent().ok_or_else(refusal)?;
         if parent.style() == Style::Flow {
-            if parent.kind() != Kind::Mapping || parent.is_pair() || layout::lacks_colon_on_many_lines(node) {
+            if parent.kind() != Kind::Mapping
+                || parent.is_pair()
+                || (node.lead().is_none() && !layout::can_take_colon(node))
+            {
                 return Err(refusal());
             }
             super::flow::plan_in_empty(node, &self.actions, edits);
@@ -297,7 +300,7 @@ impl<'a> Target<'a> {
                 let in_mapping = node.parent().is_some_and(|parent| parent.kind() == Kind::Mapping);
                 let in_flow = node.parent().is_some_and(|parent| parent.style() == Style::Flow);
                 let lead = match node.lead() {
-                    None if in_mapping && in_flow && !layout::lacks_colon_on_many_lines(node) => ": ",
+                    None if in_mapping && in_flow && layout::can_take_colon(node) => ": ",
                     None if in_mapping => {
                         return Err(refuse(
                             node,

@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 /// 7. asking for the same insertions again finds them there.
 ///
 /// # Errors
-/// A [`Refusal`] with [`Code::KubectlWouldReject`](super::Code::KubectlWouldReject) where already `before` is not what kubectl
-/// would load, else with [`Code::Verify`](super::Code::Verify).
+/// A [`Refusal`] with [`Code::KubectlWouldReject`] where already `before` is not what kubectl
+/// would load, else with [`Code::Verify`].
 pub fn verify(before: &Stream, operations: &[Operation], edits: &[Edit], after: &str) -> Result<Stream, Refusal> {
     check_splices(before.text(), edits, after)?;
     check_line_ends(before.text(), edits, after)?;

@@ -68,6 +68,37 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(select(PIECES), 0..24).prop_map(|pieces| pieces.concat())
 }
 
+/// Shell lines, most of them well formed.
+fn scripts() -> impl Strategy<Value = String> {
+    let pieces = select(
+        &[
+            "a b",
+            "B=1 c",
+            "'d e' \"f $g\"",
+            "h $(i j)",
+            "`k`",
+            "! l",
+            "m > n 2>&1",
+            "(o; p)",
+            "{ q; }",
+            "if r; then s; fi",
+            "case t in u) v;; esac",
+            "for w in x y; do z; done",
+            "[[ a ]]",
+            "${b:-$(c)}",
+            "d \\\n  e",
+            "f \\\n# g\n  h",
+            "#i",
+            "\\$j",
+            "k=\"l\"m n",
+        ][..],
+    );
+    let joints = select(&[" && ", "; ", " || ", " | ", " \\\n  && ", "&", " \\\n# c\n\n  && "][..]);
+    (pieces.clone(), prop::collection::vec((joints, pieces), 0..6)).prop_map(|(first, rest)| {
+        rest.into_iter().fold(first.to_owned(), |script, (joint, piece)| script + joint + piece)
+    })
+}
+
 /// Files that parse, in every style of line ends.
 fn files() -> impl Strategy<Value = String> {
     let whole = select(
@@ -157,6 +188,38 @@ proptest! {
     }
 
     #[test]
+    fn an_assignment_before_any_command_is_seen_as_one(script in scripts(), index in any::<prop::sample::Index>()) {
+        let text = format!("FROM a\nRUN {script}\nUSER 1\n");
+        let Ok(dockerfile) = parse(text.as_str()) else { return Ok(()) };
+        let commands = dockerfile.shell_commands(&dockerfile.instructions()[1]).unwrap_or_default();
+        // After an assignment `[[` is no reserved word any more, and a redirection alone has no first word.
+        let candidates: Vec<usize> =
+            (0..commands.len()).filter(|at| commands[*at].words.first().is_some_and(|word| word.written != "[[")).collect();
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let chosen = candidates[index.index(candidates.len())];
+        let operations = [Operation::Replace { span: Span::at(commands[chosen].span.start), text: "Z=1 ".to_owned() }];
+        let edits = dockerfile.plan(&operations);
+        let after = EditSet::new(edits.clone()).map(|edits| edits.apply(&text)).unwrap_or_default();
+        match verify(&dockerfile, &operations, &edits, &after) {
+            Err(error) => panic!("{text:?} became {after:?}: {error}"),
+            Ok(again) => {
+                let now = again.shell_commands(&again.instructions()[1]).unwrap_or_default();
+                prop_assert_eq!(now.len(), commands.len(), "{:?} {:?}", text, after);
+                for (at, (now, before)) in now.iter().zip(&commands).enumerate() {
+                    let mut assignments: Vec<_> = before.assignments.iter().map(|word| word.written.clone()).collect();
+                    if at == chosen {
+                        assignments.insert(0, "Z=1".to_owned());
+                    }
+                    prop_assert_eq!(now.assignments.iter().map(|word| word.written.clone()).collect::<Vec<_>>(), assignments);
+                    prop_assert_eq!(now.words.len(), before.words.len());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn operations_are_carried_out_to_the_byte(text in files(), draws in draws()) {
         let dockerfile = match parse(text.as_str()) {
             Ok(dockerfile) => dockerfile,
@@ -200,6 +263,54 @@ proptest! {
                     prop_assert_eq!(again.text().as_ref(), after.as_str());
                 }
             }
+        }
+    }
+}
+
+/// Inputs that would keep a parser busy for minutes if anything were quadratic.
+#[test]
+fn hostile_inputs_are_read_in_linear_time() {
+    let many = |piece: &str| piece.repeat(60_000 / piece.len());
+    let texts = [
+        format!("FROM a\nRUN {}", many("x \\\n")),
+        format!("FROM a\nRUN x \\\n{}", many("# c\n")),
+        format!("FROM a\n{}", many("\n")),
+        format!("FROM a AS s\n{}", many("FROM s AS s\n")),
+        format!("FROM a\nENV A=xxxxxxxx\n{}", many("ENV A=$A$A\n")),
+        format!("FROM a\n{}", many("EXPOSE 1-65535\n")),
+        format!("FROM a\n{}", many("RUN [\"a\",\n")),
+        format!("FROM a\n{}", many("RUN <<E\nx\nE\n")),
+        format!("FROM a\nRUN {}\n{}", many("<<a \\\n"), "a\n".repeat(10_000)),
+        format!("FROM a\nRUN {}\n{}", "<< a ".repeat(10_000), many("# x\n")),
+        format!("FROM a\nRUN {}", many("$( \\\n")),
+        format!("FROM a\nRUN {}", many("( \\\n")),
+        format!("FROM a\nRUN {}", many("`a` \\\n")),
+        format!("FROM a\nRUN {}", many("$((1)) \\\n")),
+        format!("FROM a\nRUN {}", many("{a, \\\n")),
+        format!("FROM a\nRUN {}", many("--mount=from=a \\\n")),
+        format!("FROM a\nRUN <<E\n{}E", many("case a in\n")),
+        format!("FROM a\nRUN <<E\n{}E", many("cat <<X\na\nX\n")),
+        format!("FROM a\nRUN {}", "${a:-".repeat(10_000)),
+        format!("FROM a\nRUN {}", "[".repeat(60_000)),
+    ];
+    for text in texts {
+        let Ok(dockerfile) = parse(text.as_str()) else { continue };
+        if let Some(stage) = dockerfile.stages().last() {
+            let _ = (
+                dockerfile.user(stage),
+                dockerfile.workdir(stage),
+                dockerfile.env(stage),
+                dockerfile.ports(stage).len(),
+            );
+        }
+        for instruction in dockerfile.instructions() {
+            let _ = (dockerfile.shell_commands(instruction), dockerfile.copy_sources(instruction));
+        }
+        let operations = [Operation::Append { lines: vec!["USER 1".to_owned()] }];
+        let edits = dockerfile.plan(&operations);
+        let after = EditSet::new(edits.clone()).map(|edits| edits.apply(&text));
+        if let Ok(after) = after {
+            assert!(verify(&dockerfile, &operations, &edits, &after).is_ok());
         }
     }
 }

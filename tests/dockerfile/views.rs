@@ -60,6 +60,9 @@ fn the_user_in_force() {
     assert_eq!(user("ARG U=5\nFROM a\nUSER $U"), Some(("$U".to_owned(), 2)));
     assert_eq!(user("ARG U=5\nFROM a\nARG U\nUSER $U"), Some(("5".to_owned(), 3)));
     assert_eq!(user("FROM a\nARG U=5\nENV U=6\nUSER $U"), Some(("6".to_owned(), 3)));
+    assert_eq!(user("FROM a AS b\nARG U=5\nFROM b\nARG U\nUSER $U"), Some(("5".to_owned(), 4)));
+    assert_eq!(user("FROM a\nARG U=5\nARG U=6\nUSER $U"), Some(("$U".to_owned(), 3)));
+    assert_eq!(user("FROM a\nARG TARGETARCH\nUSER $TARGETARCH"), Some(("$TARGETARCH".to_owned(), 2)));
     assert_eq!(user("FROM a\nUSER \"app\""), Some(("app".to_owned(), 1)));
     assert_eq!(user("FROM a\nRUN <<E\nUSER 5\nE"), None);
 }

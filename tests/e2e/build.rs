@@ -1,10 +1,10 @@
 //! Building an application's own images from its Dockerfiles, as they stand.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,6 +12,9 @@ use serde_json::Value;
 use crate::application;
 use crate::kubelet::ImageConfig;
 use crate::lab::{Lab, Result, run};
+
+/// What the names of applications' images begin with.
+const BUILT: &str = "localhost/unroot-lab/built-";
 
 /// Builds one image of the application in `tree`; the local name of the result. A build that fails is the application's failure.
 pub(crate) fn build(lab: &Lab, tree: &Path, image: &application::Image) -> Result<String> {
@@ -28,7 +31,7 @@ pub(crate) fn build(lab: &Lab, tree: &Path, image: &application::Image) -> Resul
         file.strip_prefix(&context)?.hash(&mut hasher);
         fs::read(file)?.hash(&mut hasher);
     }
-    let name = format!("localhost/unroot-lab/built-{:016x}", hasher.finish());
+    let name = format!("{BUILT}{:016x}", hasher.finish());
     if run(&mut lab.buildah(["inspect", "--type", "image", &name])).is_err() {
         let log = lab.path("log").join(format!("build-{}.log", image.name.replace(['/', ':'], "-")));
         lab.build(&dockerfile, &context, &name, &["--pull"], &log)?;
@@ -39,7 +42,7 @@ pub(crate) fn build(lab: &Lab, tree: &Path, image: &application::Image) -> Resul
 /// Images as folders: each is pulled and mounted once in a run.
 pub(crate) struct Images<'a> {
     lab: &'a Lab,
-    mounted: RefCell<BTreeMap<String, Image>>,
+    mounted: Mutex<BTreeMap<String, Image>>,
 }
 
 /// An image that containers can be started from.
@@ -54,12 +57,14 @@ pub(crate) struct Image {
 impl<'a> Images<'a> {
     /// No image yet.
     pub(crate) fn new(lab: &'a Lab) -> Self {
-        Self { lab, mounted: RefCell::default() }
+        Self { lab, mounted: Mutex::default() }
     }
 
     /// The image of that name, from the store if it was built here, else from the registry on loopback.
     pub(crate) fn open(&self, name: &str) -> Result<Image> {
-        if let Some(image) = self.mounted.borrow().get(name) {
+        // Held to the end, so that nothing is pulled twice.
+        let mut mounted = self.mounted.lock().map_err(|_| "another trial broke off")?;
+        if let Some(image) = mounted.get(name) {
             return Ok(image.clone());
         }
         let pull = if name.starts_with("localhost/") { "--pull-never" } else { "--pull-always" };
@@ -69,8 +74,23 @@ impl<'a> Images<'a> {
         let told: Value = serde_json::from_str(&told)?;
         let config = told.pointer("/Docker/config").ok_or("buildah tells nothing of the image")?;
         let image = Image { root: PathBuf::from(root), config: ImageConfig::deserialize(config)? };
-        self.mounted.borrow_mut().insert(name.to_owned(), image.clone());
+        mounted.insert(name.to_owned(), image.clone());
         Ok(image)
+    }
+
+    /// Ends the use of every image. `complete` says that all applications were built, so what was not used is of no use.
+    pub(crate) fn close(self, complete: bool) -> Result<()> {
+        run(&mut self.lab.buildah(["rm", "--all"]))?;
+        if complete {
+            let used = self.mounted.into_inner().map_err(|_| "a trial broke off")?;
+            let names = run(&mut self.lab.buildah(["images", "--format", "{{.Name}}", "--filter", "dangling=false"]))?;
+            let stale = names.lines().filter(|name| name.starts_with(BUILT) && !used.contains_key(*name));
+            for name in stale {
+                run(&mut self.lab.buildah(["rmi", name]))?;
+            }
+            run(&mut self.lab.buildah(["rmi", "--prune"]))?;
+        }
+        Ok(())
     }
 }
 

@@ -66,10 +66,10 @@ struct Started<'a> {
 /// Ends a run early with a verdict, or the lab with an error.
 enum Stop {
     Verdict(String),
-    Lab(Box<dyn std::error::Error>),
+    Lab(Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl<E: Into<Box<dyn std::error::Error>>> From<E> for Stop {
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Stop {
     fn from(error: E) -> Self {
         Self::Lab(error.into())
     }
@@ -134,7 +134,7 @@ impl Trial<'_> {
         let sysctls = &workload.pod.security_context.sysctls;
         let sysctls: Vec<_> = sysctls.iter().map(|sysctl| (sysctl.name.clone(), sysctl.value.clone())).collect();
         let sandbox = network.pod(index, &workload.name, &sysctls)?;
-        let scratch = self.lab.scratch(&format!("pod-{index}"))?;
+        let scratch = self.lab.scratch(&self.application.name, &format!("pod-{index}"))?;
         fs::write(scratch.join("hosts"), network.hosts(&sandbox, &workload.name))?;
         fs::write(scratch.join("hostname"), format!("{}\n", workload.name))?;
         fs::write(scratch.join("resolv.conf"), "")?;
@@ -159,8 +159,9 @@ impl Trial<'_> {
             };
             let config = kubelet::configure(&around, container, &image.config, &image.root)?
                 .map_err(|refusal| Stop::Verdict(format!("{}: {refusal}", workload.name)))?;
-            let id = format!("{index}-{}", container.name);
-            let running = runtime::start(self.lab, &id, &config, &pod.sandbox, &scratch, &image.root)?;
+            let id = format!("{}-{index}-{}", self.application.name, container.name);
+            let bundle = own.join("bundle");
+            let running = runtime::start(self.lab, &id, &config, &bundle, &pod.sandbox, &scratch, &image.root)?;
             let mut started = Started { container, config, running, due: None };
             if waits {
                 finish(&mut started, "init container")?;
@@ -214,7 +215,7 @@ fn supervise(pods: &mut [Pod<'_>]) -> Step<()> {
             let Some(code) = started.running.ended()? else { continue };
             let restarts = started.running.restarts;
             if restarts >= RESTARTS {
-                let said = started.running.said(12);
+                let said = started.running.said(8);
                 let name = &started.container.name;
                 return Err(Stop::Verdict(format!(
                     "{}/{name}: CrashLoopBackOff, exit {code}\n{said}",

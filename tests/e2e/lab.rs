@@ -14,7 +14,7 @@ use std::{env, io};
 use crate::say;
 
 /// The lab stops at the first thing that it cannot do; what an application does wrong is a verdict and no error.
-pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The programs that the lab calls, each with the Debian package that has it.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
@@ -45,9 +45,6 @@ const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The reason why nothing can run on this machine, if there is one.
 pub(crate) fn obstacle() -> Option<String> {
-    if env::var_os("UNROOT_LAB").is_some_and(|value| value == "off") {
-        return Some("UNROOT_LAB is off".to_owned());
-    }
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Some("the lab's bases are for Linux on x86_64".to_owned());
     }
@@ -102,7 +99,10 @@ impl Lab {
         // What the tools remember about mounts is true for this mount namespace only.
         run(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(folder.join("run")))?;
         let server = serve(&folder, &registry)?;
-        Ok(Self { folder, registry, server, _lock: lock })
+        let lab = Self { folder, registry, server, _lock: lock };
+        // A run that was killed leaves its working containers in the store.
+        run(&mut lab.buildah(["rm", "--all"]))?;
+        Ok(lab)
     }
 
     /// A folder or file of the lab.
@@ -110,9 +110,9 @@ impl Lab {
         self.folder.join(name)
     }
 
-    /// A fresh folder that lives as long as this run.
-    pub(crate) fn scratch(&self, name: &str) -> Result<PathBuf> {
-        let path = self.path("tmp").join(name);
+    /// A fresh folder of an application's own that lives as long as this run.
+    pub(crate) fn scratch(&self, application: &str, name: &str) -> Result<PathBuf> {
+        let path = self.path("tmp").join(application).join(name);
         if path.exists() {
             fs::remove_dir_all(&path)?;
         }

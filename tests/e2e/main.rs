@@ -12,6 +12,11 @@
 //! It needs root on Linux and the tools of [`lab::TOOLS`], and says "not run" without them; with `CI` set that is a failure.
 //! Everything runs in namespaces of its own which the kernel takes down with this process, so nothing is left behind.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the lab writes in its own folder and starts other programs: that is what it is for"
+)]
+
 mod application;
 mod bases;
 mod build;
@@ -64,6 +69,10 @@ fn outside(arguments: &[String]) -> Result<bool> {
     if arguments.iter().any(|argument| argument == "--list") {
         return Ok(true);
     }
+    if env::var_os("UNROOT_LAB").is_some_and(|value| value == "off") {
+        say("the lab is switched off: UNROOT_LAB=off");
+        return Ok(true);
+    }
     if let Some(reason) = lab::obstacle() {
         say(&format!("not run: {reason}"));
         return Ok(env::var_os("CI").is_none());
@@ -83,12 +92,12 @@ fn inside(filters: &[String]) -> Result<bool> {
     let lab = Lab::open()?;
     bases::publish(&lab)?;
     let images = Images::new(&lab);
-    let mut rows = Vec::new();
-    for application in application::all()? {
-        if filters.is_empty() || filters.iter().any(|filter| application.name.contains(filter.as_str())) {
-            rows.extend(trial::run(&lab, &images, &application)?);
-        }
-    }
+    let mut applications = application::all()?;
+    applications.retain(|application| {
+        filters.is_empty() || filters.iter().any(|filter| application.name.contains(filter.as_str()))
+    });
+    let rows = trial::all(&lab, &images, &applications)?;
     let complete = filters.is_empty();
+    images.close(complete)?;
     table::finish(&rows, complete)
 }

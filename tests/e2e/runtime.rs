@@ -29,11 +29,11 @@ pub(crate) fn start(
     lab: &Lab,
     id: &str,
     config: &ContainerConfig,
+    bundle: &Path,
     sandbox: &Sandbox,
     hosts: &Path,
     image_root: &Path,
 ) -> Result<Running> {
-    let bundle = lab.scratch(&format!("bundle-{id}"))?;
     for name in ["upper", "work", "rootfs"] {
         fs::create_dir_all(bundle.join(name))?;
     }
@@ -47,8 +47,8 @@ pub(crate) fn start(
     let cgroup = format!("/{}/{id}", lab.control_group());
     fs::write(bundle.join("config.json"), serde_json::to_vec(&specification(config, sandbox, hosts, &cgroup)?)?)?;
     let state = lab.path("tmp/runc");
-    let child = spawn(&state, &bundle, id)?;
-    Ok(Running { id: id.to_owned(), state, bundle, child, restarts: 0 })
+    let child = spawn(&state, bundle, id)?;
+    Ok(Running { id: id.to_owned(), state, bundle: bundle.to_owned(), child, restarts: 0 })
 }
 
 impl Running {

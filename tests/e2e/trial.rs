@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use serde_json::{Map, Value, json};
 
@@ -13,16 +15,42 @@ use crate::application::{Application, Naive, Probe};
 use crate::build::{self, Images};
 use crate::judge::{Trial, Verdict};
 use crate::kubelet::ImageVolumes;
-use crate::lab::{self, Lab, Result, run as command, tail};
+use crate::lab::{self, Lab, Result, run, tail};
 use crate::manifest;
 use crate::say;
 use crate::table::Row;
 
-/// Runs every tree of one application; the rows of the table, in order.
-pub(crate) fn run(lab: &Lab, images: &Images<'_>, application: &Application) -> Result<Vec<Row>> {
+/// How many applications are on trial at once: most of a trial is waiting for something to start.
+const AT_ONCE: usize = 3;
+
+/// Puts every application on trial; the rows of the table, in order.
+pub(crate) fn all(lab: &Lab, images: &Images<'_>, applications: &[Application]) -> Result<Vec<Row>> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<_>> {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(application) = applications.get(index) else { return Ok(done) };
+            done.push((index, one(lab, images, application)?));
+        }
+    };
+    let mut done = thread::scope(|scope| -> Result<Vec<_>> {
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        let mut done = Vec::new();
+        for worker in workers {
+            done.extend(worker.join().map_err(|_| "a trial ended in a panic")??);
+        }
+        Ok(done)
+    })?;
+    done.sort_by_key(|(index, _)| *index);
+    Ok(done.into_iter().flat_map(|(_, rows)| rows).collect())
+}
+
+/// Runs every tree of one application.
+fn one(lab: &Lab, images: &Images<'_>, application: &Application) -> Result<Vec<Row>> {
     let mut bench = Bench { lab, images, application, rows: Vec::new() };
     let tree = application.tree();
-    let disks = lab.scratch("disks")?;
+    let disks = lab.scratch(&application.name, "disks")?;
     if let Some(answers) = bench.as_found(&tree, &disks)? {
         bench.naively(&tree)?;
         bench.hardened(&tree, &disks, &answers)?;
@@ -62,7 +90,7 @@ impl Bench<'_> {
                 fs::copy(self.application.beside(instead), tree.join(file))?;
             }
             let documents = merged(&self.documents(tree)?, naive);
-            let disks = self.lab.scratch("new-disks")?;
+            let disks = self.lab.scratch(&self.application.name, "new-disks")?;
             let verdict = self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, &disks)?;
             let (outcome, right) = match verdict {
                 Verdict::Fails(reason) if reason.contains(&naive.fails) => (format!("fails: {}", naive.fails), true),
@@ -84,7 +112,7 @@ impl Bench<'_> {
         if !self.unroot(&hardened, &["--write".into()])? {
             return Ok(());
         }
-        let patches = self.lab.scratch("patches")?;
+        let patches = self.lab.scratch(&self.application.name, "patches")?;
         if !self.unroot(&growing, &["--patches".into(), patches.clone().into()])? {
             return Ok(());
         }
@@ -93,7 +121,7 @@ impl Bench<'_> {
             // The copy must not be taken for a part of a repository around it.
             let mut git = Command::new("git");
             git.current_dir(&growing).env("GIT_CEILING_DIRECTORIES", self.lab.path("tmp")).arg("apply").arg(patch);
-            command(&mut git)?;
+            run(&mut git)?;
             let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             if number + 1 < all.len() {
                 self.same(&format!("patched up to {name}"), &growing, answers, ImageVolumes::Writable)?;
@@ -129,7 +157,7 @@ impl Bench<'_> {
         image_volumes: ImageVolumes,
     ) -> Result<Option<Vec<(String, String)>>> {
         let documents = self.documents(tree)?;
-        let disks = self.lab.scratch("new-disks")?;
+        let disks = self.lab.scratch(&self.application.name, "new-disks")?;
         match self.judge(tree, &documents, &self.application.probes, image_volumes, &disks)? {
             Verdict::Answers { bodies, settings } if bodies == answers => {
                 self.row(what, format!("the same {} answers", bodies.len()), true);
@@ -191,9 +219,9 @@ impl Bench<'_> {
 
     /// A copy below the application's own name: a folder's name tells which image is built there.
     fn copy(&self, tree: &Path, name: &str) -> Result<PathBuf> {
-        let copy = self.lab.scratch(name)?.join(&self.application.name);
+        let copy = self.lab.scratch(&self.application.name, name)?.join(&self.application.name);
         fs::create_dir(&copy)?;
-        command(Command::new("cp").arg("--archive").arg(tree.join(".")).arg(&copy))?;
+        run(Command::new("cp").arg("--archive").arg(tree.join(".")).arg(&copy))?;
         Ok(copy)
     }
 

@@ -135,7 +135,7 @@ fn layout_cases() -> Vec<Case> {
         ),
         case("35", "a: 1\r\nb: 2", insert("", "c", Value::Int(3)), becomes("a: 1\r\nb: 2\r\nc: 3")),
         case("36", "# nothing\n# here\n", insert("", "a", Value::Int(1)), refused(Code::NotFound)),
-        case("48", "a:\tb\nc: 1\n", insert("", "d", Value::Int(2)), refused(Code::Parse)),
+        case("48", "a:\tb\nc: 1\n", insert("", "d", Value::Int(2)), becomes("a:\tb\nc: 1\nd: 2\n")),
         case("49", "- a: 1\n- b: 2", insert("[1]", "c", Value::Int(3)), becomes("- a: 1\n- b: 2\n  c: 3")),
         case(
             "52",

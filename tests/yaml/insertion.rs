@@ -173,6 +173,8 @@ fn flow_collections_grow_as_they_are_written() {
     inserted("a: [\n  x,\n  y,\n]\n", &[append("a", string("z"))], "a: [\n  x,\n  y,\n  z,\n]\n");
     inserted("a: [\n  x,\n  y, ]\n", &[append("a", string("z"))], "a: [\n  x,\n  y,\n  z, ]\n");
     inserted("a: {\r\n  b: 0\r\n}\r\n", &[insert("a", "c", one())], "a: {\r\n  b: 0,\r\n  c: 1\r\n}\r\n");
+    inserted("a: [\n  \"x\"\n]\n", &[append("a", string("z"))], "a: [\n  \"x\",\n  \"z\"\n]\n");
+    inserted("a: [b, c: ]\n", &[append("a", one())], "a: [b, c: , 1 ]\n");
     inserted("a: [{b: 0}, {b: 1}]\n", &[insert("a[0]", "c", string("d:e"))], "a: [{b: 0, c: \"d:e\"}, {b: 1}]\n");
     inserted("a: ['x', \"y\"]\n", &[append("a", string("z"))], "a: ['x', \"y\", z]\n");
     inserted("a: [\"x\", \"y\"]\n", &[append("a", string("z"))], "a: [\"x\", \"y\", \"z\"]\n");

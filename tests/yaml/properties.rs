@@ -4,7 +4,6 @@ use super::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use unroot::edit::Edit;
 use unroot::yaml::{Kind, Node, Stream, Style};
 
 /// A generated value and how it is written.
@@ -227,10 +226,6 @@ fn operations(stream: &Stream, value: &Value) -> Vec<Operation> {
         .collect()
 }
 
-fn apply(text: &str, edits: &[Edit]) -> String {
-    EditSet::new(edits.to_vec()).expect("planned edits are disjoint").apply(text)
-}
-
 /// Every byte that no scalar, property or comment claims is punctuation or white space.
 fn is_covered(stream: &Stream) -> bool {
     let text = stream.text();
@@ -250,7 +245,7 @@ fn is_covered(stream: &Stream) -> bool {
     gaps.push_str(&text[at..]);
     // Properties and directives are the words that may be left.
     let words: Vec<&str> = gaps
-        .split(|character: char| character.is_whitespace() || ",[]{}\u{FEFF}".contains(character))
+        .split(|character: char| character.is_ascii_whitespace() || ",[]{}\u{FEFF}".contains(character))
         .filter(|word| !matches!(*word, "" | "-" | "?" | ":" | "---" | "..."))
         .filter(|word| !word.starts_with(['&', '!', '%', ':', '-', '?']))
         .collect();
@@ -298,7 +293,9 @@ proptest! {
         let stream = parse(text.as_str()).expect("generated manifests parse");
         let all = operations(&stream, &string("v"));
         let (first, second) = (picks.0.get(&all).clone(), picks.1.get(&all).clone());
-        prop_assume!((first.document, &first.route) != (second.document, &second.route));
+        if (first.document, &first.route) == (second.document, &second.route) {
+            return Ok(());
+        }
         let together = run(&text, &[first.clone(), second.clone()]);
         let swapped = run(&text, &[second.clone(), first.clone()]);
         prop_assert_eq!(together.as_deref().ok(), swapped.as_deref().ok());

@@ -64,6 +64,7 @@ fn anchors_and_tags_stay() {
 fn only_scalars_replace_and_are_replaced() {
     check("mapping", "a: {b: 0}\n", &[replace("a", string("x"))], &refused(Code::NotFound));
     check("list", "a:\n- b\n", &[replace("a", string("x"))], &refused(Code::NotFound));
+    check("a key alone", "[? a]\n", &[replace("[0].a", string("x"))], &refused(Code::NotFound));
     check("a document", "b\n\t\n", &[replace("", string("x"))], &refused(Code::NotFound));
     check("with a mapping", "a: b\n", &[replace("a", non_root())], &refused(Code::NotFound));
     check("with a list", "a: b\n", &[replace("a", Value::Seq(vec![]))], &refused(Code::NotFound));

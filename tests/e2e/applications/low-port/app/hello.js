@@ -1,0 +1,3 @@
+require("http")
+  .createServer((request, response) => response.end("hello\n"))
+  .listen(Number(process.env.PORT || 3000));
