@@ -91,7 +91,7 @@ impl<'a> ImageFacts<'a> {
             stack: None,
         };
         facts.judge_user();
-        facts.stack = stack::detect(around, &facts);
+        facts.stack = stack::detect(&facts);
         Some(facts)
     }
 

@@ -1,6 +1,6 @@
 //! The language of an application, by the bases and commands of its Dockerfile.
 
-use super::{ImageFacts, Surroundings};
+use super::ImageFacts;
 use crate::dockerfile::{Base, Dockerfile, Keyword, ShellCommand, Stage};
 use crate::image::{Ids, Reference, known_image};
 use std::fmt;
@@ -28,8 +28,7 @@ impl fmt::Display for Stack {
 
 /// The stack of the deployed stage: by its base, else by what its RUN commands install or build, else, on a base without a shell, by the stage
 /// its files come from.
-pub(super) fn detect(around: Surroundings<'_>, image: &ImageFacts<'_>) -> Option<Stack> {
-    let _ = around;
+pub(super) fn detect(image: &ImageFacts<'_>) -> Option<Stack> {
     if let Some(base) = &image.base {
         let last = base.repository().rsplit('/').next().unwrap_or_default();
         for (prefix, stack) in [("golang", Stack::Go), ("node", Stack::Node), ("python", Stack::Python)] {

@@ -1,6 +1,6 @@
 //! Reading views of a pod spec and its containers. They answer what the file says, after aliases, and change nothing.
 
-use super::{ContainerKind, Workload};
+use super::Workload;
 use crate::yaml::{Node, Stream};
 
 /// A pod spec.
@@ -35,11 +35,6 @@ impl<'a> PodView<'a> {
         let os = field(self.node, "os").and_then(|os| string(os, "name"));
         let selector = |key| field(self.node, "nodeSelector").and_then(|selector| string(selector, key));
         [os, selector("kubernetes.io/os"), selector("beta.kubernetes.io/os")].iter().flatten().any(|os| os == "windows")
-    }
-
-    /// Whether a field of the pod spec (`hostNetwork`, `hostUsers`, ...) is written as this boolean.
-    pub fn is(self, key: &str, value: bool) -> bool {
-        field(self.node, key).and_then(Node::as_bool) == Some(value)
     }
 
     /// The volumes of the pod.
@@ -227,11 +222,6 @@ impl Workload {
             Some(container) => format!("{} {} {}", self.label(), container.kind.noun(), container.name),
             None => self.label(),
         }
-    }
-
-    /// Whether any container of this kind exists.
-    pub fn has_kind(&self, kind: ContainerKind) -> bool {
-        self.containers.iter().any(|container| container.kind == kind)
     }
 }
 

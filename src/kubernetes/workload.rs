@@ -19,8 +19,6 @@ pub struct Workload {
     pub kind: String,
     /// `metadata.name`, or `metadata.generateName`; empty when there is none.
     pub name: String,
-    /// `metadata.namespace`.
-    pub namespace: Option<String>,
     /// The pod spec.
     pub pod_spec: Route,
     /// Init containers, containers, ephemeral containers, in this order.
@@ -153,7 +151,6 @@ fn collect(document: Document<'_>, object: Node<'_>, route: &Route, depth: usize
         route: route.clone(),
         kind,
         name: named("name").or_else(|| named("generateName")).unwrap_or_default(),
-        namespace: named("namespace"),
         pod_spec,
         containers,
     });
