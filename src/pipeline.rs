@@ -49,7 +49,7 @@ pub struct Run {
     pub dockerfiles: usize,
     /// How many manifest files (not documents) were looked at.
     pub manifests: usize,
-    /// Hosts or references that could not be looked up, one line each. A run with any has not seen everything.
+    /// Registries that did not answer, one line per reference. A run with any has not seen everything.
     pub lookup_failures: Vec<String>,
 }
 

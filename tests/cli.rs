@@ -42,7 +42,7 @@ fn the_default_shows_and_writes_nothing() {
         "\n+USER 1000:0\n",
         "--- a/k8s/app.yaml\n+++ b/k8s/app.yaml\n",
         "\n+      runAsUser: 1000\n",
-        "fixed    switch-user: ",
+        "to fix   switch-user: ",
         "\n2 files would change; --write changes them\n",
     ] {
         assert!(ended.stdout.contains(part), "no {part:?} in:\n{}", ended.stdout);
@@ -399,9 +399,9 @@ fn the_totals_are_those_of_the_printed_findings() {
                 let is_finding = |line: &&str| line.starts_with("  ") && line.split_whitespace().nth(1) == Some(word);
                 ended.stdout.lines().filter(is_finding).count()
             };
-            let [fixed, right, skipped, person] = ["fixed", "right", "skipped", "person"].map(printed);
+            let [fixed, right, skipped, person] = ["to", "right", "skipped", "person"].map(printed);
             let all = fixed + right + skipped + person;
-            let totals = format!(": {fixed} fixed, {right} already right, {skipped} skipped, {person} for a person");
+            let totals = format!(": {fixed} to fix, {right} already right, {skipped} skipped, {person} for a person");
             let closing = ended.stdout.lines().find(|line| line.contains(" already right, ")).unwrap();
             assert!(closing.ends_with(&totals) && all > 0, "{closing}\n{totals}");
             let noun = if all == 1 { "finding" } else { "findings" };

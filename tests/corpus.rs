@@ -295,7 +295,7 @@ fn applied(before: &Files, run: &Run) -> Files {
 
 fn ledger(run: &Run) -> String {
     let mode = Mode { check: false, write: false, patches: None };
-    let text = format!("{}{}", text::ledger(run, true), text::closing(run, &mode));
+    let text = format!("{}{}", text::ledger(run, &mode, true), text::closing(run, &mode));
     anstream::adapter::strip_str(&text).to_string()
 }
 

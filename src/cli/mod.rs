@@ -100,7 +100,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
             println!();
         }
     }
-    print!("{}", report::text::ledger(&run, arguments.output.verbose));
+    print!("{}", report::text::ledger(&run, mode, arguments.output.verbose));
     print!("{}", report::text::closing(&run, mode));
     Ok(exit_code(&run, mode.check))
 }

@@ -8,7 +8,7 @@ use crate::pipeline::Run;
 use std::fmt::Write;
 
 /// Findings by file, then the files that were left alone as a whole. What already is right is shown only when `verbose`.
-pub fn ledger(run: &Run, verbose: bool) -> String {
+pub fn ledger(run: &Run, mode: &Mode, verbose: bool) -> String {
     let mut text = String::new();
     let mut path = "";
     for finding in &run.findings {
@@ -19,7 +19,7 @@ pub fn ledger(run: &Run, verbose: bool) -> String {
             path = &finding.path;
             let _ = writeln!(text, "{HEADING}{}{HEADING:#}", printable(path));
         }
-        line(&mut text, finding);
+        line(&mut text, finding, mode);
     }
     if !text.is_empty() {
         text.push('\n');
@@ -66,11 +66,12 @@ pub fn closing(run: &Run, mode: &Mode) -> String {
     }
     let _ = writeln!(
         text,
-        "{} in {} and {}: {FIXED}{} fixed{FIXED:#}, {} already right, {} skipped, {PERSON}{} for a person{PERSON:#}",
+        "{} in {} and {}: {FIXED}{} {}{FIXED:#}, {} already right, {} skipped, {PERSON}{} for a person{PERSON:#}",
         count(totals.all(), "finding"),
         count(run.dockerfiles, "Dockerfile"),
         count(run.manifests, "manifest"),
         totals.fixed,
+        fixed_word(mode),
         totals.already_right,
         totals.skipped,
         totals.needs_person,
@@ -94,6 +95,11 @@ pub fn closing(run: &Run, mode: &Mode) -> String {
         _ => writeln!(text, "{files} would change; --write changes them"),
     };
     text
+}
+
+/// Nothing is called fixed that was only shown.
+fn fixed_word(mode: &Mode) -> &'static str {
+    if mode.write || mode.patches.is_some() { "fixed" } else { "to fix" }
 }
 
 /// How many findings ended how.
@@ -130,13 +136,14 @@ impl Totals {
     }
 }
 
-fn line(text: &mut String, finding: &Finding) {
+fn line(text: &mut String, finding: &Finding, mode: &Mode) {
     let place = finding.position.map(|position| position.to_string()).unwrap_or_default();
     let subject = printable(&finding.subject);
     let id = finding.transform;
     let _ = match &finding.outcome {
         Outcome::Fixed { detail, .. } => {
-            writeln!(text, "  {place:>7}  {FIXED}fixed{FIXED:#}    {id}: {subject}: {}", printable(detail))
+            let fixed = fixed_word(mode);
+            writeln!(text, "  {place:>7}  {FIXED}{fixed:<7}{FIXED:#}  {id}: {subject}: {}", printable(detail))
         }
         Outcome::AlreadyRight { detail } => {
             writeln!(text, "  {place:>7}  {QUIET}right    {id}: {subject}: {}{QUIET:#}", printable(detail))
