@@ -7,6 +7,7 @@
 //!
 //! The folders stand outside `src/`, so modules name their path. rustfmt sorts neighbouring `mod` lines by name, which is why [`ALL`] is the order
 //! that counts; a test keeps it equal to the numbers.
+#![allow(rustdoc::invalid_codeblock_attributes, reason = "`before=PATH` in the examples is read by the tests")]
 
 #[path = "10-split-build-stage/mod.rs"]
 mod t10_split_build_stage;

@@ -218,18 +218,24 @@ struct Wanted<'a> {
 /// The names that Dockerfiles go by.
 struct Names {
     names: BTreeMap<String, BTreeSet<FileId>>,
+    /// The same Dockerfiles by what their names begin or end with.
+    ends: BTreeMap<String, BTreeSet<FileId>>,
 }
 
 impl Names {
     fn of(repository: &Repository) -> Self {
         let mut names: BTreeMap<String, BTreeSet<FileId>> = BTreeMap::new();
+        let mut ends: BTreeMap<String, BTreeSet<FileId>> = BTreeMap::new();
         let root = repository.tree().root().file_name().and_then(|name| name.to_str()).unwrap_or_default();
         for (id, _) in repository.dockerfiles() {
             for name in names_of(&repository.file(id).path, root) {
+                for end in ends_of(&name) {
+                    ends.entry(end.to_owned()).or_default().insert(id);
+                }
                 names.entry(name).or_default().insert(id);
             }
         }
-        Self { names }
+        Self { names, ends }
     }
 
     fn same(&self, image: &str) -> BTreeSet<FileId> {
@@ -239,19 +245,16 @@ impl Names {
     /// Names of which one is the other with more words at an end: `node-app-insecure` and `node-app`.
     fn similar(&self, image: &str) -> BTreeSet<FileId> {
         let image = folded(image);
-        let extends = |long: &str, short: &str| {
-            short.len() >= 3
-                && (long.strip_prefix(short).is_some_and(|rest| rest.starts_with('-'))
-                    || long.strip_suffix(short).is_some_and(|rest| rest.ends_with('-')))
-        };
-        let mut found = BTreeSet::new();
-        for (name, ids) in &self.names {
-            if extends(name, &image) || extends(&image, name) {
-                found.extend(ids);
-            }
-        }
-        found
+        let longer = self.ends.get(&image);
+        let shorter = ends_of(&image).filter_map(|end| self.names.get(end));
+        longer.into_iter().chain(shorter).flatten().copied().collect()
     }
+}
+
+/// What a name begins or ends with, cut at its dashes. Less than three letters are no sign of anything.
+fn ends_of(name: &str) -> impl Iterator<Item = &str> {
+    let cuts = name.match_indices('-').flat_map(|(at, _)| [&name[..at], &name[at + 1..]]);
+    cuts.filter(|end| end.len() >= 3)
 }
 
 /// The folder's name (the folder above it when it merely says that things are built here), and what a Dockerfile's own name adds.
@@ -323,5 +326,12 @@ mod tests {
         assert_eq!(names_of("Dockerfile", "shop"), ["shop"]);
         assert_eq!(names_of("docker/Dockerfile.worker", "shop"), ["worker", "shop-worker"]);
         assert_eq!(names_of("web.Dockerfile", "shop"), ["web", "shop-web"]);
+    }
+
+    #[test]
+    fn a_longer_name_is_similar_at_its_ends_only() {
+        let ends: Vec<&str> = ends_of("my-node-app").collect();
+        assert_eq!(ends, ["node-app", "my-node", "app"]);
+        assert_eq!(ends_of("web").count(), 0);
     }
 }
