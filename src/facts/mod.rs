@@ -5,13 +5,17 @@
 //! steps before it did.
 
 mod container;
+mod directories;
 mod identity;
 mod image;
 mod obstacles;
+mod ports;
+mod programs;
 mod sources;
 mod stack;
 
 pub use container::ContainerFacts;
+pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity};
 pub use image::{ImageFacts, User};
 pub use obstacles::Obstacle;

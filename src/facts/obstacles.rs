@@ -2,7 +2,8 @@
 //!
 //! Every entry is something that broke real deployments after somebody wrote `USER` or `runAsNonRoot`. A hard obstacle stops `--unsafe` as well.
 
-use super::{Application, ContainerFacts, ImageFacts, Stack, User, sources, stack};
+use super::directories::is_below;
+use super::{Application, ContainerFacts, ImageFacts, User, ports, programs, sources, stack};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
@@ -20,38 +21,6 @@ pub struct Obstacle {
     /// Not even `--unsafe` goes on.
     pub hard: bool,
 }
-
-/// Programs that need root, or change the user themselves, when they are what a container starts.
-const NEEDS_ROOT: [&str; 28] = [
-    "su",
-    "sudo",
-    "gosu",
-    "su-exec",
-    "setpriv",
-    "runuser",
-    "chroot",
-    "chown",
-    "chgrp",
-    "supervisord",
-    "cron",
-    "crond",
-    "sshd",
-    "rsyslogd",
-    "syslogd",
-    "service",
-    "systemctl",
-    "init",
-    "nginx",
-    "apache2",
-    "apache2ctl",
-    "httpd",
-    "php-fpm",
-    "haproxy",
-    "dockerd",
-    "iptables",
-    "mount",
-    "sysctl",
-];
 
 pub(super) fn of(application: &Application<'_>) -> Vec<Obstacle> {
     let mut found = Vec::new();
@@ -88,20 +57,21 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             format!("nothing is known of the base {}", printable(&image.base_text)),
         ));
     }
-    base_command(image, found);
+    programs::of_base(image, found);
     if image.stack.is_none() {
         found.push(soft(
             SkipReason::UnknownStack,
             "what the program needs at run time is not known for its language".to_owned(),
         ));
     }
-    of_command(&image.argv(), image.path, found);
-    unknown_program(application, image, found);
-    entrypoint_script(application, image, found);
-    ports(application, image, found);
+    programs::of_command(&image.argv(), image.path, found);
+    programs::of_image(application, image, found);
+    programs::of_script(application, image, found);
+    ports::of_image(application, image, found);
     root_home(application, image, found);
     let tree = application.around.repository.tree();
-    let owned = image.owned_directories();
+    let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
+    paths_in_variables(application, image, &owned, found);
     if image.stack.is_some() {
         if let Some(place) = sources::system_path(tree, image.directory(), &owned) {
             found.push(soft(SkipReason::SystemDirectory, format!("{place} may be written, and only root can")));
@@ -112,235 +82,6 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             found.push(soft(SkipReason::SystemDirectory, detail.to_owned()));
         }
     }
-}
-
-/// A service that is only configured starts as its base does, and a tool that steps down is installed to be used.
-fn base_command(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    if let Some(base) = image.known_base
-        && (base.service.is_some() || !base.ports.is_empty())
-        && base.user.is_none()
-    {
-        let detail = format!("{} starts what its base {} starts, as root", image.path, base.name);
-        found.push(hard(SkipReason::NeedsRoot, detail));
-    }
-    let text = image.dockerfile.text();
-    for index in image.dockerfile.effective(image.stage) {
-        let instruction = &image.dockerfile.instructions()[index];
-        let names = |tool: &&&str| {
-            instruction.span.of(text).split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == **tool)
-        };
-        let installs = matches!(instruction.keyword, Keyword::Run | Keyword::Copy | Keyword::Add);
-        if let Some(tool) = ["gosu", "su-exec"].iter().filter(|_| installs).find(names) {
-            found.push(hard(
-                SkipReason::NeedsRoot,
-                format!("{} installs {tool}: something steps down from root itself", image.place(index)),
-            ));
-            return;
-        }
-    }
-}
-
-fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>) {
-    for word in argv.iter().flat_map(|word| word.split([' ', '\t', '\n', ';', '&', '|', '(', ')', '"', '\''])) {
-        let program = word.rsplit('/').next().unwrap_or(word);
-        if NEEDS_ROOT.contains(&program) {
-            found.push(hard(
-                SkipReason::NeedsRoot,
-                format!("{place} starts {program}, which needs root or changes the user itself"),
-            ));
-            return;
-        }
-        if ["/var/run/", "/run/", "/var/log/"].iter().any(|path| word.contains(path)) {
-            found.push(soft(
-                SkipReason::SystemDirectory,
-                format!("{place} passes {}, which only root may write", printable(word)),
-            ));
-            return;
-        }
-    }
-}
-
-/// An image that starts nothing is a base or a toolbox, and a program that is not its language's may need anything.
-fn unknown_program(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    const KNOWN: [&str; 46] = [
-        "node",
-        "npm",
-        "npx",
-        "yarn",
-        "yarnpkg",
-        "pnpm",
-        "nodemon",
-        "next",
-        "nest",
-        "ts-node",
-        "tsx",
-        "pm2",
-        "pm2-runtime",
-        "serve",
-        "http-server",
-        "python",
-        "python3",
-        "flask",
-        "gunicorn",
-        "uvicorn",
-        "hypercorn",
-        "daphne",
-        "celery",
-        "django-admin",
-        "fastapi",
-        "streamlit",
-        "locust",
-        "uv",
-        "poetry",
-        "pipenv",
-        "waitress-serve",
-        "go",
-        "sh",
-        "bash",
-        "ash",
-        "dash",
-        "env",
-        "exec",
-        "cd",
-        "export",
-        "tini",
-        "dumb-init",
-        "sleep",
-        "echo",
-        "--",
-        "-c",
-    ];
-    let argv = image.argv();
-    let Some(first) = argv.first() else {
-        let commanded = !application.containers.is_empty()
-            && application.containers.iter().all(|container| container.view.command().is_some());
-        if !commanded {
-            found.push(soft(
-                SkipReason::UnaccountedCommand,
-                format!("{} starts nothing of its own; it may be a base or a toolbox", image.path),
-            ));
-        }
-        return;
-    };
-    let interpreted = matches!(image.stack, Some(Stack::Node | Stack::Python));
-    let line = match first.as_str() {
-        "/bin/sh" | "sh" | "/bin/bash" | "bash" => argv.get(2).unwrap_or(first),
-        _ => first,
-    };
-    let word = line.split_whitespace().find(|word| !word.contains('=')).unwrap_or(first);
-    let program = crate::discover::file_name(word);
-    let known = KNOWN.contains(&program)
-        || program.starts_with("python3.")
-        || program.ends_with(".py")
-        || program.ends_with(".js");
-    // Scripts are read by `entrypoint_script`.
-    let script = program.ends_with(".sh") || program.contains("entrypoint");
-    if interpreted && !known && !script {
-        found.push(soft(
-            SkipReason::UnaccountedCommand,
-            format!("{} starts {}, which is not known", image.path, printable(word)),
-        ));
-    }
-}
-
-/// A script that the image starts is read from the tree; one that is not there may do anything.
-fn entrypoint_script(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    let tree = application.around.repository.tree();
-    let argv = image.argv();
-    // `tini -- ./start.sh` and `sh start.sh` start the script, not their first word.
-    for word in argv.iter().flat_map(|word| word.split_whitespace()) {
-        let name = crate::discover::file_name(word);
-        if !name.ends_with(".sh") && !name.contains("entrypoint") {
-            continue;
-        }
-        let here = tree.below(image.directory()).find(|path| crate::discover::file_name(path) == name);
-        match here.and_then(|path| Some((path, tree.read(path)?))) {
-            Some((path, text)) => {
-                let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
-                for (number, line) in lines {
-                    let mut words = Vec::new();
-                    of_command(&[line.to_owned()], &format!("{path}:{}", number + 1), &mut words);
-                    let installs = ["apt-get ", "apk add", "useradd", "adduser", "setcap"]
-                        .iter()
-                        .any(|needle| line.contains(needle));
-                    if installs {
-                        words.push(hard(SkipReason::NeedsRoot, format!("{path}:{} changes the system", number + 1)));
-                    }
-                    if let Some(first) = words.into_iter().next() {
-                        found.push(first);
-                        return;
-                    }
-                }
-            }
-            None => {
-                found.push(soft(
-                    SkipReason::UnaccountedCommand,
-                    format!("{} is started and is not beside {}", printable(word), image.path),
-                ));
-            }
-        }
-    }
-}
-
-fn ports(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    let advice = "a process without root cannot rely on it; listen on a port above 1023";
-    if let Some((port, _)) = image.dockerfile.ports(image.stage).iter().find(|(port, _)| *port < 1024) {
-        found.push(hard(SkipReason::LowPort, format!("EXPOSE {port} in {}: {advice}", image.path)));
-        return;
-    }
-    let env = image.dockerfile.env(image.stage);
-    if let Some((name, port)) = env.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?))) {
-        found.push(hard(SkipReason::LowPort, format!("ENV {}={port} in {}: {advice}", printable(name), image.path)));
-        return;
-    }
-    if let Some(port) = low_port_argument(&image.argv()) {
-        found.push(hard(SkipReason::LowPort, format!("the command of {} listens on {port}: {advice}", image.path)));
-        return;
-    }
-    if image.stack.is_some()
-        && let Some(place) = sources::low_port(application.around.repository.tree(), image.directory())
-    {
-        found.push(soft(SkipReason::LowPort, format!("{place}: {advice}")));
-    }
-}
-
-fn low_port_variable(name: &str, value: &str) -> Option<u16> {
-    let port: u16 = value.parse().ok()?;
-    (name.to_ascii_uppercase().ends_with("PORT") && port > 0 && port < 1024 && is_listening_name(name)).then_some(port)
-}
-
-/// `DB_PORT` and `SMTP_PORT` name the other side's port.
-fn is_listening_name(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    [
-        "PORT",
-        "HTTP_PORT",
-        "HTTPS_PORT",
-        "APP_PORT",
-        "SERVER_PORT",
-        "LISTEN_PORT",
-        "FLASK_RUN_PORT",
-        "NODE_PORT",
-        "WEB_PORT",
-    ]
-    .contains(&name.as_str())
-}
-
-/// `:80`, `--port 80`, `--port=80`, `-p 80`.
-fn low_port_argument(argv: &[String]) -> Option<u16> {
-    let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).collect();
-    let low = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0 && *port < 1024);
-    words.iter().enumerate().find_map(|(at, word)| {
-        let named = word
-            .split_once('=')
-            .filter(|(name, _)| name.trim_start_matches('-').ends_with("port"))
-            .and_then(|(_, port)| low(port));
-        let next = matches!(*word, "--port" | "-p" | "--http-port")
-            .then(|| words.get(at + 1).and_then(|port| low(port)))
-            .flatten();
-        let bound = word.rsplit_once(':').filter(|(host, _)| !host.contains('/')).and_then(|(_, port)| low(port));
-        named.or(next).or(bound)
-    })
 }
 
 /// Files below root's home cannot be reached by others: the directory has mode 0700.
@@ -427,6 +168,39 @@ fn installs_into_home(
     named.then_some("files are used")
 }
 
+/// A variable that names a path of the system is where something is kept: a log, a socket, a database.
+fn paths_in_variables(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    owned: &[String],
+    found: &mut Vec<Obstacle>,
+) {
+    const KEPT: [&str; 10] = ["/var", "/run", "/data", "/srv", "/mnt", "/opt", "/root", "/logs", "/log", "/home"];
+    let mut variables: Vec<(String, String, String)> = image
+        .dockerfile
+        .env(image.stage)
+        .into_iter()
+        .map(|(name, value)| (image.path.to_owned(), name, value))
+        .collect();
+    let mut writable = owned.to_vec();
+    for container in &application.containers {
+        variables.extend(container.view.env_values().into_iter().map(|(name, value)| (container.place(), name, value)));
+        writable.extend(container.mounts().into_iter().map(|mount| mount.path.trim_end_matches('/').to_owned()));
+    }
+    for (place, name, value) in variables {
+        let within = |directory: &str| value == directory || is_below(&value, directory);
+        // PATH and its like list programs and libraries, which are read.
+        let lists = name.ends_with("PATH") || name.ends_with("_HOME") || value.contains(':');
+        let kept = KEPT.iter().any(|directory| within(directory)) && !value.contains("run/secrets");
+        if kept && !lists && !writable.iter().any(|directory| within(directory)) {
+            let detail =
+                format!("{place} sets {} to {}, which only root may write", printable(&name), printable(&value));
+            found.push(soft(SkipReason::SystemDirectory, detail));
+            return;
+        }
+    }
+}
+
 fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, found: &mut Vec<Obstacle>) {
     let place = container.place();
     if container.pod.is_windows() {
@@ -451,17 +225,8 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
     }
     let mut argv = container.view.command().unwrap_or_default();
     argv.extend(container.view.args().unwrap_or_default());
-    of_command(&argv, &place, found);
-    if application.image.is_some() || container.known.is_none_or(|known| known.ports.iter().all(|port| *port >= 1024)) {
-        let advice = "a process without root cannot rely on it; listen on a port above 1023";
-        if let Some(port) = container.view.ports().into_iter().find(|port| *port > 0 && *port < 1024) {
-            found.push(hard(SkipReason::LowPort, format!("{place} has containerPort {port}: {advice}")));
-        } else if let Some((name, port)) =
-            container.view.env_values().iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)))
-        {
-            found.push(hard(SkipReason::LowPort, format!("{place} sets {}={port}: {advice}", printable(name))));
-        }
-    }
+    programs::of_command(&argv, &place, found);
+    ports::of_container(application, container, &place, found);
     volumes(application, container, &place, found);
 }
 
@@ -529,49 +294,10 @@ fn unowned_volume(application: &Application<'_>, claim: &str) -> Option<String> 
     })
 }
 
-fn hard(reason: SkipReason, detail: String) -> Obstacle {
+pub(super) fn hard(reason: SkipReason, detail: String) -> Obstacle {
     Obstacle { reason, detail, hard: true }
 }
 
-fn soft(reason: SkipReason, detail: String) -> Obstacle {
+pub(super) fn soft(reason: SkipReason, detail: String) -> Obstacle {
     Obstacle { reason, detail, hard: false }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn argv(line: &str) -> Vec<String> {
-        line.split(' ').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn low_ports_in_arguments() {
-        assert_eq!(low_port_argument(&argv("gunicorn app:app -b 0.0.0.0:80")), Some(80));
-        assert_eq!(low_port_argument(&argv("uvicorn main:app --port=443")), Some(443));
-        assert_eq!(low_port_argument(&argv("flask run -p 80")), Some(80));
-        assert_eq!(low_port_argument(&argv("uvicorn main:app --port 8000 --workers 4")), None);
-        assert_eq!(low_port_argument(&argv("redis://cache:1")), None);
-    }
-
-    #[test]
-    fn the_other_sides_port_is_not_ours() {
-        assert_eq!(low_port_variable("PORT", "80"), Some(80));
-        assert_eq!(low_port_variable("SMTP_PORT", "25"), None);
-        assert_eq!(low_port_variable("PORT", "8080"), None);
-    }
-
-    #[test]
-    fn programs_that_need_root_are_found_behind_a_shell() {
-        let mut found = Vec::new();
-        of_command(
-            &["/bin/sh".into(), "-c".into(), "chown -R app /data && exec node x.js".into()],
-            "Dockerfile",
-            &mut found,
-        );
-        assert_eq!(found[0].reason, SkipReason::NeedsRoot);
-        found.clear();
-        of_command(&argv("node server.js --root /srv"), "Dockerfile", &mut found);
-        assert!(found.is_empty());
-    }
 }

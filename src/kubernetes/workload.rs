@@ -31,6 +31,15 @@ impl Workload {
         stream.document(self.document)?.at(&self.pod_spec)
     }
 
+    /// The labels of its pods, which Services select by.
+    pub fn labels(&self, stream: &Stream) -> Vec<(String, String)> {
+        let mut template = self.pod_spec.clone();
+        template.0.pop();
+        let template = stream.document(self.document).and_then(|document| document.at(&template));
+        let labels = template.and_then(|template| template.get("metadata")?.get("labels"));
+        pairs(labels)
+    }
+
     /// How reports name it: `Deployment/web`.
     pub fn label(&self) -> String {
         format!("{}/{}", self.kind, self.name)
@@ -187,6 +196,47 @@ fn containers(pod_spec: Node<'_>, route: &Route) -> Vec<Container> {
         }
     }
     containers
+}
+
+/// A Service, as far as it concerns the pods behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// `metadata.name`
+    pub name: String,
+    /// `spec.selector`
+    pub selector: Vec<(String, String)>,
+    /// The numbers that it sends to: `targetPort`, or `port` where that is absent. Named ports are left out.
+    pub target_ports: Vec<i64>,
+}
+
+impl Service {
+    /// Whether pods with these labels stand behind it. A Service without a selector selects nothing.
+    pub fn selects(&self, labels: &[(String, String)]) -> bool {
+        !self.selector.is_empty() && self.selector.iter().all(|pair| labels.contains(pair))
+    }
+}
+
+/// The Services of a stream.
+pub fn services(stream: &Stream) -> Vec<Service> {
+    let objects = objects(stream, "Service").into_iter();
+    objects
+        .filter_map(|object| {
+            let spec = object.get("spec")?;
+            let ports = spec.get("ports").into_iter().flat_map(Node::items);
+            Some(Service {
+                name: object.get("metadata").and_then(|metadata| text(metadata, "name")).unwrap_or_default(),
+                selector: pairs(spec.get("selector")),
+                target_ports: ports
+                    .filter_map(|port| port.get("targetPort").or_else(|| port.get("port"))?.as_i64())
+                    .collect(),
+            })
+        })
+        .collect()
+}
+
+fn pairs(mapping: Option<Node<'_>>) -> Vec<(String, String)> {
+    let entries = mapping.into_iter().flat_map(Node::entries);
+    entries.filter_map(|(key, value)| Some((key.as_str()?.into_owned(), value.as_str()?.into_owned()))).collect()
 }
 
 fn text(node: Node<'_>, key: &str) -> Option<String> {

@@ -28,6 +28,10 @@ pub(crate) struct Application {
     /// What is asked once more of the hardened application on the disks that the run as found left behind.
     #[serde(default)]
     pub(crate) kept: Vec<Probe>,
+    /// The containers (`workload/container`) that must be left as they are, because nobody can know that they would start;
+    /// every other one must come out restricted.
+    #[serde(default)]
+    pub(crate) declined: Vec<String>,
     /// Hardenings that look right and are not.
     #[serde(rename = "naive")]
     pub(crate) naive: Vec<Naive>,

@@ -27,9 +27,19 @@ const RESTARTS: u32 = 3;
 /// What a tree did.
 pub(crate) enum Verdict {
     /// It started and answered everything: the bodies in order, and under which settings each container ran.
-    Answers { bodies: Vec<String>, settings: Vec<(String, String)> },
+    Answers { bodies: Vec<String>, settings: Vec<Settings> },
     /// It did not, and why: the node's refusal, or what was wrong and what the containers printed.
     Fails(String),
+}
+
+/// What one container ran under.
+pub(crate) struct Settings {
+    /// Workload and container, `web/app`.
+    pub(crate) container: String,
+    /// The settings in words.
+    pub(crate) words: String,
+    /// Whether they are those of the Pod Security Standard "restricted".
+    pub(crate) restricted: bool,
 }
 
 /// The question of one run.
@@ -115,8 +125,7 @@ impl Trial<'_> {
         let mut settings = Vec::new();
         for pod in &pods {
             for started in &pod.containers {
-                let name = format!("{}/{}", pod.workload.name, started.container.name);
-                settings.push((name, settings_in_force(started, pod.workload.ends())?));
+                settings.push(settings_in_force(started, pod.workload)?);
             }
         }
         Ok(Verdict::Answers { bodies, settings })
@@ -308,10 +317,10 @@ fn all_said(pods: &[Pod<'_>]) -> String {
     containers.map(|started| started.running.said(8)).collect::<Vec<_>>().join("\n")
 }
 
-/// The settings in words, after a look at the running process: the lab must have done what it was told.
-fn settings_in_force(started: &Started<'_>, ended: bool) -> Result<String> {
+/// The settings, after a look at the running process: the lab must have done what it was told.
+fn settings_in_force(started: &Started<'_>, workload: &Workload) -> Result<Settings> {
     let config = &started.config;
-    if !ended {
+    if !workload.ends() {
         let check = |field: &str, expected: &str| match started.running.status(field) {
             Some(found) if found == expected => Ok(()),
             found => Err(format!("{}: {field} is {found:?} and not {expected}", started.container.name)),
@@ -346,5 +355,10 @@ fn settings_in_force(started: &Started<'_>, ended: bool) -> Result<String> {
             words.push(word.to_owned());
         }
     }
-    Ok(words.join(", "))
+    let restricted = identity.uid != 0
+        && names.iter().all(|name| *name == "NET_BIND_SERVICE")
+        && config.no_new_privileges
+        && config.seccomp;
+    let container = format!("{}/{}", workload.name, started.container.name);
+    Ok(Settings { container, words: words.join(", "), restricted })
 }

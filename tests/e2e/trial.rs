@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::application::{Application, Naive, Probe};
 use crate::build::{self, Images};
-use crate::judge::{Trial, Verdict};
+use crate::judge::{Settings, Trial, Verdict};
 use crate::kubelet::ImageVolumes;
 use crate::lab::{self, Lab, Result, run, tail};
 use crate::manifest;
@@ -72,7 +72,9 @@ impl Bench<'_> {
         match self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, disks)? {
             Verdict::Answers { bodies, settings } => {
                 self.row("as found", format!("answers {}", bodies.len()), true);
-                self.settings(settings);
+                for settings in settings {
+                    self.row(&format!("  {}", settings.container), settings.words, true);
+                }
                 Ok(Some(bodies))
             }
             Verdict::Fails(reason) => {
@@ -131,7 +133,11 @@ impl Bench<'_> {
             self.row("all patches", "differ from what --write writes".to_owned(), false);
         }
         if let Some(settings) = self.same("hardened", &hardened, answers, ImageVolumes::Writable)? {
-            self.settings(settings);
+            for settings in settings {
+                let declined = self.application.declined.contains(&settings.container);
+                let outcome = if declined { format!("declined: {}", settings.words) } else { settings.words };
+                self.row(&format!("  {}", settings.container), outcome, settings.restricted != declined);
+            }
         }
         self.same("hardened, image volumes read-only", &hardened, answers, ImageVolumes::PartOfRoot)?;
         if !self.application.kept.is_empty() {
@@ -155,7 +161,7 @@ impl Bench<'_> {
         tree: &Path,
         answers: &[String],
         image_volumes: ImageVolumes,
-    ) -> Result<Option<Vec<(String, String)>>> {
+    ) -> Result<Option<Vec<Settings>>> {
         let documents = self.documents(tree)?;
         let disks = self.lab.scratch(&self.application.name, "new-disks")?;
         match self.judge(tree, &documents, &self.application.probes, image_volumes, &disks)? {
@@ -223,12 +229,6 @@ impl Bench<'_> {
         fs::create_dir(&copy)?;
         run(Command::new("cp").arg("--archive").arg(tree.join(".")).arg(&copy))?;
         Ok(copy)
-    }
-
-    fn settings(&mut self, settings: Vec<(String, String)>) {
-        for (container, settings) in settings {
-            self.row(&format!("  {container}"), settings, true);
-        }
     }
 
     fn row(&mut self, what: &str, outcome: String, right: bool) {

@@ -2,7 +2,7 @@
 //! that cannot be placed is refused.
 
 use super::Refusal;
-use crate::dockerfile::{Dockerfile, Keyword, ShellCommand};
+use crate::dockerfile::{Dockerfile, Keyword, Redirection, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::{ImageFacts, User};
 
@@ -121,7 +121,8 @@ impl Survey {
     ) -> Result<(), Refusal> {
         for (index, command) in &self.commands {
             let words = words(command);
-            if !harmless(&words) && !accounts(&words) {
+            let writes = command.redirections.iter().any(|redirection| !is_discarded(redirection));
+            if writes || !harmless(&words) && !makes_folders_in(&words, image) && !accounts(&words) {
                 let name = words.first().copied().filter(|word| !word.is_empty()).unwrap_or("a command");
                 let detail =
                     format!("{}: what {} leaves behind is not accounted for", image.place(*index), name.escape_debug());
@@ -238,8 +239,23 @@ fn harmless(words: &[&str]) -> bool {
             | ["apk", "update", ..]
             | ["rm", ..]
             | ["echo" | "true" | "set" | "cd", ..]
-            | ["mkdir", ..]
     )
+}
+
+/// Output that nobody keeps.
+fn is_discarded(redirection: &Redirection) -> bool {
+    let written = redirection.target.written.as_str();
+    written == "/dev/null" || written == "-" || written.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Folders below the working directory are copied with it; folders elsewhere would be missing.
+fn makes_folders_in(words: &[&str], image: &ImageFacts<'_>) -> bool {
+    let workdir = image.workdir().unwrap_or_default();
+    let inside = |word: &&str| {
+        let below = word.strip_prefix(workdir.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        word.starts_with('-') || below || !word.is_empty() && !word.starts_with(['/', '.', '~'])
+    };
+    words.first() == Some(&"mkdir") && words[1..].iter().all(inside)
 }
 
 /// The comment lines directly above an instruction, as they are.

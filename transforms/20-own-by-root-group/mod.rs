@@ -4,7 +4,7 @@ use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::dockerfile::Operation;
 use crate::error::SkipReason;
-use crate::facts::{Application, User};
+use crate::facts::{Application, OwnedDirectory, User};
 use crate::image::Family;
 
 static METADATA: Metadata = Metadata {
@@ -56,16 +56,23 @@ impl Transform for OwnByRootGroup {
             image.file,
             [Operation::InsertAfter { instruction: image.last_file_instruction(), lines: vec![line] }],
         );
-        let detail = format!("group 0 may use {} as its owner does", directories.join(", "));
+        let paths: Vec<&str> = directories.iter().map(|directory| directory.path.as_str()).collect();
+        let detail = format!("group 0 may use {} as its owner does", paths.join(", "));
         vec![Proposal::change(subject, change, application.obstacles(), detail)]
     }
 }
 
-/// `g=u` gives the group what the owner has, so nothing becomes executable or writable that was not.
-fn command(directories: &[String]) -> String {
-    let quoted: Vec<String> = directories.iter().map(|directory| quoted(directory)).collect();
-    let all = quoted.join(" ");
-    format!("chgrp -R 0 {all} && chmod -R g=u {all}")
+/// `g=u` gives the group what the owner has, so nothing becomes executable or writable that was not. What may not exist is made, or the build would fail.
+fn command(directories: &[OwnedDirectory]) -> String {
+    let quoted = |wanted: &dyn Fn(&OwnedDirectory) -> bool| -> String {
+        let paths: Vec<String> =
+            directories.iter().filter(|directory| wanted(directory)).map(|directory| quoted(&directory.path)).collect();
+        paths.join(" ")
+    };
+    let all = quoted(&|_| true);
+    let unsure = quoted(&|directory| !directory.exists);
+    let make = if unsure.is_empty() { String::new() } else { format!("mkdir -p {unsure} && ") };
+    format!("{make}chgrp -R 0 {all} && chmod -R g=u {all}")
 }
 
 fn quoted(path: &str) -> String {

@@ -1,0 +1,139 @@
+//! Ports that an application listens on, as far as files tell; those below 1024 are what root is for.
+
+use super::obstacles::{Obstacle, hard, soft};
+use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
+use crate::error::SkipReason;
+use crate::kubernetes;
+
+/// What to do about any of them.
+const ADVICE: &str = "a process without root cannot rely on it; listen on a port above 1023";
+
+/// Ports that the Dockerfile or the sources name.
+pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    if let Some((port, _)) = image.dockerfile.ports(image.stage).iter().find(|(port, _)| *port < 1024) {
+        found.push(hard(SkipReason::LowPort, format!("EXPOSE {port} in {}: {ADVICE}", image.path)));
+        return;
+    }
+    let env = image.dockerfile.env(image.stage);
+    if let Some((name, port)) = env.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?))) {
+        found.push(hard(SkipReason::LowPort, format!("ENV {}={port} in {}: {ADVICE}", printable(name), image.path)));
+        return;
+    }
+    if let Some(port) = low_port_argument(&image.argv()) {
+        found.push(hard(SkipReason::LowPort, format!("the command of {} listens on {port}: {ADVICE}", image.path)));
+        return;
+    }
+    if image.stack.is_some()
+        && let Some(place) = sources::low_port(application.around.repository.tree(), image.directory())
+    {
+        found.push(soft(SkipReason::LowPort, format!("{place}: {ADVICE}")));
+    }
+}
+
+/// Ports that the manifests name: the container's own, its variables, and those that Services send to.
+pub(super) fn of_container(
+    application: &Application<'_>,
+    container: &ContainerFacts<'_>,
+    place: &str,
+    found: &mut Vec<Obstacle>,
+) {
+    if application.image.is_none() && container.known.is_some_and(|known| known.ports.iter().any(|port| *port < 1024)) {
+        // The table says so already.
+        return;
+    }
+    let own = container.view.ports();
+    if let Some(port) = own.iter().find(|port| is_low(**port)) {
+        found.push(hard(SkipReason::LowPort, format!("{place} has containerPort {port}: {ADVICE}")));
+    } else if let Some((name, port)) =
+        container.view.env_values().iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)))
+    {
+        found.push(hard(SkipReason::LowPort, format!("{place} sets {}={port}: {ADVICE}", printable(name))));
+    } else if own.is_empty()
+        && application.image.is_some()
+        && let Some((service, port)) = service_port(application, container)
+    {
+        found.push(hard(
+            SkipReason::LowPort,
+            format!("Service {} sends to port {port} of {place}: {ADVICE}", printable(&service)),
+        ));
+    }
+}
+
+fn is_low(port: i64) -> bool {
+    port > 0 && port < 1024
+}
+
+/// A Service of the tree that selects the pod and sends to a low port, where the container itself names none.
+fn service_port(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<(String, i64)> {
+    let labels = container.workload.labels(&container.manifest.stream);
+    let manifests = application.around.repository.manifests();
+    let mut services = manifests.flat_map(|(_, manifest)| kubernetes::services(&manifest.stream));
+    services.find_map(|service| {
+        let port = service.target_ports.iter().copied().find(|port| is_low(*port))?;
+        service.selects(&labels).then_some((service.name, port))
+    })
+}
+
+fn low_port_variable(name: &str, value: &str) -> Option<u16> {
+    let port: u16 = value.parse().ok()?;
+    (name.to_ascii_uppercase().ends_with("PORT") && port > 0 && port < 1024 && is_listening_name(name)).then_some(port)
+}
+
+/// `DB_PORT` and `SMTP_PORT` name the other side's port.
+fn is_listening_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    [
+        "PORT",
+        "HTTP_PORT",
+        "HTTPS_PORT",
+        "APP_PORT",
+        "SERVER_PORT",
+        "LISTEN_PORT",
+        "FLASK_RUN_PORT",
+        "NODE_PORT",
+        "WEB_PORT",
+    ]
+    .contains(&name.as_str())
+}
+
+/// `:80`, `--port 80`, `--port=80`, `-p 80`.
+fn low_port_argument(argv: &[String]) -> Option<u16> {
+    let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).collect();
+    let low = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0 && *port < 1024);
+    words.iter().enumerate().find_map(|(at, word)| {
+        let named = word
+            .split_once('=')
+            .filter(|(name, _)| name.trim_start_matches('-').ends_with("port"))
+            .and_then(|(_, port)| low(port));
+        let next = matches!(*word, "--port" | "-p" | "--http-port")
+            .then(|| words.get(at + 1).and_then(|port| low(port)))
+            .flatten();
+        let bound = word.rsplit_once(':').filter(|(host, _)| !host.contains('/')).and_then(|(_, port)| low(port));
+        named.or(next).or(bound)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn low_ports_in_arguments() {
+        assert_eq!(low_port_argument(&argv("gunicorn app:app -b 0.0.0.0:80")), Some(80));
+        assert_eq!(low_port_argument(&argv("uvicorn main:app --port=443")), Some(443));
+        assert_eq!(low_port_argument(&argv("flask run -p 80")), Some(80));
+        assert_eq!(low_port_argument(&argv("uvicorn main:app --port 8000 --workers 4")), None);
+        assert_eq!(low_port_argument(&argv("redis://cache:1")), None);
+    }
+
+    #[test]
+    fn the_other_sides_port_is_not_ours() {
+        assert_eq!(low_port_variable("PORT", "80"), Some(80));
+        assert_eq!(low_port_variable("SMTP_PORT", "25"), None);
+        assert_eq!(low_port_variable("PORT", "8080"), None);
+    }
+}

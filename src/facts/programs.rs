@@ -1,0 +1,266 @@
+//! What an image or container starts, and whether that can be started by anybody.
+
+use super::obstacles::{Obstacle, hard, soft};
+use super::{Application, ImageFacts, Stack, identity::printable};
+use crate::dockerfile::Keyword;
+use crate::error::SkipReason;
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// Programs that need root, or change the user themselves, when they are what a container starts.
+const NEEDS_ROOT: [&str; 28] = [
+    "su",
+    "sudo",
+    "gosu",
+    "su-exec",
+    "setpriv",
+    "runuser",
+    "chroot",
+    "chown",
+    "chgrp",
+    "supervisord",
+    "cron",
+    "crond",
+    "sshd",
+    "rsyslogd",
+    "syslogd",
+    "service",
+    "systemctl",
+    "init",
+    "nginx",
+    "apache2",
+    "apache2ctl",
+    "httpd",
+    "php-fpm",
+    "haproxy",
+    "dockerd",
+    "iptables",
+    "mount",
+    "sysctl",
+];
+
+/// Commands of a script that change the system: packages, accounts, and writing below its directories. A template that is rendered at the start is the
+/// usual one.
+static SYSTEM_CHANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    const SYSTEM: &str = r#"["']?/(?:etc|usr|var|run|bin|sbin|lib|opt|srv|root)\b"#;
+    let writes = r"\b(?:cp|mv|mkdir|touch|tee|ln|install|chmod|rm)\b[^|;&]*\s";
+    Regex::new(&format!(
+        r"\b(?:apt-get|apk|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap)\s|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
+    ))
+    .ok()
+});
+
+/// A service that is only configured starts as its base does, and a tool that steps down is installed to be used.
+pub(super) fn of_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    if let Some(base) = image.known_base
+        && (base.service.is_some() || !base.ports.is_empty())
+        && base.user.is_none()
+    {
+        let detail = format!("{} starts what its base {} starts, as root", image.path, base.name);
+        found.push(hard(SkipReason::NeedsRoot, detail));
+    }
+    let text = image.dockerfile.text();
+    for index in image.dockerfile.effective(image.stage) {
+        let instruction = &image.dockerfile.instructions()[index];
+        let names = |tool: &&&str| {
+            instruction.span.of(text).split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == **tool)
+        };
+        let installs = matches!(instruction.keyword, Keyword::Run | Keyword::Copy | Keyword::Add);
+        if let Some(tool) = ["gosu", "su-exec"].iter().filter(|_| installs).find(names) {
+            found.push(hard(
+                SkipReason::NeedsRoot,
+                format!("{} installs {tool}: something steps down from root itself", image.place(index)),
+            ));
+            return;
+        }
+    }
+}
+
+/// The first program or path of a command line that needs root.
+pub(super) fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>) {
+    for word in argv.iter().flat_map(|word| word.split([' ', '\t', '\n', ';', '&', '|', '(', ')', '"', '\''])) {
+        let program = word.rsplit('/').next().unwrap_or(word);
+        if NEEDS_ROOT.contains(&program) {
+            found.push(hard(
+                SkipReason::NeedsRoot,
+                format!("{place} starts {program}, which needs root or changes the user itself"),
+            ));
+            return;
+        }
+        if ["/var/run/", "/run/", "/var/log/"].iter().any(|path| word.contains(path)) {
+            found.push(soft(
+                SkipReason::SystemDirectory,
+                format!("{place} passes {}, which only root may write", printable(word)),
+            ));
+            return;
+        }
+    }
+}
+
+/// An image that starts nothing is a base or a toolbox, and a program that is not its language's may need anything.
+pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    const KNOWN: [&str; 46] = [
+        "node",
+        "npm",
+        "npx",
+        "yarn",
+        "yarnpkg",
+        "pnpm",
+        "nodemon",
+        "next",
+        "nest",
+        "ts-node",
+        "tsx",
+        "pm2",
+        "pm2-runtime",
+        "serve",
+        "http-server",
+        "python",
+        "python3",
+        "flask",
+        "gunicorn",
+        "uvicorn",
+        "hypercorn",
+        "daphne",
+        "celery",
+        "django-admin",
+        "fastapi",
+        "streamlit",
+        "locust",
+        "uv",
+        "poetry",
+        "pipenv",
+        "waitress-serve",
+        "go",
+        "sh",
+        "bash",
+        "ash",
+        "dash",
+        "env",
+        "exec",
+        "cd",
+        "export",
+        "tini",
+        "dumb-init",
+        "sleep",
+        "echo",
+        "--",
+        "-c",
+    ];
+    let argv = image.argv();
+    let Some(first) = argv.first() else {
+        let commanded = !application.containers.is_empty()
+            && application.containers.iter().all(|container| container.view.command().is_some());
+        if !commanded {
+            found.push(soft(
+                SkipReason::UnaccountedCommand,
+                format!("{} starts nothing of its own; it may be a base or a toolbox", image.path),
+            ));
+        }
+        return;
+    };
+    let interpreted = matches!(image.stack, Some(Stack::Node | Stack::Python));
+    let line = match first.as_str() {
+        "/bin/sh" | "sh" | "/bin/bash" | "bash" => argv.get(2).unwrap_or(first),
+        _ => first,
+    };
+    let word = line.split_whitespace().find(|word| !word.contains('=')).unwrap_or(first);
+    let program = crate::discover::file_name(word);
+    let known = KNOWN.contains(&program)
+        || program.starts_with("python3.")
+        || program.ends_with(".py")
+        || program.ends_with(".js");
+    // Scripts are read by `entrypoint_script`.
+    let script = program.ends_with(".sh") || program.contains("entrypoint");
+    if interpreted && !known && !script {
+        found.push(soft(
+            SkipReason::UnaccountedCommand,
+            format!("{} starts {}, which is not known", image.path, printable(word)),
+        ));
+    }
+}
+
+/// A script that the image starts is read from the tree; one that is not there may do anything.
+pub(super) fn of_script(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let tree = application.around.repository.tree();
+    let argv = image.argv();
+    // `tini -- ./start.sh` and `sh start.sh` start the script, not their first word.
+    for word in argv.iter().flat_map(|word| word.split_whitespace()) {
+        let name = crate::discover::file_name(word);
+        if !name.ends_with(".sh") && !name.contains("entrypoint") {
+            continue;
+        }
+        let here = tree.below(image.directory()).find(|path| crate::discover::file_name(path) == name);
+        match here.and_then(|path| Some((path, tree.read(path)?))) {
+            Some((path, text)) => {
+                let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
+                for (number, line) in lines {
+                    let mut words = Vec::new();
+                    of_command(&[line.to_owned()], &format!("{path}:{}", number + 1), &mut words);
+                    if let Some(change) = SYSTEM_CHANGE.as_ref().and_then(|regex| regex.find(line)) {
+                        let change = printable(change.as_str().trim());
+                        let detail = format!("{path}:{} changes the system ({change})", number + 1);
+                        words.push(hard(SkipReason::NeedsRoot, detail));
+                    }
+                    if let Some(first) = words.into_iter().next() {
+                        found.push(first);
+                        return;
+                    }
+                }
+            }
+            None => {
+                found.push(soft(
+                    SkipReason::UnaccountedCommand,
+                    format!("{} is started and is not beside {}", printable(word), image.path),
+                ));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn programs_that_need_root_are_found_behind_a_shell() {
+        let mut found = Vec::new();
+        of_command(
+            &["/bin/sh".into(), "-c".into(), "chown -R app /data && exec node x.js".into()],
+            "Dockerfile",
+            &mut found,
+        );
+        assert_eq!(found[0].reason, SkipReason::NeedsRoot);
+        found.clear();
+        of_command(&argv("node server.js --root /srv"), "Dockerfile", &mut found);
+        assert!(found.is_empty());
+    }
+
+    #[test]
+    fn scripts_that_write_below_the_system_are_found() {
+        let changes = |line: &str| SYSTEM_CHANGE.as_ref().unwrap().is_match(line);
+        for line in [
+            "envsubst < /app/config.tpl > /etc/app/config.json",
+            "echo x >>/var/log/start.log",
+            "sed -i \"s/a/b/\" /usr/share/nginx/html/index.html",
+            "mkdir -p /run/app",
+            "cp /app/default.conf /etc/app/",
+            "apk add curl",
+        ] {
+            assert!(changes(line), "{line}");
+        }
+        for line in [
+            "exec node server.js",
+            "cat /etc/hostname",
+            "python manage.py migrate > /app/log.txt",
+            "cp a b",
+            "rm -f /tmp/pid",
+        ] {
+            assert!(!changes(line), "{line}");
+        }
+    }
+}

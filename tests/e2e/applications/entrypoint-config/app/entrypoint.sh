@@ -1,0 +1,4 @@
+#!/bin/sh
+set -e
+printf '{"greeting": "%s"}\n' "$GREETING" > /etc/greeter/config.json
+exec "$@"

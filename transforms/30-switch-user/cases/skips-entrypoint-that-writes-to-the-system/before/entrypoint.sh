@@ -1,0 +1,3 @@
+#!/bin/sh
+mkdir -p /etc/greeter
+exec "$@"
