@@ -31,7 +31,7 @@ fn main() {
 }
 
 /// The floor: events of the parser underneath, thrown away.
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn yaml_events_only(bencher: Bencher<'_, '_>) {
     let texts: Vec<String> = (0..MANIFESTS).map(tree::manifest).collect();
     bencher.counter(size(&texts)).counter(files(&texts)).bench_local(|| {
@@ -42,7 +42,7 @@ fn yaml_events_only(bencher: Bencher<'_, '_>) {
 }
 
 /// Events, token cover and node tree.
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn yaml_parse(bencher: Bencher<'_, '_>) {
     let texts: Vec<String> = (0..MANIFESTS).map(tree::manifest).collect();
     bencher.counter(size(&texts)).counter(files(&texts)).bench_local(|| {
@@ -52,7 +52,7 @@ fn yaml_parse(bencher: Bencher<'_, '_>) {
     });
 }
 
-#[divan::bench]
+#[divan::bench(sample_count = 20)]
 fn dockerfile_parse(bencher: Bencher<'_, '_>) {
     let texts: Vec<String> = (0..DOCKERFILES).map(tree::dockerfile).collect();
     bencher.counter(size(&texts)).counter(files(&texts)).bench_local(|| {
@@ -63,7 +63,7 @@ fn dockerfile_parse(bencher: Bencher<'_, '_>) {
 }
 
 /// Walking, reading, parsing, linking, facts, and every transform's plan. 0 threads are as many as there are cores.
-#[divan::bench(args = [1, 0])]
+#[divan::bench(args = [1, 0], sample_count = 20)]
 fn check(bencher: Bencher<'_, '_>, threads: usize) {
     let texts: Vec<String> = (0..MANIFESTS).map(tree::manifest).chain((0..DOCKERFILES).map(tree::dockerfile)).collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
