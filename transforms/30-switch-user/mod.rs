@@ -88,13 +88,11 @@ fn image_operations(image: &ImageFacts<'_>, identity: &Identity) -> Vec<Operatio
         && instruction > image.last_file_instruction()
     {
         let span = dockerfile.instructions()[instruction].arguments;
-        let mut operations = vec![Operation::Replace { span, text: argument }];
-        if image.user == User::Root
-            && let Some(account) = account(image, identity)
-        {
-            operations.push(Operation::InsertBefore { instruction, above_comments: true, lines: vec![account] });
-        }
-        return operations;
+        return vec![match account(image, identity).filter(|_| image.user == User::Root) {
+            // It takes the root of this USER to make the account.
+            Some(account) => Operation::InsertAfter { instruction, lines: vec![account, line] },
+            None => Operation::Replace { span, text: argument },
+        }];
     }
     let mut lines = Vec::new();
     if let Some(account) = account(image, identity) {
