@@ -212,6 +212,8 @@ impl Lookups {
 struct Recorder {
     steps: Vec<Step>,
     findings: Vec<Finding>,
+    /// The place of each finding, in the file as it was read.
+    places: Vec<(FileId, usize)>,
     /// The edits of each step by file, so that places can be told in the file as it was read.
     history: BTreeMap<FileId, Vec<EditSet>>,
 }
@@ -279,10 +281,11 @@ impl Recorder {
         let file = repository.file(subject.file);
         let steps = self.history.get(&subject.file).map_or(&[][..], Vec::as_slice);
         let offset = steps.iter().rev().fold(subject.offset, |offset, edits| edits.before(offset));
+        self.places.push((subject.file, offset));
         self.findings.push(Finding {
             transform,
             path: file.path.clone(),
-            position: Some(Position::of(&file.original, offset)),
+            position: None,
             subject: subject.label,
             outcome,
         });
@@ -367,7 +370,23 @@ impl Recorder {
         *accepted = kept;
     }
 
+    /// Lines and columns of all findings, with one pass over each file.
+    fn tell_positions(&mut self, repository: &Repository) {
+        let mut by_file: BTreeMap<FileId, Vec<usize>> = BTreeMap::new();
+        for (index, (file, _)) in self.places.iter().enumerate() {
+            by_file.entry(*file).or_default().push(index);
+        }
+        for (file, indices) in by_file {
+            let offsets: Vec<usize> = indices.iter().map(|index| self.places[*index].1).collect();
+            let positions = Position::of_each(&repository.file(file).original, &offsets);
+            for (index, position) in indices.into_iter().zip(positions) {
+                self.findings[index].position = Some(position);
+            }
+        }
+    }
+
     fn finish(mut self, repository: &Repository, lookup_failures: Vec<String>) -> Run {
+        self.tell_positions(repository);
         let order = |id: &str| ALL.iter().position(|transform| transform.metadata().id == id);
         self.findings.sort_by(|left, right| {
             let key = |finding: &'_ Finding| (finding.position, order(finding.transform));
