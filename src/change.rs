@@ -21,14 +21,9 @@ impl Change {
         self.dockerfiles.entry(file).or_default().extend(operations);
     }
 
-    /// Adds operations on a manifest; one that is already there is not repeated.
+    /// Adds operations on a manifest. Containers of one pod may want the same of it; that is carried out once.
     pub fn manifest(&mut self, file: FileId, operations: impl IntoIterator<Item = yaml::Operation>) {
-        let all = self.manifests.entry(file).or_default();
-        for operation in operations {
-            if !all.contains(&operation) {
-                all.push(operation);
-            }
-        }
+        self.manifests.entry(file).or_default().extend(operations);
     }
 
     /// Whether nothing would be done.

@@ -34,6 +34,8 @@ pub struct EditSet {
     /// Invariant: sorted by start; each span ends at or before the next one starts. Insertions at one offset
     /// stay in the order in which they were added, and come before a replacement that starts there.
     edits: Vec<Edit>,
+    /// Where each edit's text begins in the text after all of them.
+    begins: Vec<usize>,
 }
 
 /// Two edits of one set touch the same bytes.
@@ -54,7 +56,16 @@ impl EditSet {
                 return Err(Overlap(pair[0].span, pair[1].span));
             }
         }
-        Ok(Self { edits })
+        let mut grown = 0;
+        let mut shrunk = 0;
+        let begins = edits.iter().map(|edit| {
+            let begin = edit.span.start + grown - shrunk;
+            grown += edit.text.len();
+            shrunk += edit.span.len();
+            begin
+        });
+        let begins = begins.collect();
+        Ok(Self { edits, begins })
     }
 
     /// The edits in order.
@@ -69,19 +80,13 @@ impl EditSet {
 
     /// Where the byte at `offset` of the text after the edits stood before them; for an inserted byte, where it was inserted.
     pub fn before(&self, offset: usize) -> usize {
-        // `shift` is how far the text between two edits moved.
-        let mut shift: isize = 0;
-        for edit in &self.edits {
-            let start = edit.span.start.saturating_add_signed(shift);
-            if offset < start {
-                break;
-            }
-            if offset < start + edit.text.len() {
-                return edit.span.start;
-            }
-            shift += edit.text.len() as isize - edit.span.len() as isize;
+        let following = self.begins.partition_point(|begin| *begin <= offset);
+        let Some(index) = following.checked_sub(1) else { return offset };
+        let (edit, into) = (&self.edits[index], offset - self.begins[index]);
+        match into.checked_sub(edit.text.len()) {
+            None => edit.span.start,
+            Some(behind) => edit.span.end + behind,
         }
-        offset.saturating_add_signed(-shift)
     }
 
     /// The text after all edits.

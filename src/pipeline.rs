@@ -18,7 +18,7 @@ use crate::transforms::{ALL, Proposal, Subject, Transform, Verdict};
 use crate::verify;
 use crate::yaml::{self, Action};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 pub use crate::repository::Unread;
@@ -212,6 +212,8 @@ impl Lookups {
 struct Recorder {
     steps: Vec<Step>,
     findings: Vec<Finding>,
+    /// The place of each finding, in the file as it was read.
+    places: Vec<(FileId, usize)>,
     /// The edits of each step by file, so that places can be told in the file as it was read.
     history: BTreeMap<FileId, Vec<EditSet>>,
 }
@@ -279,10 +281,11 @@ impl Recorder {
         let file = repository.file(subject.file);
         let steps = self.history.get(&subject.file).map_or(&[][..], Vec::as_slice);
         let offset = steps.iter().rev().fold(subject.offset, |offset, edits| edits.before(offset));
+        self.places.push((subject.file, offset));
         self.findings.push(Finding {
             transform,
             path: file.path.clone(),
-            position: Some(Position::of(&file.original, offset)),
+            position: None,
             subject: subject.label,
             outcome,
         });
@@ -291,22 +294,23 @@ impl Recorder {
 
     /// Plans and verifies all accepted changes together; those that cannot be are taken out, each whole, and their findings say why.
     fn compile(&mut self, repository: &Repository, accepted: &mut Vec<Accepted>) -> Vec<Outgoing> {
-        if let Err(_several) = plan_files(repository, accepted.iter().map(|accepted| &accepted.change)) {
-            // One by one, to find who does not go with the rest.
-            let mut kept: Vec<Accepted> = Vec::new();
-            for candidate in std::mem::take(accepted) {
-                let changes = kept.iter().chain([&candidate]).map(|accepted| &accepted.change);
-                match plan_files(repository, changes) {
-                    Ok(_) => kept.push(candidate),
-                    Err(message) => {
-                        self.findings[candidate.finding].outcome = Outcome::declined(SkipReason::NotEditable, message)
+        loop {
+            let mut planned = Vec::new();
+            let mut refused = BTreeSet::new();
+            for (file, plan) in plan_files(repository, accepted.iter().map(|accepted| &accepted.change)) {
+                match plan {
+                    Ok(plan) => planned.push(plan),
+                    Err(_several) => {
+                        refused.insert(file);
                     }
                 }
             }
-            *accepted = kept;
-        }
-        loop {
-            let planned = plan_files(repository, accepted.iter().map(|accepted| &accepted.change)).unwrap_or_default();
+            if !refused.is_empty() {
+                for file in refused {
+                    self.take_out(repository, accepted, file);
+                }
+                continue;
+            }
             let results: Vec<(FileId, Result<Outgoing, String>)> =
                 planned.into_par_iter().map(|plan| (plan.file, carry_out(repository, plan))).collect();
             let mut outgoing = Vec::new();
@@ -330,11 +334,63 @@ impl Recorder {
         }
     }
 
+    /// Takes out the changes that keep `file` from being planned: those that do not go alone, and only when none of that kind is left, those that do
+    /// not go with the ones before them. Trying each alone first keeps one bad document of many from costing a plan per pair.
+    fn take_out(&mut self, repository: &Repository, accepted: &mut Vec<Accepted>, file: FileId) {
+        let findings = &mut self.findings;
+        let mut decline = |accepted: &Accepted, message| {
+            findings[accepted.finding].outcome = Outcome::declined(SkipReason::NotEditable, message);
+        };
+        let plan = |changes: &[&Change]| plan_file(repository, file, changes).map(|_plan| ());
+        let before = accepted.len();
+        accepted.retain(|accepted| match plan(&[&accepted.change]) {
+            Err(message) if accepted.change.files().any(|touched| touched == file) => {
+                decline(accepted, message);
+                false
+            }
+            _ => true,
+        });
+        if accepted.len() < before {
+            return;
+        }
+        let mut kept: Vec<Accepted> = Vec::new();
+        for candidate in std::mem::take(accepted) {
+            if candidate.change.files().all(|touched| touched != file) {
+                kept.push(candidate);
+                continue;
+            }
+            let beside =
+                kept.iter().map(|kept| &kept.change).filter(|change| change.files().any(|touched| touched == file));
+            let together: Vec<&Change> = beside.chain([&candidate.change]).collect();
+            match plan(&together) {
+                Ok(()) => kept.push(candidate),
+                Err(message) => decline(&candidate, message),
+            }
+        }
+        *accepted = kept;
+    }
+
+    /// Lines and columns of all findings, with one pass over each file.
+    fn tell_positions(&mut self, repository: &Repository) {
+        let mut by_file: BTreeMap<FileId, Vec<usize>> = BTreeMap::new();
+        for (index, (file, _)) in self.places.iter().enumerate() {
+            by_file.entry(*file).or_default().push(index);
+        }
+        for (file, indices) in by_file {
+            let offsets: Vec<usize> = indices.iter().map(|index| self.places[*index].1).collect();
+            let positions = Position::of_each(&repository.file(file).original, &offsets);
+            for (index, position) in indices.into_iter().zip(positions) {
+                self.findings[index].position = Some(position);
+            }
+        }
+    }
+
     fn finish(mut self, repository: &Repository, lookup_failures: Vec<String>) -> Run {
+        self.tell_positions(repository);
         let order = |id: &str| ALL.iter().position(|transform| transform.metadata().id == id);
         self.findings.sort_by(|left, right| {
-            let key = |finding: &Finding| (finding.path.clone(), finding.position, order(finding.transform));
-            key(left).cmp(&key(right))
+            let key = |finding: &'_ Finding| (finding.position, order(finding.transform));
+            left.path.cmp(&right.path).then_with(|| key(left).cmp(&key(right)))
         });
         let changed = self.history.keys().map(|file| repository.file(*file));
         Run {
@@ -395,31 +451,46 @@ enum Operations {
     Manifest(Vec<yaml::Operation>),
 }
 
-fn plan_files<'c>(repository: &Repository, changes: impl Iterator<Item = &'c Change>) -> Result<Vec<FilePlan>, String> {
-    let mut all = Change::default();
+/// Plans what changes want done, file by file. A file in which nothing is to be done is left out.
+fn plan_files<'c>(
+    repository: &Repository,
+    changes: impl Iterator<Item = &'c Change>,
+) -> Vec<(FileId, Result<FilePlan, String>)> {
+    let mut by_file: BTreeMap<FileId, Vec<&Change>> = BTreeMap::new();
     for change in changes {
-        for (file, operations) in &change.dockerfiles {
-            all.dockerfile(*file, operations.iter().cloned());
-        }
-        for (file, operations) in &change.manifests {
-            all.manifest(*file, operations.iter().cloned());
+        for file in change.files() {
+            by_file.entry(file).or_default().push(change);
         }
     }
-    let mut plans = Vec::new();
-    for (file, operations) in all.dockerfiles {
-        let Some(dockerfile) = repository.file(file).dockerfile() else { continue };
-        let edits = edit_set(dockerfile.plan(&operations))?;
-        plans.push(FilePlan { file, operations: Operations::Dockerfile(operations), edits });
-    }
-    for (file, operations) in all.manifests {
-        let Some(manifest) = repository.file(file).manifest() else { continue };
-        one_value_per_key(&operations)?;
-        let edits =
-            manifest.stream.plan(&operations).map_err(|refusal| format!("{}: {}", refusal.code, refusal.message))?;
-        plans.push(FilePlan { file, operations: Operations::Manifest(operations), edits: edit_set(edits)? });
-    }
-    plans.retain(|plan| !plan.edits.is_empty());
-    Ok(plans)
+    let planned = by_file.into_par_iter().map(|(file, changes)| (file, plan_file(repository, file, &changes)));
+    planned.filter_map(|(file, plan)| Some((file, plan.transpose()?))).collect()
+}
+
+/// Plans what changes want done in one file; `None` when that is nothing. An operation that several of them want is carried out once.
+fn plan_file(repository: &Repository, file: FileId, changes: &[&Change]) -> Result<Option<FilePlan>, String> {
+    let entry = repository.file(file);
+    let plan = match &entry.content {
+        Content::Dockerfile(dockerfile) => {
+            let operations = changes.iter().filter_map(|change| change.dockerfiles.get(&file));
+            let operations: Vec<dockerfile::Operation> = operations.flatten().cloned().collect();
+            let edits = edit_set(dockerfile.plan(&operations))?;
+            FilePlan { file, operations: Operations::Dockerfile(operations), edits }
+        }
+        Content::Manifest(manifest) => {
+            let mut seen = HashSet::new();
+            let operations = changes.iter().filter_map(|change| change.manifests.get(&file)).flatten();
+            let operations: Vec<yaml::Operation> =
+                operations.filter(|operation| seen.insert(*operation)).cloned().collect();
+            one_value_per_key(&operations)?;
+            let edits = manifest
+                .stream
+                .plan(&operations)
+                .map_err(|refusal| format!("{}: {}", refusal.code, refusal.message))?;
+            FilePlan { file, operations: Operations::Manifest(operations), edits: edit_set(edits)? }
+        }
+        Content::Compose(_) => return Ok(None),
+    };
+    Ok((!plan.edits.is_empty()).then_some(plan))
 }
 
 /// Two containers of a pod may both want a group for its volumes; only one can have it.

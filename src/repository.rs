@@ -3,11 +3,11 @@
 use crate::discover::{Candidate, Class, Tree, directory, file_name, join};
 use crate::dockerfile::{self, Dockerfile};
 use crate::kubernetes::{self, KUSTOMIZATION_NAMES, Kustomization, Workload};
-use crate::source::Position;
+use crate::source::{Lines, Position};
 use crate::yaml::{self, Code, Stream};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A file of the repository; the order of ids is the order of paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,13 +53,19 @@ pub struct Manifest {
     pub stream: Stream,
     /// The workloads in it, in file order.
     pub workloads: Vec<Workload>,
+    lines: OnceLock<Lines>,
 }
 
 impl Manifest {
     /// Finds the workloads of `stream`.
     pub fn new(stream: Stream) -> Self {
         let workloads = kubernetes::workloads(&stream);
-        Self { stream, workloads }
+        Self { stream, workloads, lines: OnceLock::new() }
+    }
+
+    /// The line of a byte offset, from 1.
+    pub fn line(&self, offset: usize) -> usize {
+        self.lines.get_or_init(|| Lines::of(self.stream.text())).line(offset)
     }
 }
 

@@ -108,23 +108,74 @@ pub struct Position {
 impl Position {
     /// The position of byte `offset` in `text`. An offset past the end is the end; one inside a character is that character.
     pub fn of(text: &str, offset: usize) -> Self {
-        let mut offset = offset.min(text.len());
-        while !text.is_char_boundary(offset) {
+        Sweep::over(text).to(offset)
+    }
+
+    /// The positions of several offsets in `text`, in the order in which they are given. One pass over the text, however many there are.
+    pub fn of_each(text: &str, offsets: &[usize]) -> Vec<Self> {
+        let mut order: Vec<usize> = (0..offsets.len()).collect();
+        order.sort_by_key(|index| offsets[*index]);
+        let mut positions = vec![Self { line: 1, column: 1 }; offsets.len()];
+        let mut sweep = Sweep::over(text);
+        for index in order {
+            positions[index] = sweep.to(offsets[index]);
+        }
+        positions
+    }
+}
+
+/// A walk through a text that counts lines and characters.
+struct Sweep<'a> {
+    text: &'a str,
+    at: usize,
+    position: Position,
+}
+
+impl<'a> Sweep<'a> {
+    fn over(text: &'a str) -> Self {
+        Self { text, at: 0, position: Position { line: 1, column: 1 } }
+    }
+
+    /// Walks on to `offset`, which is not before the last one.
+    fn to(&mut self, offset: usize) -> Position {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
             offset -= 1;
         }
-        let before = &text[..offset];
-        let mut line = 1;
-        let mut line_start = 0;
-        let bytes = before.as_bytes();
-        for at in memchr::memchr2_iter(b'\n', b'\r', bytes) {
+        let bytes = self.text.as_bytes();
+        let mut counted = self.at;
+        for at in memchr::memchr2_iter(b'\n', b'\r', &bytes[self.at..offset]).map(|at| self.at + at) {
             // The `\r` of a `\r\n` ends no line of its own.
-            if bytes[at] == b'\r' && text.as_bytes().get(at + 1) == Some(&b'\n') {
+            if bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n') {
                 continue;
             }
-            line += 1;
-            line_start = at + 1;
+            self.position = Position { line: self.position.line + 1, column: 1 };
+            counted = at + 1;
         }
-        Self { line, column: before[line_start..].chars().count() + 1 }
+        self.position.column += self.text[counted..offset].chars().count();
+        self.at = offset;
+        self.position
+    }
+}
+
+/// Where the lines of a text begin, for asking often which line an offset is in.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    /// Finds the lines of `text`.
+    pub fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let ends = memchr::memchr2_iter(b'\n', b'\r', bytes);
+        let ends = ends.filter(|at| bytes[*at] == b'\n' || bytes.get(at + 1) != Some(&b'\n'));
+        Self { starts: ends.map(|at| at + 1).collect() }
+    }
+
+    /// The line that holds `offset`, from 1.
+    pub fn line(&self, offset: usize) -> usize {
+        1 + self.starts.partition_point(|start| *start <= offset)
     }
 }
 
@@ -146,6 +197,11 @@ mod tests {
         assert_eq!(Position::of(text, 6).to_string(), "2:3");
         assert_eq!(Position::of(text, 7).to_string(), "3:1");
         assert_eq!(Position::of(text, text.len() - 1).to_string(), "4:2");
+        let offsets: Vec<usize> = (0..text.len() + 3).rev().collect();
+        let one_by_one: Vec<Position> = offsets.iter().map(|offset| Position::of(text, *offset)).collect();
+        assert_eq!(Position::of_each(text, &offsets), one_by_one);
+        let lines = Lines::of(text);
+        assert!((0..text.len()).all(|offset| lines.line(offset) == Position::of(text, offset).line));
         assert_eq!(Position::of(text, 999).to_string(), "4:3");
     }
 

@@ -5,7 +5,6 @@ use crate::image::{KnownImage, Reference, known_image};
 use crate::kubernetes::{Container, ContainerView, PodView, VolumeSource, Workload};
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
-use crate::source::Position;
 
 /// One container and the pod it stands in.
 pub struct ContainerFacts<'a> {
@@ -103,7 +102,7 @@ impl<'a> ContainerFacts<'a> {
 
     /// `path:line` of the container, for reasons that point at it.
     pub fn place(&self) -> String {
-        format!("{}:{}", self.path, Position::of(self.manifest.stream.text(), self.offset()).line)
+        format!("{}:{}", self.path, self.manifest.line(self.offset()))
     }
 
     /// A value of `securityContext` as it holds for the container: its own, else the pod's.

@@ -3,7 +3,7 @@
 use super::Route;
 
 /// A value to be written. Strings are quoted where kubectl would read a bare word as something else.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// `true` or `false`
     Bool(bool),
@@ -18,7 +18,7 @@ pub enum Value {
 }
 
 /// What to do with the node at a route.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Adds an entry at the end of the mapping at the route (or in an empty value: `key:`).
     Insert {
@@ -40,7 +40,7 @@ pub enum Action {
 }
 
 /// One intended change, in words: it names a node by its route, not by offsets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Operation {
     /// Index of the document in the stream, from 0.
     pub document: usize,
