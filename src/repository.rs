@@ -90,6 +90,8 @@ pub struct Repository {
     unread: Vec<Unread>,
     /// Names of images that a kustomization overrides, and its path.
     kustomized: BTreeMap<String, String>,
+    /// Kind and name of workloads that a patch changes where it matters, and its path.
+    patched: BTreeMap<(String, String), String>,
 }
 
 impl Repository {
@@ -114,6 +116,7 @@ impl Repository {
             }
         }
         let mut kustomized = BTreeMap::new();
+        let mut patched = BTreeMap::new();
         for (path, kustomization) in kustomizations(&tree) {
             let patches: Vec<String> =
                 kustomization.patches.iter().filter_map(|patch| join(directory(&path), patch)).collect();
@@ -124,12 +127,19 @@ impl Repository {
                 code: "kustomize-patch".to_owned(),
                 message: format!("a patch that {path} applies to another manifest"),
             }));
+            for file in files.iter().filter(|file| is_patch(file)) {
+                for target in
+                    file.manifest().into_iter().flat_map(|manifest| kubernetes::patched_workloads(&manifest.stream))
+                {
+                    patched.insert(target, file.path.clone());
+                }
+            }
             files.retain(|file| !is_patch(file));
             kustomized.extend(kustomization.images.into_iter().map(|image| (image, path.clone())));
         }
         files.sort_by(|left, right| left.path.cmp(&right.path));
         unread.sort_by(|left, right| left.path.cmp(&right.path));
-        Self { tree, files, unread, kustomized }
+        Self { tree, files, unread, kustomized, patched }
     }
 
     /// The tree behind it: other files that facts may ask for.
@@ -145,6 +155,11 @@ impl Repository {
     /// The kustomization that sets tag or digest of an image of this name (without tag).
     pub fn kustomization_of(&self, image: &str) -> Option<&str> {
         self.kustomized.get(image).map(String::as_str)
+    }
+
+    /// The patch that sets users, commands, ports or volumes of a workload.
+    pub fn patch_of(&self, kind: &str, name: &str) -> Option<&str> {
+        self.patched.get(&(kind.to_owned(), name.to_owned())).map(String::as_str)
     }
 
     /// All files with their ids, in path order.

@@ -1,6 +1,6 @@
 //! Facts of one container.
 
-use super::Surroundings;
+use super::{ImageFacts, Surroundings};
 use crate::image::{KnownImage, Reference, known_image};
 use crate::kubernetes::{Container, ContainerView, PodView, VolumeSource, Workload};
 use crate::link::Link;
@@ -41,8 +41,8 @@ pub struct MountedVolume {
     pub source: VolumeSource,
     /// The claim behind it, when it names one.
     pub claim: Option<String>,
-    /// `defaultMode` of a projection.
-    pub mode: Option<i64>,
+    /// A projection of files that not everybody may read.
+    pub is_private: bool,
     /// Mounted read-only.
     pub read_only: bool,
 }
@@ -71,6 +71,23 @@ impl<'a> ContainerFacts<'a> {
             reference,
             known,
         })
+    }
+
+    /// What the container starts, where the manifest says anything about it: `command` and `args` replace the image's ENTRYPOINT and CMD as Kubernetes
+    /// does it. `None` when the image alone decides.
+    pub fn argv(&self, image: Option<&ImageFacts<'_>>) -> Option<Vec<String>> {
+        let args = self.view.args();
+        match self.view.command() {
+            Some(mut argv) => {
+                argv.extend(args.unwrap_or_default());
+                Some(argv)
+            }
+            None => {
+                let mut argv = image.map(ImageFacts::entrypoint).unwrap_or_default();
+                argv.extend(args?);
+                Some(argv)
+            }
+        }
     }
 
     /// How reports name it: `Deployment/web container app`.
@@ -109,7 +126,7 @@ impl<'a> ContainerFacts<'a> {
                 MountedVolume {
                     source,
                     claim: volume.and_then(|volume| volume.claim()),
-                    mode: volume.and_then(|volume| volume.default_mode()),
+                    is_private: volume.is_some_and(|volume| volume.is_private()),
                     name: mount.volume,
                     path: mount.path,
                     read_only: mount.read_only,

@@ -131,18 +131,47 @@ impl<'a> ImageFacts<'a> {
     /// The command line that the image starts: ENTRYPOINT then CMD. A shell form is `["/bin/sh", "-c", line]`, as BuildKit stores it. Empty when the
     /// base alone decides.
     pub fn argv(&self) -> Vec<String> {
-        let words = |form: CommandForm| match form {
-            CommandForm::Exec(words) => words,
-            CommandForm::Shell(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],
-        };
-        let entrypoint = self.dockerfile.entrypoint(self.stage).map(|(form, _)| form);
+        let mut argv = self.entrypoint();
         // A shell-form ENTRYPOINT ignores CMD.
-        let ignores_cmd = matches!(entrypoint, Some(CommandForm::Shell(_)));
-        let mut argv = entrypoint.map(words).unwrap_or_default();
+        let ignores_cmd = matches!(self.dockerfile.entrypoint(self.stage), Some((CommandForm::Shell(_), _)));
         if !ignores_cmd && let Some((form, _)) = self.dockerfile.cmd(self.stage) {
             argv.extend(words(form));
         }
         argv
+    }
+
+    /// ENTRYPOINT alone, in the same form.
+    pub fn entrypoint(&self) -> Vec<String> {
+        self.dockerfile.entrypoint(self.stage).map(|(form, _)| words(form)).unwrap_or_default()
+    }
+
+    /// Where an instruction may be added that needs root and sees all files: below the last instruction that changes files, or the later USER that makes
+    /// the build root again.
+    pub fn root_position(&self) -> usize {
+        let last = self.last_file_instruction();
+        self.user_instruction.filter(|user| self.stage.instructions.contains(user)).map_or(last, |user| user.max(last))
+    }
+
+    /// Whether a RUN of the stage makes accounts.
+    pub fn creates_accounts(&self) -> bool {
+        let runs =
+            self.dockerfile.effective(self.stage).into_iter().map(|index| &self.dockerfile.instructions()[index]);
+        runs.filter(|run| run.keyword == Keyword::Run).any(|run| {
+            let commands = self.dockerfile.shell_commands(run).unwrap_or_default();
+            commands.iter().any(|command| matches!(stack::words(command).first(), Some(&("useradd" | "adduser"))))
+        })
+    }
+
+    /// Whether the files of the application were given to group 0 already.
+    pub fn is_shared(&self) -> bool {
+        let text = self.dockerfile.text();
+        let runs =
+            self.dockerfile.effective(self.stage).into_iter().map(|index| &self.dockerfile.instructions()[index]);
+        let runs: Vec<&str> = runs.filter(|run| run.keyword == Keyword::Run).map(|run| run.span.of(text)).collect();
+        let shares = |run: &&&str| run.contains("chgrp -R 0") && (run.contains("g=u") || run.contains("g+rwX"));
+        self.owned_directories()
+            .iter()
+            .all(|directory| runs.iter().filter(shares).any(|run| run.contains(&directory.path)))
     }
 
     /// The working directory in absolute form, when it can be told. An image without one starts in `/`.
@@ -224,14 +253,36 @@ impl<'a> ImageFacts<'a> {
     }
 }
 
+fn words(form: CommandForm) -> Vec<String> {
+    match form {
+        CommandForm::Exec(words) => words,
+        CommandForm::Shell(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],
+    }
+}
+
 /// The last stage, unless the configuration names another; a build definition that names another is a doubt.
 fn deployed_stage<'a>(
     around: Surroundings<'a>,
     file: FileId,
     dockerfile: &'a Dockerfile,
 ) -> Option<(&'a Stage, Option<String>)> {
-    const FOR_DEVELOPERS: [&str; 9] =
-        ["dev", "development", "dev-envs", "test", "tests", "testing", "debug", "lint", "ci"];
+    const FOR_DEVELOPERS: [&str; 15] = [
+        "dev",
+        "development",
+        "dev-envs",
+        "test",
+        "tests",
+        "testing",
+        "debug",
+        "debugger",
+        "lint",
+        "ci",
+        "local",
+        "devcontainer",
+        "builder",
+        "build",
+        "e2e",
+    ];
     let last = dockerfile.stages().last()?;
     // A file often ends with what developers build by name; what is deployed then stands above it.
     let mut doubt = last

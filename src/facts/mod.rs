@@ -19,7 +19,7 @@ pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity};
 pub use image::{ImageFacts, User};
 pub use obstacles::Obstacle;
-pub use sources::{GoSources, PackageJson};
+pub use sources::{GoSources, PackageJson, loads_package};
 pub use stack::Stack;
 
 use crate::config::Config;

@@ -3,12 +3,16 @@
 //! Every entry is something that broke real deployments after somebody wrote `USER` or `runAsNonRoot`. A hard obstacle stops `--unsafe` as well.
 
 use super::directories::is_below;
-use super::{Application, ContainerFacts, ImageFacts, User, ports, programs, sources, stack};
+use super::{
+    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Stack, User, ports, programs, sources, stack,
+};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
-use crate::image::Family;
+use crate::image::{Family, is_well_known};
 use crate::kubernetes::{self, VolumeSource};
+use crate::link::Link;
+use crate::repository::ContainerId;
 use crate::yaml::Node;
 
 /// One reason to stay root.
@@ -72,7 +76,20 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     let tree = application.around.repository.tree();
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     paths_in_variables(application, image, &owned, found);
+    unseen_containers(application, image, found);
+    private_files(image, &owned, found);
     if image.stack.is_some() {
+        if let Some(place) = sources::root_call(tree, image.directory()) {
+            found.push(soft(SkipReason::NeedsRoot, format!("{place} asks for what only root has")));
+        }
+        if image.stack == Some(Stack::Go)
+            && image.family == Some(Family::Distroless)
+            && let Some(place) =
+                GoSources::read(application.around.repository, image.directory()).and_then(|sources| sources.inputs)
+        {
+            let detail = format!("{place}, which may write, and an image without a shell cannot be arranged for that");
+            found.push(soft(SkipReason::SystemDirectory, detail));
+        }
         if let Some(place) = sources::system_path(tree, image.directory(), &owned) {
             found.push(soft(SkipReason::SystemDirectory, format!("{place} may be written, and only root can")));
         }
@@ -168,6 +185,77 @@ fn installs_into_home(
     named.then_some("files are used")
 }
 
+/// Without a container to look at, what runs the image may stand in a file that is not read, or under a name that does not tell.
+fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    if !application.containers.is_empty() {
+        return;
+    }
+    let repository = application.around.repository;
+    let advice = "say which with a [[link]] in unroot.toml";
+    let doubt = repository.containers().find_map(|id| {
+        let file = repository.file(id.file);
+        let container = &file.manifest()?.workloads.get(id.workload)?.containers.get(id.container)?;
+        let name = printable(&container.image);
+        match application.around.links.of(id) {
+            Link::Ambiguous(candidates) if candidates.contains(&image.file) => {
+                Some(format!("{} may run its image as {name}; {advice}", file.path))
+            }
+            // With one Dockerfile in the tree, an image that nobody knows may well be the one it builds.
+            Link::External
+                if repository.dockerfiles().count() == 1
+                    && !is_well_known(crate::link::without_tag(&container.image)) =>
+            {
+                Some(format!("{} runs {name}, which may be its image; {advice}", file.path))
+            }
+            _ => None,
+        }
+    });
+    let template = || {
+        let unread = repository.unread().iter().find(|file| file.code == "template" && file.path.ends_with("ml"))?;
+        Some(format!("{} may run its image and is a template, which is not read", unread.path))
+    };
+    if let Some(detail) = doubt.or_else(template) {
+        found.push(soft(SkipReason::AmbiguousLink, detail));
+    }
+}
+
+/// Files that only root may read, outside the directories that are shared with the group.
+fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obstacle>) {
+    let dockerfile = image.dockerfile;
+    let is_owned = |path: &str| {
+        !path.starts_with('/') || owned.iter().any(|directory| path == directory || is_below(path, directory))
+    };
+    let is_private = |mode: &str| {
+        (3..=4).contains(&mode.len()) && mode.bytes().all(|byte| byte.is_ascii_digit()) && mode.ends_with('0')
+    };
+    for index in dockerfile.effective(image.stage) {
+        let instruction = &dockerfile.instructions()[index];
+        let private = match instruction.keyword {
+            Keyword::Copy | Keyword::Add => dockerfile.copy_words(instruction).is_some_and(|(sources, to)| {
+                let by_mode = instruction.flag("chmod").and_then(|flag| flag.value.as_deref()).is_some_and(is_private);
+                // BuildKit gives what it downloads the mode 0600.
+                let downloaded =
+                    instruction.flag("chmod").is_none() && sources.iter().any(|source| source.contains("://"));
+                (by_mode || downloaded) && !is_owned(&to)
+            }),
+            Keyword::Run => dockerfile.shell_commands(instruction).unwrap_or_default().iter().any(|command| {
+                let words = stack::words(command);
+                match words.as_slice() {
+                    ["chmod", mode, paths @ ..] => is_private(mode) && paths.iter().any(|path| !is_owned(path)),
+                    ["umask", mode] => mode.ends_with('7'),
+                    _ => false,
+                }
+            }),
+            _ => false,
+        };
+        if private {
+            let detail = format!("{} makes files that only root may read", image.place(index));
+            found.push(soft(SkipReason::SystemDirectory, detail));
+            return;
+        }
+    }
+}
+
 /// A variable that names a path of the system is where something is kept: a log, a socket, a database.
 fn paths_in_variables(
     application: &Application<'_>,
@@ -190,7 +278,8 @@ fn paths_in_variables(
     for (place, name, value) in variables {
         let within = |directory: &str| value == directory || is_below(&value, directory);
         // PATH and its like list programs and libraries, which are read.
-        let lists = name.ends_with("PATH") || name.ends_with("_HOME") || value.contains(':');
+        let tools = name.ends_with("_HOME") && !within("/root") && !within("/var");
+        let lists = name.ends_with("PATH") || tools || value.contains(':');
         let kept = KEPT.iter().any(|directory| within(directory)) && !value.contains("run/secrets");
         if kept && !lists && !writable.iter().any(|directory| within(directory)) {
             let detail =
@@ -226,6 +315,21 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
     let mut argv = container.view.command().unwrap_or_default();
     argv.extend(container.view.args().unwrap_or_default());
     programs::of_command(&argv, &place, found);
+    for command in container.view.exec_commands() {
+        programs::of_command(&command, &format!("{place}, in a probe or hook,"), found);
+    }
+    let group = container.security("runAsGroup").and_then(Node::as_i64).filter(|group| *group != 0);
+    if let Some(group) = group
+        && application
+            .image
+            .as_ref()
+            .is_some_and(|image| image.user == User::Root && image.family.is_some_and(Family::has_shell))
+        && container.security("runAsUser").is_none()
+    {
+        let detail = format!("{place} says runAsGroup: {group}, and the files are shared with group 0");
+        found.push(soft(SkipReason::AuthorChoice, detail));
+    }
+    patches(application, container, found);
     ports::of_container(application, container, &place, found);
     volumes(application, container, &place, found);
 }
@@ -234,9 +338,14 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
     for mount in container.mounts() {
         let name = printable(&mount.name);
         match mount.source {
-            VolumeSource::EmptyDir => {}
+            VolumeSource::EmptyDir => {
+                if let Some(other) = neighbour_as_root(application, container, &mount.name) {
+                    let detail = format!("{place} shares {name} with {other}, whose files may be root's alone");
+                    found.push(soft(SkipReason::VolumeOwnership, detail));
+                }
+            }
             VolumeSource::Projection => {
-                if mount.mode.is_some_and(|mode| mode & 0o004 == 0) {
+                if mount.is_private {
                     found.push(hard(
                         SkipReason::VolumeOwnership,
                         format!("{place} mounts {name} with a mode that only root can read"),
@@ -265,6 +374,34 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
                 ));
             }
         }
+    }
+}
+
+/// Another container of the pod that writes to the volume, and is or may be root.
+fn neighbour_as_root(application: &Application<'_>, container: &ContainerFacts<'_>, volume: &str) -> Option<String> {
+    let stream = &container.manifest.stream;
+    let ours: Vec<_> = application.containers.iter().map(|container| container.id).collect();
+    (0..container.workload.containers.len()).find_map(|index| {
+        let id = ContainerId { container: index, ..container.id };
+        if ours.contains(&id) {
+            return None;
+        }
+        let view = container.workload.container_view(stream, index)?;
+        let writes = view.mounts().iter().any(|mount| mount.volume == volume && !mount.read_only);
+        let user = view.security("runAsUser").or_else(|| container.pod.security("runAsUser")).and_then(Node::as_i64);
+        let neighbour = ContainerFacts::new(application.around, id)?;
+        let steps_down = matches!(application.effective_user(&neighbour), EffectiveUser::StepsDown(_))
+            && application.image.is_none();
+        (writes && user.is_none_or(|user| user == 0) && !steps_down).then(|| container.workload.container_label(index))
+    })
+}
+
+/// A kustomize patch of the same workload may undo what is written here, or add what needs root.
+fn patches(application: &Application<'_>, container: &ContainerFacts<'_>, found: &mut Vec<Obstacle>) {
+    let workload = container.workload;
+    if let Some(path) = application.around.repository.patch_of(&workload.kind, &workload.name) {
+        let detail = format!("{path} patches {} where users, commands or volumes are set", workload.label());
+        found.push(hard(SkipReason::AuthorChoice, detail));
     }
 }
 

@@ -48,6 +48,10 @@ pub(super) fn of_container(
         container.view.env_values().iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)))
     {
         found.push(hard(SkipReason::LowPort, format!("{place} sets {}={port}: {ADVICE}", printable(name))));
+    } else if let Some(port) = container.argv(None).and_then(|argv| low_port_argument(&argv)) {
+        found.push(hard(SkipReason::LowPort, format!("{place} listens on {port}: {ADVICE}")));
+    } else if let Some(port) = container.view.probe_ports().into_iter().find(|port| is_low(*port)) {
+        found.push(hard(SkipReason::LowPort, format!("{place} is probed on port {port}: {ADVICE}")));
     } else if own.is_empty()
         && application.image.is_some()
         && let Some((service, port)) = service_port(application, container)
@@ -97,7 +101,7 @@ fn is_listening_name(name: &str) -> bool {
 }
 
 /// `:80`, `--port 80`, `--port=80`, `-p 80`.
-fn low_port_argument(argv: &[String]) -> Option<u16> {
+pub(super) fn low_port_argument(argv: &[String]) -> Option<u16> {
     let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).collect();
     let low = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0 && *port < 1024);
     words.iter().enumerate().find_map(|(at, word)| {
@@ -105,7 +109,7 @@ fn low_port_argument(argv: &[String]) -> Option<u16> {
             .split_once('=')
             .filter(|(name, _)| name.trim_start_matches('-').ends_with("port"))
             .and_then(|(_, port)| low(port));
-        let next = matches!(*word, "--port" | "-p" | "--http-port")
+        let next = matches!(*word, "--port" | "-p" | "-l" | "--listen" | "--http-port" | "http.server")
             .then(|| words.get(at + 1).and_then(|port| low(port)))
             .flatten();
         let bound = word.rsplit_once(':').filter(|(host, _)| !host.contains('/')).and_then(|(_, port)| low(port));

@@ -1,7 +1,8 @@
 //! What an image or container starts, and whether that can be started by anybody.
 
 use super::obstacles::{Obstacle, hard, soft};
-use super::{Application, ImageFacts, Stack, identity::printable};
+use super::ports::low_port_argument;
+use super::{Application, ImageFacts, PackageJson, Stack, identity::printable};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use regex::Regex;
@@ -42,10 +43,10 @@ const NEEDS_ROOT: [&str; 28] = [
 /// Commands of a script that change the system: packages, accounts, and writing below its directories. A template that is rendered at the start is the
 /// usual one.
 static SYSTEM_CHANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    const SYSTEM: &str = r#"["']?/(?:etc|usr|var|run|bin|sbin|lib|opt|srv|root)\b"#;
+    const SYSTEM: &str = r#"["']?/(?:etc|usr|var|run|bin|sbin|lib|opt|srv|root|data|logs?|db|cache|mnt)\b"#;
     let writes = r"\b(?:cp|mv|mkdir|touch|tee|ln|install|chmod|rm)\b[^|;&]*\s";
     Regex::new(&format!(
-        r"\b(?:apt-get|apk|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap)\s|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
+        r"\b(?:apt-get|apk|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap|update-ca-certificates)\b|\bnpm\s+(?:install|i)\s+(?:-g|--global)\b|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
     ))
     .ok()
 });
@@ -87,7 +88,9 @@ pub(super) fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>
             ));
             return;
         }
-        if ["/var/run/", "/run/", "/var/log/"].iter().any(|path| word.contains(path)) {
+        let kept =
+            ["/var/run/", "/run/", "/var/log/", "/var/lib/", "/root/", "/logs/"].iter().any(|path| word.contains(path));
+        if kept && !word.contains("run/secrets") {
             found.push(soft(
                 SkipReason::SystemDirectory,
                 format!("{place} passes {}, which only root may write", printable(word)),
@@ -180,8 +183,30 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
     }
 }
 
+/// What npm or yarn is told to start is a line of package.json.
+fn package_script(application: &Application<'_>, image: &ImageFacts<'_>) -> Option<String> {
+    let argv = image.argv();
+    let words: Vec<&str> =
+        argv.iter().flat_map(|word| word.split_whitespace()).filter(|word| !word.starts_with('-')).collect();
+    let at = words.iter().position(|word| matches!(*word, "npm" | "yarn" | "pnpm"))?;
+    let name = match words.get(at + 1..)? {
+        ["run" | "run-script", name, ..] => name,
+        [name, ..] => name,
+        [] => "start",
+    };
+    let package = PackageJson::read(application.around.repository.tree(), image.directory())?;
+    package.script(name).map(str::to_owned)
+}
+
 /// A script that the image starts is read from the tree; one that is not there may do anything.
 pub(super) fn of_script(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    if let Some(line) = package_script(application, image) {
+        let place = format!("package.json beside {}", image.path);
+        of_command(std::slice::from_ref(&line), &place, found);
+        if let Some(port) = low_port_argument(&[line]) {
+            found.push(hard(SkipReason::LowPort, format!("{place} listens on {port}; listen on a port above 1023")));
+        }
+    }
     let tree = application.around.repository.tree();
     let argv = image.argv();
     // `tini -- ./start.sh` and `sh start.sh` start the script, not their first word.
@@ -197,6 +222,10 @@ pub(super) fn of_script(application: &Application<'_>, image: &ImageFacts<'_>, f
                 for (number, line) in lines {
                     let mut words = Vec::new();
                     of_command(&[line.to_owned()], &format!("{path}:{}", number + 1), &mut words);
+                    if let Some(port) = low_port_argument(&[line.to_owned()]) {
+                        let detail = format!("{path}:{} listens on {port}; listen on a port above 1023", number + 1);
+                        words.push(hard(SkipReason::LowPort, detail));
+                    }
                     if let Some(change) = SYSTEM_CHANGE.as_ref().and_then(|regex| regex.find(line)) {
                         let change = printable(change.as_str().trim());
                         let detail = format!("{path}:{} changes the system ({change})", number + 1);

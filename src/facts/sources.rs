@@ -1,6 +1,7 @@
 //! What the application's own files say: `package.json`, `go.mod`, and a search through sources for what a smaller or unprivileged image would break.
 
 use crate::discover::{Tree, directory, file_name, join};
+use crate::repository::Repository;
 use regex::Regex;
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -43,9 +44,9 @@ impl PackageJson {
         self.dependencies.iter().any(|name| name == package)
     }
 
-    /// Whether packages are needed only to build or develop.
-    pub fn has_dev_dependencies(&self) -> bool {
-        !self.dev_dependencies.is_empty()
+    /// Packages that are needed only to build or develop, as the author sees it.
+    pub fn dev_dependencies(&self) -> &[String] {
+        &self.dev_dependencies
     }
 }
 
@@ -58,11 +59,15 @@ pub struct GoSources {
     pub needs_c: Option<String>,
     /// Where the program may read files or start programs that a smaller image would not hold.
     pub inputs: Option<String>,
+    /// Files beside the sources that are neither sources nor embedded nor about building and deploying: the program may read them.
+    pub other_files: Vec<String>,
 }
 
 impl GoSources {
     /// Reads `go.mod` and the `.go` files of a folder of the tree; `None` without a `go.mod` or without sources.
-    pub fn read(tree: &Tree, folder: &str) -> Option<Self> {
+    pub fn read(repository: &Repository, folder: &str) -> Option<Self> {
+        let tree = repository.tree();
+        let mut embedded = Vec::new();
         let mod_text = tree.read(&join(folder, "go.mod")?)?;
         let module =
             mod_text.lines().find_map(|line| line.trim().strip_prefix("module "))?.trim().trim_matches('"').to_owned();
@@ -77,13 +82,62 @@ impl GoSources {
             if let Some(line) = line_of(&text, IMPORT_C.as_ref()) {
                 sources.needs_c.get_or_insert(format!("{path}:{line} uses cgo"));
             }
+            for line in text.lines().filter_map(|line| line.strip_prefix("//go:embed ")) {
+                let first =
+                    |pattern: &str| pattern.trim_start_matches("all:").split(['/', '*']).next().map(str::to_owned);
+                let names = line
+                    .split_whitespace()
+                    .filter_map(|pattern| join(directory(path), &first(pattern.trim_matches('"'))?));
+                embedded.extend(names);
+            }
             let vendored = path.split('/').any(|part| part == "vendor");
             if !vendored && let Some((line, call)) = find(&text, GO_INPUTS.as_ref()) {
                 sources.inputs.get_or_insert(format!("{path}:{line} calls {call}"));
             }
         }
+        let is_embedded =
+            |path: &str| embedded.iter().any(|name| path == name || path.starts_with(&format!("{name}/")));
+        let others = tree.below(folder).filter(|path| !is_embedded(path) && !is_about_the_build(repository, path));
+        sources.other_files = others.map(str::to_owned).collect();
         any.then_some(sources)
     }
+}
+
+/// Whether a file beside Go sources is one of them, or is about building, testing or deploying them.
+fn is_about_the_build(repository: &Repository, path: &str) -> bool {
+    let name = file_name(path).to_ascii_lowercase();
+    let aside = |part: &str| {
+        matches!(
+            part,
+            "vendor" | "testdata" | "docs" | "test" | "tests" | ".github" | ".circleci" | ".vscode" | ".idea"
+        )
+    };
+    let by_extension = matches!(
+        name.rsplit_once('.').map(|(_, extension)| extension),
+        Some("go" | "mod" | "sum" | "work" | "md" | "mk" | "sh" | "proto")
+    );
+    let by_name = [
+        "dockerfile",
+        "makefile",
+        "license",
+        "readme",
+        "notice",
+        "jenkinsfile",
+        "skaffold",
+        "taskfile",
+        ".git",
+        ".docker",
+        ".golangci",
+        ".editorconfig",
+    ]
+    .iter()
+    .any(|start| name.starts_with(start));
+    // Manifests and compose files are known as such.
+    by_extension
+        || by_name
+        || name == "unroot.toml"
+        || directory(path).split('/').any(aside)
+        || repository.find(path).is_some()
 }
 
 /// Modules that do nothing useful without C.
@@ -121,12 +175,12 @@ static SYSTEM_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Ports below 1024 given to a listener.
 static LOW_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(?:\.listen\(\s*|\bport\s*=\s*|\bPORT\s*(?:\|\||\?\?)\s*|ListenAndServe(?:TLS)?\(\s*"[^"]*:|Listen\(\s*"tcp[46]?",\s*"[^"]*:|\.Run\(\s*"[^"]*:)(\d{1,3})\b"#).ok()
+    Regex::new(r#"(?:\.listen\(\s*|\bport\s*=\s*|\bPORT\s*(?:=|\|\||\?\?)\s*|["']PORT["']\s*,\s*["']?|ListenAndServe(?:TLS)?\(\s*"[^"]*:|Addr:\s*"[^"]*:|Listen\(\s*"tcp[46]?",\s*"[^"]*:|\.Run\(\s*"[^"]*:|Server\(\s*\(\s*["'][^"']*["']\s*,\s*|\bbind\s*=\s*["'][^"']*:)(\d{1,3})\b"#).ok()
 });
 
 /// Where the sources of a folder name a path that only root may write to, as `path:line (what)`; paths below `owned` are the application's own.
 pub(super) fn system_path(tree: &Tree, folder: &str, owned: &[String]) -> Option<String> {
-    search(tree, folder, |text| {
+    search(tree, folder, |_, text| {
         let regex = SYSTEM_PATH.as_ref()?;
         regex.captures_iter(text).find_map(|found| {
             let path = found.get(1)?;
@@ -138,9 +192,40 @@ pub(super) fn system_path(tree: &Tree, folder: &str, owned: &[String]) -> Option
     })
 }
 
+/// Where the sources of a folder load one of these packages, as `path:line (package)`. Tests and configuration of tools do not count.
+pub fn loads_package(tree: &Tree, folder: &str, packages: &[String]) -> Option<String> {
+    static LOAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r#"(?:require\(\s*|\bfrom\s+|\bimport\s+|\bimport\(\s*)["']([^"'./][^"']*)["']"#).ok()
+    });
+    search(tree, folder, |path, text| {
+        if file_name(path).contains(".config.") || file_name(path).starts_with('.') {
+            return None;
+        }
+        LOAD.as_ref()?.captures_iter(text).find_map(|found| {
+            let loaded = found.get(1)?;
+            let name = loaded.as_str();
+            let named = packages.iter().find(|package| name == *package || name.starts_with(&format!("{package}/")))?;
+            Some((line_at(text, loaded.start()), named.clone()))
+        })
+    })
+}
+
+/// What programs ask for that only root has: raw sockets, other users, package managers.
+static ROOT_CALLS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["'])"#).ok()
+});
+
+/// Where the sources of a folder ask for something that only root has, as `path:line (what)`.
+pub(super) fn root_call(tree: &Tree, folder: &str) -> Option<String> {
+    search(tree, folder, |_, text| {
+        let found = ROOT_CALLS.as_ref()?.find(text)?;
+        Some((line_at(text, found.start()), found.as_str().to_owned()))
+    })
+}
+
 /// Where the sources of a folder listen on a port below 1024, as `path:line (what)`.
 pub(super) fn low_port(tree: &Tree, folder: &str) -> Option<String> {
-    search(tree, folder, |text| {
+    search(tree, folder, |_, text| {
         let regex = LOW_PORT.as_ref()?;
         regex.captures_iter(text).find_map(|found| {
             let port = found.get(1)?;
@@ -150,11 +235,11 @@ pub(super) fn low_port(tree: &Tree, folder: &str) -> Option<String> {
     })
 }
 
-fn search(tree: &Tree, folder: &str, find: impl Fn(&str) -> Option<(usize, String)>) -> Option<String> {
+fn search(tree: &Tree, folder: &str, find: impl Fn(&str, &str) -> Option<(usize, String)>) -> Option<String> {
     for path in tree.below(folder).filter(|path| is_source(path)) {
         let Some(text) = tree.read(path) else { continue };
         if text.len() <= SOURCE_LIMIT
-            && let Some((line, what)) = find(&text)
+            && let Some((line, what)) = find(path, &text)
         {
             return Some(format!("{path}:{line} ({})", super::identity::printable(&what)));
         }

@@ -8,4 +8,6 @@ mod workload;
 pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
 pub use pod::{ContainerView, Mount, PodView, Volume, VolumeSource};
 pub use security_context::{complete, drop_all, share_claims};
-pub use workload::{Container, ContainerKind, Service, Workload, has_objects, objects, services, workloads};
+pub use workload::{
+    Container, ContainerKind, Service, Workload, has_objects, objects, patched_workloads, services, workloads,
+};

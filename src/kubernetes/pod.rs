@@ -121,6 +121,15 @@ impl<'a> ContainerView<'a> {
         handlers.filter_map(|handler| strings(field(handler, "exec")?, "command")).collect()
     }
 
+    /// The numbers of the ports that probes ask.
+    pub fn probe_ports(self) -> Vec<i64> {
+        let probes =
+            ["livenessProbe", "readinessProbe", "startupProbe"].into_iter().filter_map(|probe| field(self.node, probe));
+        let handlers = probes
+            .flat_map(|probe| ["httpGet", "tcpSocket", "grpc"].into_iter().filter_map(move |kind| field(probe, kind)));
+        handlers.filter_map(|handler| field(handler, "port")?.as_i64()).collect()
+    }
+
     /// `capabilities.add` or `capabilities.drop`.
     pub fn capabilities(self, list: &str) -> Vec<String> {
         self.security("capabilities").and_then(|capabilities| strings(capabilities, list)).unwrap_or_default()
@@ -188,6 +197,20 @@ impl<'a> Volume<'a> {
     /// The claim's name.
     pub fn claim(self) -> Option<String> {
         string(field(self.node, "persistentVolumeClaim")?, "claimName")
+    }
+
+    /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.
+    pub fn is_private(self) -> bool {
+        let private = |mode: i64| mode & 0o004 == 0;
+        let of_items = |node: Node<'a>| {
+            let mut items = field(node, "items").into_iter().flat_map(Node::items).map(Node::resolved);
+            items.any(|item| field(item, "mode").and_then(Node::as_i64).is_some_and(private))
+        };
+        let kinds = ["configMap", "secret", "downwardAPI"];
+        let sources = field(self.node, "projected").and_then(|projected| field(projected, "sources"));
+        let parts = sources.into_iter().flat_map(Node::items).map(Node::resolved).chain([self.node]);
+        self.default_mode().is_some_and(private)
+            || parts.flat_map(|part| kinds.iter().filter_map(move |kind| field(part, kind))).any(of_items)
     }
 
     /// `defaultMode` of a projection. The API server's default is 0644.

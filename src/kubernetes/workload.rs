@@ -112,6 +112,25 @@ pub fn has_objects(stream: &Stream) -> bool {
         .any(|root| text(root, "apiVersion").is_some() && text(root, "kind").is_some())
 }
 
+/// Kind and name of the workloads that a strategic-merge patch changes where users, commands, ports or volumes are concerned.
+pub fn patched_workloads(stream: &Stream) -> Vec<(String, String)> {
+    const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];
+    let roots = stream.documents().filter_map(Document::root);
+    roots
+        .filter_map(|object| {
+            let (api_version, kind) = (text(object, "apiVersion")?, text(object, "kind")?);
+            let name = text(object.get("metadata")?, "name")?;
+            let mut pod = object;
+            for step in pod_spec_steps(&api_version, &kind)? {
+                pod = pod.get(step)?;
+            }
+            let containers = ContainerKind::ALL.iter().filter_map(|kind| pod.get(kind.key())).flat_map(Node::items);
+            let matters = |node: Node<'_>| MATTER.iter().any(|key| node.has(key));
+            (matters(pod) || containers.into_iter().any(matters)).then_some((kind, name))
+        })
+        .collect()
+}
+
 /// The objects of one kind, those in lists included.
 pub fn objects<'a>(stream: &'a Stream, kind: &str) -> Vec<Node<'a>> {
     let mut found = Vec::new();

@@ -30,13 +30,17 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
                     | ["go", "mod", "download" | "tidy" | "verify", ..]
             )
     })?;
-    let sources = GoSources::read(application.around.repository.tree(), image.directory())
+    let sources = GoSources::read(application.around.repository, image.directory())
         .ok_or_else(|| (SkipReason::UnaccountedCommand, format!("no go.mod with sources beside {}", image.path)))?;
     if let Some(reason) = &sources.needs_c {
         return Err((SkipReason::RunTimeInputs, format!("the program needs C libraries: {reason}")));
     }
     if let Some(place) = &sources.inputs {
         return Err((SkipReason::RunTimeInputs, format!("{place}, which may need files or programs of the image")));
+    }
+    if let Some(path) = sources.other_files.first() {
+        let detail = format!("{path} may be read at run time, and the final image would not hold it");
+        return Err((SkipReason::RunTimeInputs, detail));
     }
     let binary = binary(image, *index, build, &sources)?;
     let command = command(image, survey, &binary)?;
@@ -185,7 +189,7 @@ fn compiles_without_c(image: &ImageFacts<'_>, build: &ShellCommand) -> Result<bo
 /// What manifests start or probe must be the binary too.
 fn overrides(application: &Application<'_>, binary: &str) -> Result<(), Refusal> {
     for container in &application.containers {
-        let commands = container.view.exec_commands().into_iter().chain(container.view.command());
+        let commands = container.view.exec_commands().into_iter().chain(container.argv(application.image.as_ref()));
         for command in commands {
             if command.first().is_none_or(|program| program != binary) {
                 let program = command.first().map(String::as_str).unwrap_or_default().escape_debug().to_string();

@@ -5,7 +5,7 @@ use super::{Refusal, Split};
 use crate::discover::join;
 use crate::dockerfile::Operation;
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts, PackageJson};
+use crate::facts::{Application, ImageFacts, PackageJson, loads_package};
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
     let tree = application.around.repository.tree();
@@ -32,7 +32,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let production_only = survey.commands.iter().any(|(_, command)| {
         survey::words(command).iter().any(|word| matches!(*word, "--production" | "--omit=dev" | "--only=production"))
     });
-    let develops = package.has_dev_dependencies() && !production_only;
+    let develops = !package.dev_dependencies().is_empty() && !production_only;
     if !builds && !compiles && !develops {
         return Err((
             SkipReason::NoBuildStep,
@@ -40,10 +40,16 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         ));
     }
     runs_without_development(application, image, &package)?;
+    if develops && let Some(place) = loads_package(tree, image.directory(), package.dev_dependencies()) {
+        return Err((
+            SkipReason::RunTimeInputs,
+            format!("{place} is loaded by the program and listed as a development dependency"),
+        ));
+    }
     let mut build = Vec::new();
     if develops {
         let last = image.last_file_instruction();
-        build.push(Operation::InsertAfter { instruction: last, lines: vec!["RUN npm prune --omit=dev".to_owned()] });
+        build.push(Operation::InsertAfter { instruction: last, lines: vec![prune(image)] });
     }
     let from = &image.dockerfile.instructions()[image.stage.from];
     let base = from.arguments.of(image.dockerfile.text()).trim().to_owned();
@@ -57,6 +63,14 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     Ok(Split { build, base: format!("{flags}{base}"), lines, command: None, detail, obstacles: Vec::new() })
 }
 
+/// npm 6, which came with Node.js up to 14, knows another name for the same.
+fn prune(image: &ImageFacts<'_>) -> String {
+    let tag = image.base.as_ref().and_then(|base| base.tag()).unwrap_or_default();
+    let major: Option<u32> = tag.split(['.', '-']).next().and_then(|major| major.parse().ok());
+    let flag = if major.is_some_and(|major| major < 15) { "--production" } else { "--omit=dev" };
+    format!("RUN npm prune {flag}")
+}
+
 /// Whether everything that is started runs on production dependencies: `node FILE`, or an npm script that is that.
 fn runs_without_development(
     application: &Application<'_>,
@@ -65,7 +79,7 @@ fn runs_without_development(
 ) -> Result<(), Refusal> {
     let mut commands = vec![(image.path.to_owned(), image.argv())];
     for container in &application.containers {
-        commands.extend(container.view.command().map(|command| (container.place(), command)));
+        commands.extend(container.argv(Some(image)).map(|argv| (container.place(), argv)));
         commands.extend(container.view.exec_commands().into_iter().map(|command| (container.place(), command)));
     }
     for (place, argv) in commands {
@@ -81,7 +95,8 @@ fn runs_without_development(
             all => all,
         };
         let script = match words {
-            ["node", ..] => continue,
+            // Anything between node and the file may load packages of its own.
+            ["node", file, ..] if !file.starts_with('-') => continue,
             ["npm", "start"] => "start",
             ["npm", "run", script] => script,
             _ => {
@@ -91,10 +106,7 @@ fn runs_without_development(
         };
         let hooked = package.script(&format!("pre{script}")).or(package.script(&format!("post{script}")));
         match package.script(script) {
-            Some(line)
-                if hooked.is_none()
-                    && line.split_whitespace().next() == Some("node")
-                    && !line.contains(['&', '|', ';']) => {}
+            Some(line) if hooked.is_none() && is_plain_node(line) && !line.contains(['&', '|', ';']) => {}
             Some(line) => {
                 let detail =
                     format!("{place} starts `{}`, which may need development dependencies", line.escape_debug());
@@ -109,4 +121,10 @@ fn runs_without_development(
         }
     }
     Ok(())
+}
+
+/// `node FILE …`: no flag before the file, which may load packages of its own.
+fn is_plain_node(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.next() == Some("node") && words.next().is_some_and(|file| !file.starts_with('-'))
 }

@@ -2,9 +2,14 @@
 
 use super::survey::{self, Survey};
 use super::{Refusal, Split};
+use crate::discover::join;
 use crate::dockerfile::{Keyword, Operation};
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts};
+use crate::facts::{Application, ImageFacts, Obstacle};
+use crate::image::Family;
+
+/// Packages that use the compiler's OpenMP library and do not bring it.
+const OPENMP: [&str; 5] = ["lightgbm", "xgboost", "hdbscan", "implicit", "faiss"];
 
 /// The virtual environment: scripts in it hold this path, so it is the same in both stages.
 const VENV: &str = "/opt/venv";
@@ -50,6 +55,15 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         ));
     }
     starts_from_path(application, image)?;
+    let requirements =
+        join(image.directory(), "requirements.txt").and_then(|path| application.around.repository.tree().read(&path));
+    let text = format!("{}{}", requirements.unwrap_or_default(), image.dockerfile.text()).to_ascii_lowercase();
+    if let Some(package) = OPENMP.iter().find(|package| text.contains(**package)) {
+        return Err((
+            SkipReason::RunTimeInputs,
+            format!("{package} needs libgomp at run time, which the compiler brought"),
+        ));
+    }
     let path = format!("ENV PATH={VENV}/bin:$PATH");
     let lines = vec![format!("RUN python -m venv {VENV}"), path.clone()];
     let build = vec![Operation::InsertBefore { instruction: first, above_comments: true, lines }];
@@ -69,8 +83,21 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         lines,
         command: None,
         detail,
-        obstacles: Vec::new(),
+        obstacles: cxx(image, survey),
     })
+}
+
+/// On Alpine the C++ library comes with the compiler; what was compiled with it needs it at run time.
+fn cxx(image: &ImageFacts<'_>, survey: &Survey) -> Vec<Obstacle> {
+    let installs = survey.commands.iter().any(|(_, command)| {
+        let words = survey::words(command);
+        survey::installs_build_packages(&words) && words.iter().any(|word| matches!(*word, "g++" | "build-base"))
+    });
+    if !installs || image.family != Some(Family::Alpine) {
+        return Vec::new();
+    }
+    let detail = "packages compiled with C++ need libstdc++ at run time, which the compiler brought".to_owned();
+    vec![Obstacle { reason: SkipReason::RunTimeInputs, detail, hard: false }]
 }
 
 fn sets_path(image: &ImageFacts<'_>, index: usize) -> bool {
@@ -83,7 +110,7 @@ fn sets_path(image: &ImageFacts<'_>, index: usize) -> bool {
 fn starts_from_path(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<(), Refusal> {
     let mut commands = vec![(image.path.to_owned(), image.argv())];
     for container in &application.containers {
-        commands.extend(container.view.command().map(|command| (container.place(), command)));
+        commands.extend(container.argv(Some(image)).map(|argv| (container.place(), argv)));
         commands.extend(container.view.exec_commands().into_iter().map(|command| (container.place(), command)));
     }
     for (place, argv) in commands {

@@ -189,13 +189,12 @@ pub(super) fn words(command: &ShellCommand) -> Vec<&str> {
 }
 
 /// Packages that compile and are not needed by what they compiled.
-const BUILD_PACKAGES: [&str; 24] = [
+const BUILD_PACKAGES: [&str; 19] = [
     "build-base",
     "build-essential",
     "ca-certificates",
     "gcc",
     "g++",
-    "git",
     "golang",
     "golang-go",
     "libc-dev",
@@ -210,10 +209,6 @@ const BUILD_PACKAGES: [&str; 24] = [
     "automake",
     "libtool",
     "binutils",
-    "patch",
-    "file",
-    "unzip",
-    "xz-utils",
 ];
 
 /// Whether a command installs build packages and nothing else. Alpine and Debian.

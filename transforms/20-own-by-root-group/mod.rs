@@ -52,10 +52,8 @@ impl Transform for OwnByRootGroup {
         }
         let mut change = Change::default();
         let line = format!("RUN {command}");
-        change.dockerfile(
-            image.file,
-            [Operation::InsertAfter { instruction: image.last_file_instruction(), lines: vec![line] }],
-        );
+        change
+            .dockerfile(image.file, [Operation::InsertAfter { instruction: image.root_position(), lines: vec![line] }]);
         let paths: Vec<&str> = directories.iter().map(|directory| directory.path.as_str()).collect();
         let detail = format!("group 0 may use {} as its owner does", paths.join(", "));
         vec![Proposal::change(subject, change, application.obstacles(), detail)]

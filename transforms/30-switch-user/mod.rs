@@ -48,12 +48,23 @@ impl Transform for SwitchUser {
         let Some(identity) = identity(application, image) else {
             return vec![Proposal::declined(subject, SkipReason::UnknownUser, "no numeric user is known")];
         };
+        let shares = image.family.is_some_and(Family::has_shell) && matches!(image.user, User::Root);
+        if shares && !image.is_shared() {
+            let detail = "the application's files are root's alone; own-by-root-group shares them first";
+            let (reason, detail) = match application.obstacles().first() {
+                Some(obstacle) => (obstacle.reason, obstacle.detail.clone()),
+                None => (SkipReason::DependsOnSkipped, detail.to_owned()),
+            };
+            return vec![Proposal::declined(subject, reason, detail)];
+        }
         let mut change = Change::default();
         change.dockerfile(image.file, image_operations(image, &identity));
         for container in &application.containers {
             change.manifest(container.id.file, container_operations(container, &identity));
         }
-        let detail = format!("USER {} ({})", identity.user_argument(), identity.how);
+        let shared = application.containers.iter().any(mounts_claim);
+        let group = identity.gid.filter(|_| shared).map(|gid| format!(", fsGroup {gid}")).unwrap_or_default();
+        let detail = format!("USER {}{group} ({})", user_argument(image, &identity), identity.how);
         // A name that becomes its number is the same user: nothing else can break.
         let obstacles = if matches!(image.user, User::Root) { application.obstacles() } else { &[] };
         vec![Proposal::change(subject, change, obstacles, detail)]
@@ -69,14 +80,19 @@ fn identity(application: &Application<'_>, image: &ImageFacts<'_>) -> Option<Ide
 }
 
 fn image_operations(image: &ImageFacts<'_>, identity: &Identity) -> Vec<Operation> {
-    let line = format!("USER {}", identity.user_argument());
+    let argument = user_argument(image, identity);
+    let line = format!("USER {argument}");
     let dockerfile = image.dockerfile;
     if let Some(instruction) = image.user_instruction
         && image.stage.instructions.contains(&instruction)
         && instruction > image.last_file_instruction()
     {
         let span = dockerfile.instructions()[instruction].arguments;
-        return vec![Operation::Replace { span, text: identity.user_argument() }];
+        return vec![match account(image, identity).filter(|_| image.user == User::Root) {
+            // It takes the root of this USER to make the account.
+            Some(account) => Operation::InsertAfter { instruction, lines: vec![account, line] },
+            None => Operation::Replace { span, text: argument },
+        }];
     }
     let mut lines = Vec::new();
     if let Some(account) = account(image, identity) {
@@ -96,7 +112,7 @@ fn image_operations(image: &ImageFacts<'_>, identity: &Identity) -> Vec<Operatio
 /// A command that makes the account, where the image has the tools and does not know the uid.
 fn account(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
     let known = image.known_base?.account.as_ref().is_some_and(|account| account.uid == identity.uid);
-    let mentioned = image.dockerfile.text().contains("useradd") || image.dockerfile.text().contains("adduser");
+    let mentioned = image.creates_accounts();
     let uid = identity.uid;
     // Ubuntu has an account 1000 since 23.04, and below 1000 are the system's: making one of the same number would fail the build.
     let taken = uid < 1000 || uid == 65534 || uid == 1000 && image.known_base?.name == "ubuntu";
@@ -105,6 +121,8 @@ fn account(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
     }
     match image.family? {
         Family::Debian => Some(format!("RUN useradd --no-log-init --create-home --uid {uid} --gid 0 {ACCOUNT}")),
+        // BusyBox, as Alpine builds it, makes no account above this.
+        Family::Alpine if uid > 256_000 => None,
         Family::Alpine => Some(format!("RUN adduser -D -u {uid} -G root {ACCOUNT}")),
         Family::Distroless | Family::Other => None,
     }
@@ -120,11 +138,22 @@ fn container_operations(container: &ContainerFacts<'_>, identity: &Identity) -> 
         }
     }
     let mut operations = kubernetes::complete(container.view.node(), values);
-    let claims = container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
     if let Some(gid) = identity.gid
-        && claims
+        && mounts_claim(container)
     {
         operations.extend(kubernetes::share_claims(container.pod, gid));
     }
     operations
+}
+
+fn mounts_claim(container: &ContainerFacts<'_>) -> bool {
+    container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only)
+}
+
+/// What USER takes. For a name that becomes its number the group is left out: written, it would take the account's other groups away.
+fn user_argument(image: &ImageFacts<'_>, identity: &Identity) -> String {
+    match image.user {
+        User::Named { .. } => identity.uid.to_string(),
+        _ => identity.user_argument(),
+    }
 }

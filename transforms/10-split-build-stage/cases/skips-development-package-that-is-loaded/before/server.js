@@ -1,0 +1,1 @@
+const nodemon = require("nodemon");
