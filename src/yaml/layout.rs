@@ -179,7 +179,7 @@ impl Habits {
     }
 
     fn note_gaps(&mut self, sequence: Node<'_>) {
-        for item in sequence.items() {
+        for item in sequence.items().take(SAMPLE) {
             let Some(lead) = item.lead() else { continue };
             let between = &sequence.source()[lead + 1..item.start()];
             let only_spaces = !between.is_empty() && between.bytes().all(|byte| byte == b' ');
