@@ -111,6 +111,9 @@ pub(super) fn ends_in_open_block_scalar(node: Node<'_>) -> bool {
     matches!(last.style(), Style::Literal | Style::Folded) && last.span().end == node.source().len() && !strips()
 }
 
+/// How many nodes of a part are looked at. Habits show early, and each insertion looks anew.
+const SAMPLE: usize = 1000;
+
 /// How the author indents, as seen in the smallest part of the document around `node` that shows it; two spaces and
 /// kubectl's own list style where nothing does.
 pub(super) fn block_style(node: Node<'_>) -> Block {
@@ -122,7 +125,7 @@ pub(super) fn block_style(node: Node<'_>) -> Block {
         let mut habits = Habits::default();
         // Once all is known the larger parts need no look.
         if step.is_none() || list_step.is_none() || gap.is_none() {
-            descendants(part).for_each(|node| habits.note(node));
+            descendants(part).take(SAMPLE).for_each(|node| habits.note(node));
         }
         step = step.or_else(|| most_frequent(&habits.steps));
         list_step = list_step.or_else(|| most_frequent(&habits.list_steps));
@@ -176,7 +179,7 @@ impl Habits {
     }
 
     fn note_gaps(&mut self, sequence: Node<'_>) {
-        for item in sequence.items() {
+        for item in sequence.items().take(SAMPLE) {
             let Some(lead) = item.lead() else { continue };
             let between = &sequence.source()[lead + 1..item.start()];
             let only_spaces = !between.is_empty() && between.bytes().all(|byte| byte == b' ');
