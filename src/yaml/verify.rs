@@ -5,6 +5,7 @@ use super::second_opinion::{self, Loaded};
 use super::tree::span;
 use super::{Action, Code, Kind, Node, Operation, Refusal, Stream, Value, parse};
 use crate::edit::{Edit, EditSet};
+use serde::Deserialize as _;
 use std::collections::BTreeMap;
 
 /// Proves that `after` is `before` with exactly `operations` carried out, and returns the parsed result.
@@ -19,11 +20,11 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// A [`Refusal`] with [`Code::KubectlWouldReject`] where already `before` is not what kubectl
-/// would load, else with [`Code::Verify`].
+/// would load, with [`Code::Cover`] where only libyaml can follow the result, else with [`Code::Verify`].
 pub fn verify(before: &Stream, operations: &[Operation], edits: &[Edit], after: &str) -> Result<Stream, Refusal> {
     check_splices(before.text(), edits, after)?;
     check_line_ends(before.text(), edits, after)?;
-    let result = parse(after).map_err(|refusal| failed(format!("the result does not parse: {refusal}")))?;
+    let result = parse(after).map_err(|refusal| unparsed(after, &refusal))?;
     check_tree(before, operations, &result)?;
     check_trivia(before, &result)?;
     check_values(before, operations, &result)?;
@@ -33,6 +34,15 @@ pub fn verify(before: &Stream, operations: &[Operation], edits: &[Edit], after: 
 
 fn failed(message: impl Into<String>) -> Refusal {
     Refusal { code: Code::Verify, document: None, route: None, offset: None, message: message.into() }
+}
+
+/// The parser takes some multi-line scalars in flow collections or not by what stands before them. Where libyaml reads the result, the text is one that
+/// the parser cannot follow, and no defect of the edit; it is left alone all the same.
+fn unparsed(after: &str, refusal: &Refusal) -> Refusal {
+    let message = format!("the result does not parse: {refusal}");
+    let mut documents = serde_yaml::Deserializer::from_str(after.trim_start_matches('\u{FEFF}'));
+    let readable = documents.all(|document| serde_yaml::Value::deserialize(document).is_ok());
+    if readable { Refusal { code: Code::Cover, ..failed(message) } } else { failed(message) }
 }
 
 fn check_splices(before: &str, edits: &[Edit], after: &str) -> Result<(), Refusal> {
