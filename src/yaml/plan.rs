@@ -322,7 +322,8 @@ impl<'a> Target<'a> {
                 let header_stop = layout::line_stop(text, span.start);
                 let content_end = span.start + raw.trim_end_matches([' ', '\t', '\n', '\r']).len();
                 if content_end > header_stop {
-                    edits.push(Edit::delete(Span::new(header_stop, content_end)));
+                    // White space at the end of the last line is content, too; left, it would stand behind the comment.
+                    edits.push(Edit::delete(Span::new(header_stop, layout::line_stop(text, content_end))));
                 }
             }
             _ => edits.push(Edit::replace(span, written)),
