@@ -377,8 +377,12 @@ impl Recorder {
             by_file.entry(*file).or_default().push(index);
         }
         for (file, indices) in by_file {
-            let offsets: Vec<usize> = indices.iter().map(|index| self.places[*index].1).collect();
-            let positions = Position::of_each(&repository.file(file).original, &offsets);
+            let text = &repository.file(file).original;
+            // What was added at the end of the file is told to stand on its last line; there is no line below it yet.
+            let end = text.trim_end().len();
+            let told = |offset: usize| if offset >= text.len() { end } else { offset };
+            let offsets: Vec<usize> = indices.iter().map(|index| told(self.places[*index].1)).collect();
+            let positions = Position::of_each(text, &offsets);
             for (index, position) in indices.into_iter().zip(positions) {
                 self.findings[index].position = Some(position);
             }

@@ -310,6 +310,12 @@ fn text_cases() -> Vec<Case> {
             replace("a", string("short")),
             becomes("a: short # script\n\n# next\nb: 1\n"),
         ),
+        case(
+            "61",
+            "a: | # script\n  one\n  two  \nb: 1\n",
+            replace("a", string("short")),
+            becomes("a: short # script\nb: 1\n"),
+        ),
     ]
 }
 
