@@ -185,6 +185,23 @@ impl fmt::Display for Position {
     }
 }
 
+/// Names and texts of files may hold anything; a terminal must not act on it. Control characters and those that reorder text are escaped.
+pub fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, character| {
+        if character.is_control() || reorders_text(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+        shown
+    })
+}
+
+/// Marks, embeddings, overrides and isolates of bidirectional text: they make a line read other than it is.
+pub(crate) fn reorders_text(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

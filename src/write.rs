@@ -9,6 +9,7 @@
 
 use crate::error::Error;
 use crate::pipeline::FileChange;
+use crate::source::printable;
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
@@ -36,7 +37,7 @@ pub fn write_all(root: &Path, files: &[FileChange]) -> Result<(), Error> {
             // A link and its target are one file: the same change twice is that change.
             Some(earlier) if earlier.after == file.after => {}
             Some(earlier) => {
-                let (one, other) = (shown(&earlier.path), shown(&file.path));
+                let (one, other) = (printable(&earlier.path), printable(&file.path));
                 return Err(Error::Write(format!("{one} and {other} are one file, but would be changed differently")));
             }
         }
@@ -55,13 +56,13 @@ pub fn write_new(directory: &Path, files: &[(String, String)]) -> Result<(), Err
     let mut missing = Vec::new();
     for (name, text) in files {
         if !is_file_name(name) {
-            return Err(Error::Write(format!("{} is not a file name", shown(name))));
+            return Err(Error::Write(format!("{} is not a file name", printable(name))));
         }
         let path = directory.join(name);
         match fs::read(&path) {
             Ok(there) if there == text.as_bytes() => {}
             Ok(_) => {
-                let path = shown(&path.to_string_lossy());
+                let path = printable(&path.to_string_lossy());
                 return Err(Error::Write(format!("{path} is there already, with another text; it was left alone")));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push((path, text)),
@@ -107,7 +108,7 @@ struct Target<'a> {
 impl<'a> Target<'a> {
     fn find(root: &Path, change: &'a FileChange) -> Result<Self, Error> {
         let path = resolve(root, &change.path)?;
-        let shown = shown(&change.path);
+        let shown = printable(&change.path);
         let metadata = fs::metadata(&path).map_err(|error| failed("read", &change.path, &error))?;
         if !metadata.is_file() {
             return Err(Error::Write(format!("{shown} is not a regular file")));
@@ -187,7 +188,7 @@ fn put_back(renamed: &[Target<'_>], error: Error) -> Error {
 
 /// Where `path` really is, provided that no step on the way leaves the root.
 fn resolve(root: &Path, path: &str) -> Result<PathBuf, Error> {
-    let outside = || Error::Write(format!("{} leads out of {}", shown(path), shown(&root.to_string_lossy())));
+    let outside = || Error::Write(format!("{} leads out of {}", printable(path), printable(&root.to_string_lossy())));
     let mut place = root.to_owned();
     for component in Path::new(path).components() {
         match component {
@@ -260,19 +261,7 @@ fn is_file_name(name: &str) -> bool {
 }
 
 fn failed(verb: &str, path: &str, error: &io::Error) -> Error {
-    Error::Write(format!("cannot {verb} {}: {error}", shown(path)))
-}
-
-/// A path for a message: control characters must not reach a terminal.
-fn shown(path: &str) -> String {
-    path.chars().fold(String::with_capacity(path.len()), |mut shown, c| {
-        if c.is_control() {
-            shown.extend(c.escape_debug())
-        } else {
-            shown.push(c)
-        }
-        shown
-    })
+    Error::Write(format!("cannot {verb} {}: {error}", printable(path)))
 }
 
 #[cfg(test)]

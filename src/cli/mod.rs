@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::pipeline::{self, Options, Run};
 use crate::registry::{NetworkSettings, Offline, Online, RegistrySettings, Resolver};
 use crate::repository::Repository;
+use crate::source::printable;
 use crate::transforms::ALL;
 use crate::{report, write};
 use anstream::{eprintln, print, println};
@@ -49,7 +50,7 @@ pub fn main() -> ExitCode {
 fn report_error(error: &Error) {
     let style = report::styles::ERROR;
     // Several lines only where a configuration is quoted.
-    let lines: Vec<String> = error.to_string().lines().map(report::text::printable).collect();
+    let lines: Vec<String> = error.to_string().lines().map(printable).collect();
     eprintln!("{style}error{style:#}: {}", lines.join("\n"));
 }
 
@@ -83,7 +84,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
 
     if run.dockerfiles + run.manifests == 0 {
         print!("{}", report::text::unread(&run));
-        let root = report::text::printable(&root.display().to_string());
+        let root = printable(&root.display().to_string());
         eprintln!("nothing to look at: no Dockerfile and no Kubernetes manifest below {root}");
         return Ok(if run.unread.is_empty() { NOTHING_SEEN } else { FAILED });
     }

@@ -3,6 +3,7 @@
 //! The plain form is byte-exact, for `git apply`; the coloured form is for eyes and cannot be applied, because it shows control
 //! characters instead of sending them to the terminal.
 
+use crate::source::reorders_text;
 use anstyle::{AnsiColor, Style};
 use similar::{Algorithm, DiffOp};
 use std::fmt::Write;
@@ -139,11 +140,6 @@ fn quoted_path(prefix: &str, path: &str) -> String {
     }
     quoted.push('"');
     quoted
-}
-
-/// Marks, embeddings, overrides and isolates of bidirectional text: they make a line read other than it is.
-pub(super) fn reorders_text(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn push_visible(text: &mut String, c: char) {

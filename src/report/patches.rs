@@ -5,6 +5,7 @@
 
 use super::diff;
 use crate::pipeline::{Run, Step};
+use crate::source::printable;
 
 /// Widest line of the explanation, in characters: git's custom.
 const WIDTH: usize = 72;
@@ -83,17 +84,6 @@ fn push_line(text: &mut String, line: &str) {
     }
     text.push_str(line);
     text.push('\n');
-}
-
-fn printable(word: &str) -> String {
-    word.chars().fold(String::with_capacity(word.len()), |mut shown, c| {
-        if c.is_control() {
-            shown.extend(c.escape_debug())
-        } else {
-            shown.push(c)
-        }
-        shown
-    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The ledger: every finding by file, and totals that add up.
 
-use super::diff::reorders_text;
 use super::styles::{ERROR, FIXED, HEADING, PERSON, QUIET};
 use crate::cli::Mode;
 use crate::error::{Finding, Outcome};
 use crate::pipeline::Run;
+use crate::source::printable;
 use std::fmt::Write;
 
 /// Findings by file, then the files that were left alone as a whole. What already is right is shown only when `verbose`.
@@ -40,18 +40,6 @@ pub fn unread(run: &Run) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Names and texts of files may hold anything; a terminal must not act on it. Control characters and those that reorder text are escaped.
-pub fn printable(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, character| {
-        if character.is_control() || reorders_text(character) {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-        shown
-    })
 }
 
 /// The totals, and what to do next.
