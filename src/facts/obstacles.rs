@@ -214,7 +214,17 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
         let unread = repository.unread().iter().find(|file| file.code == "template" && file.path.ends_with("ml"))?;
         Some(format!("{} may run its image and is a template, which is not read", unread.path))
     };
-    if let Some(detail) = doubt.or_else(template) {
+    let unknown_kind = || {
+        let starts =
+            |stream: &crate::yaml::Stream| stream.text().contains("containers:") && stream.text().contains("image:");
+        let mut manifests = repository.manifests().filter(|(_, manifest)| manifest.workloads.is_empty());
+        let (file, _) = manifests.find(|(_, manifest)| {
+            let schema = !kubernetes::objects(&manifest.stream, "CustomResourceDefinition").is_empty();
+            !schema && starts(&manifest.stream)
+        })?;
+        Some(format!("{} may run its image in a kind that is not known", repository.file(file).path))
+    };
+    if let Some(detail) = doubt.or_else(template).or_else(unknown_kind) {
         found.push(soft(SkipReason::AmbiguousLink, detail));
     }
 }
