@@ -9,7 +9,7 @@ use super::{
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
-use crate::image::{Family, is_well_known};
+use crate::image::{Claim, Family, is_well_known};
 use crate::kubernetes::{self, VolumeSource};
 use crate::link::Link;
 use crate::repository::ContainerId;
@@ -369,6 +369,12 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
                         format!("{place} mounts {name}, {claim}, where fsGroup has no effect"),
                     ));
                 }
+                if !mount.read_only
+                    && let Some(other) = neighbour_with_a_claim(application, container)
+                {
+                    let detail = format!("{place} mounts {name}; fsGroup would hold for the claim of {other} as well");
+                    found.push(soft(SkipReason::VolumeOwnership, detail));
+                }
             }
             VolumeSource::HostPath if mount.read_only => {}
             VolumeSource::HostPath => {
@@ -385,6 +391,24 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
             }
         }
     }
+}
+
+/// Another container of the pod that writes to a claim, and is not known to work with a group's: `fsGroup` is the whole pod's.
+fn neighbour_with_a_claim(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<String> {
+    if container.pod.security("fsGroup").is_some() {
+        // The author chose one, and nothing is added.
+        return None;
+    }
+    (0..container.workload.containers.len()).find_map(|index| {
+        let id = ContainerId { container: index, ..container.id };
+        if application.containers.iter().any(|ours| ours.id == id) {
+            return None;
+        }
+        let neighbour = ContainerFacts::new(application.around, id)?;
+        let claims = neighbour.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
+        let shares = neighbour.known.is_some_and(|known| known.claim == Some(Claim::Group));
+        (claims && !shares).then(|| neighbour.label())
+    })
 }
 
 /// Another container of the pod that writes to the volume, and is or may be root.
