@@ -37,8 +37,14 @@ pub(super) fn of_container(
     place: &str,
     found: &mut Vec<Obstacle>,
 ) {
-    if application.image.is_none() && container.known.is_some_and(|known| known.ports.iter().any(|port| *port < 1024)) {
-        // The table says so already.
+    if application.image.is_none()
+        && let Some(known) = container.known
+        && let Some(port) = known.low_port()
+    {
+        // An image that is not root needs a capability of its program's file, or a setting of the node, to listen there.
+        if known.user.is_some() {
+            found.push(hard(SkipReason::LowPort, format!("{} listens on {port}: {ADVICE}", known.name)));
+        }
         return;
     }
     let own = container.view.ports();
