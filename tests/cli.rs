@@ -330,6 +330,11 @@ fn a_configuration_that_cannot_be_used_is_an_error() {
         ("configuration-not-toml.txt", b"uid: 5\n"),
         ("configuration-not-utf8.txt", b"# \xe9\n"),
         ("configuration-root.txt", b"uid = 0\n"),
+        ("configuration-image.txt", b"[[image]]\nname = \"shop/base\"\nfamily = \"debian\"\nversions = \"3\"\n"),
+        (
+            "configuration-image-root.txt",
+            b"[[image]]\nname = \"shop/base\"\nfamily = \"debian\"\nuser = { uid = 0, gid = 0 }\n",
+        ),
     ] {
         let workspace = application();
         let before = contents(workspace.root());

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use support::program::unroot;
 use support::snapshots::{Snapshot, assert_snapshot};
 use unroot::error::SkipReason;
+use unroot::image::{KnownImages, Reference};
 use unroot::transforms::ALL;
 
 /// Everything that may stand at the top, apart from what git ignores.
@@ -242,6 +243,32 @@ fn explaining_a_transform_prints_its_readme() {
         let ended = unroot(&root(), &["explain", metadata.id]);
         assert_eq!((ended.code, ended.stdout.as_str()), (0, metadata.readme), "{}", metadata.id);
     }
+}
+
+/// What a row of the image table claims to be proved has to be something that the end-to-end tests can start.
+#[test]
+fn proved_images_are_served_to_the_end_to_end_tests() {
+    let read = |path: &str| toml::from_str::<toml::Table>(&fs::read_to_string(root().join(path)).unwrap()).unwrap();
+    let text = |row: &toml::Value, key: &str| row.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+    let mut claimed = BTreeSet::new();
+    for table in ["src/image/bases.toml", "src/image/known.toml"].map(read) {
+        let rows = table["image"].as_array().unwrap();
+        let proved = rows.iter().filter(|row| row.get("proved").and_then(toml::Value::as_bool) == Some(true));
+        claimed.extend(proved.map(|row| (text(row, "name").unwrap(), text(row, "tag"))));
+    }
+    let bases = read("tests/e2e/bases/bases.toml");
+    let served: BTreeSet<(String, Option<String>)> = bases["base"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|base| base.get("names").and_then(toml::Value::as_array).cloned().unwrap_or_default())
+        .filter_map(|name| {
+            let reference = Reference::parse(name.as_str().unwrap()).unwrap();
+            let row = KnownImages::default().find(&reference).cloned()?;
+            row.proved.then_some((row.name, row.tag))
+        })
+        .collect();
+    assert_eq!(claimed, served);
 }
 
 /// Each folder is compared whole by the test that owns it, so a folder without an owner would be read by nobody.

@@ -98,10 +98,7 @@ impl KnownImages {
 
     /// Whether there is a row of this name (no tag), as written in a reference.
     pub fn holds(&self, name: &str) -> bool {
-        Reference::parse(name).is_ok_and(|reference| {
-            let name = name_of(&reference);
-            self.own.iter().chain(TABLE.iter()).any(|row| row.name == name)
-        })
+        holds(&self.own, name) || is_public(name)
     }
 }
 
@@ -209,6 +206,18 @@ pub enum Claim {
     Group,
     /// The program refuses files that a group may write, or must own the mount itself.
     Never,
+}
+
+/// Whether the program's own table has a row of this name (no tag): everybody means the same image by it.
+pub fn is_public(name: &str) -> bool {
+    holds(&TABLE, name)
+}
+
+fn holds(rows: &[KnownImage], name: &str) -> bool {
+    Reference::parse(name).is_ok_and(|reference| {
+        let name = name_of(&reference);
+        rows.iter().any(|row| row.name == name)
+    })
 }
 
 /// The short name of an official image, also when it comes through one of the public copies; else the whole repository.
@@ -368,6 +377,10 @@ mod tests {
             own("[[image]]\nname = \"registry.example/team/app\"\nfamily = \"alpine\"\nuser = { uid = 5, gid = 6 }\n")
                 .unwrap();
         assert!(table.holds("registry.example/team/app") && table.holds("redis"));
+        assert!(
+            is_public("redis") && !is_public("registry.example/team/app"),
+            "what builds the latter may stand in the tree"
+        );
     }
 
     #[test]

@@ -4,6 +4,6 @@ mod known;
 mod reference;
 mod versions;
 
-pub use known::{Account, Claim, Family, Ids, KnownImage, KnownImages};
+pub use known::{Account, Claim, Family, Ids, KnownImage, KnownImages, is_public};
 pub use reference::{DEFAULT_REGISTRY, InvalidReference, Reference};
 pub use versions::Versions;

@@ -8,7 +8,7 @@ mod declared;
 use crate::config::Config;
 use crate::discover::{directory, file_name};
 use crate::dockerfile::Base;
-use crate::image::KnownImages;
+use crate::image::{KnownImages, is_public};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -112,7 +112,7 @@ impl Links {
                 let builders = match self.judge(repository, names, folder, wanted) {
                     Link::Linked { dockerfile, .. } => vec![dockerfile],
                     // An official image is what it is called, also beside a folder of that name.
-                    Link::Ambiguous(candidates) if !names.images.holds(without_tag(reference)) => candidates,
+                    Link::Ambiguous(candidates) if !is_public(without_tag(reference)) => candidates,
                     Link::Ambiguous(_) | Link::External => continue,
                 };
                 for builder in builders.into_iter().filter(|builder| *builder != heir) {
@@ -185,7 +185,7 @@ impl Links {
         let same = names.same(last);
         if !same.is_empty() {
             // `redis` beside a folder `redis/` may be the official image or the one built there.
-            let official = names.images.holds(name);
+            let official = is_public(name);
             return match nearest(repository, from, &same) {
                 Ok(dockerfile) if !official => Link::Linked { dockerfile, how: How::Named },
                 Ok(dockerfile) => Link::Ambiguous(vec![dockerfile]),
@@ -218,7 +218,7 @@ struct Wanted<'a> {
 
 /// The names that Dockerfiles go by.
 struct Names<'a> {
-    /// Images that are what they are called, also beside a folder of that name.
+    /// Images that are what they are called, also beside a folder of a similar name.
     images: &'a KnownImages,
     names: BTreeMap<String, BTreeSet<FileId>>,
     /// The same Dockerfiles by what their names begin or end with.
