@@ -331,6 +331,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_follows_the_version() {
+        let ids = |reference: &str| {
+            let row = known(reference)?;
+            row.user.or(row.service).map(|ids| (ids.uid, ids.gid))
+        };
+        for (reference, expected) in [
+            ("postgres:17", Some((999, 999))),
+            ("postgres:17-alpine3.22", Some((70, 70))),
+            ("postgres:9.5", None),
+            ("mysql:5.7", Some((999, 999))),
+            ("mysql:5.7.29", None),
+            ("mysql:latest", Some((999, 999))),
+            ("rabbitmq:4.1-management-alpine", Some((100, 101))),
+            ("rabbitmq:management", Some((999, 999))),
+            ("memcached:1.6.12", None),
+            ("nginx:1.29", Some((101, 101))),
+            ("nginx:1.13-alpine", None),
+            ("grafana/grafana:7.2.0", Some((472, 472))),
+            ("grafana/grafana-oss:12.1.0-ubuntu", Some((472, 0))),
+            ("grafana/grafana:5.0.0", None),
+            ("quay.io/prometheus/prometheus:v3.1.0", Some((65534, 65534))),
+            ("prom/prometheus:v1.4.1", None),
+            ("mcr.microsoft.com/dotnet/aspnet:8.0-noble-chiseled", Some((1654, 1654))),
+            ("mcr.microsoft.com/dotnet/aspnet:8.0", None),
+        ] {
+            assert_eq!(ids(reference), expected, "{reference}");
+        }
+        assert_eq!(known("postgres:17").unwrap().volumes, ["/var/lib/postgresql/data"]);
+        assert_eq!(known("postgres:18").unwrap().volumes, ["/var/lib/postgresql"]);
+        assert_eq!(known("mcr.microsoft.com/dotnet/aspnet:7.0").unwrap().low_port(), Some(80));
+    }
+
+    #[test]
     fn public_copies_have_the_rows_of_what_they_copy() {
         for (copy, original) in [
             ("mirror.gcr.io/library/redis:7", "redis:7"),
