@@ -100,7 +100,7 @@ fn the_readme_lists_the_transforms() {
         .map(|transform| {
             let metadata = transform.metadata();
             let (number, id) = (metadata.number, metadata.id);
-            format!("| {number} | [{id}](transforms/{number}-{id}/README.md) | {} |", metadata.title)
+            format!("| {number} | [{id}](transforms/{number:02}-{id}/README.md) | {} |", metadata.title)
         })
         .collect();
     assert_eq!(found, expected);

@@ -34,6 +34,10 @@ pub(super) fn of(application: &Application<'_>) -> Vec<Obstacle> {
     for container in &application.containers {
         of_container(application, container, &mut found);
     }
+    let allowed = |container: &ContainerFacts<'_>| container.pod.allows_low_ports();
+    if !application.containers.is_empty() && application.containers.iter().all(allowed) {
+        found.retain(|obstacle| obstacle.reason != SkipReason::LowPort);
+    }
     found
 }
 

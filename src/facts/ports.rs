@@ -37,8 +37,11 @@ pub(super) fn of_container(
     place: &str,
     found: &mut Vec<Obstacle>,
 ) {
-    if application.image.is_none() && container.known.is_some_and(|known| known.ports.iter().any(|port| *port < 1024)) {
-        // The table says so already.
+    if application.image.is_none()
+        && let Some(known) = container.known
+        && let Some(port) = known.ports.iter().find(|port| **port < 1024)
+    {
+        found.push(hard(SkipReason::LowPort, format!("{place}: {} listens on {port}: {ADVICE}", known.name)));
         return;
     }
     let own = container.view.ports();
