@@ -224,7 +224,7 @@ fn supervise(pods: &mut [Pod<'_>]) -> Step<()> {
             let Some(code) = started.running.ended()? else { continue };
             let restarts = started.running.restarts;
             if restarts >= RESTARTS {
-                let said = started.running.said(8);
+                let said = started.running.said(16);
                 let name = &started.container.name;
                 return Err(Stop::Verdict(format!(
                     "{}/{name}: CrashLoopBackOff, exit {code}\n{said}",

@@ -12,6 +12,7 @@ use std::thread;
 use serde_json::{Map, Value, json};
 
 use crate::application::{Application, Naive, Probe};
+use crate::bases;
 use crate::build::{self, Images};
 use crate::judge::{Settings, Trial, Verdict};
 use crate::kubelet::ImageVolumes;
@@ -89,7 +90,9 @@ impl Bench<'_> {
         for naive in &self.application.naive {
             let tree = &self.copy(tree, "naive")?;
             for (file, instead) in &naive.files {
-                fs::copy(self.application.beside(instead), tree.join(file))?;
+                let file = tree.join(file);
+                fs::copy(self.application.beside(instead), &file)?;
+                fs::write(&file, bases::pin(self.lab, &fs::read_to_string(&file)?)?)?;
             }
             let documents = merged(&self.documents(tree)?, naive);
             let disks = self.lab.scratch(&self.application.name, "new-disks")?;
