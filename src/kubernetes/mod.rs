@@ -2,6 +2,7 @@
 
 mod kustomize;
 mod pod;
+pub mod pod_security;
 mod security_context;
 mod workload;
 
