@@ -144,6 +144,11 @@ impl Workload {
         let Some(pod_spec) = self.pod_node(stream) else { return Vec::new() };
         evaluate(self.pod_metadata(stream), pod_spec, policy)
     }
+
+    /// The strictest level that the pods of this workload satisfy; see [`level`].
+    pub fn level(&self, stream: &Stream, version: Version) -> Level {
+        self.pod_node(stream).map_or(Level::Privileged, |pod_spec| level(self.pod_metadata(stream), pod_spec, version))
+    }
 }
 
 /// Of each check the revision that holds in a version, if there is one.
