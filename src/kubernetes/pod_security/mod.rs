@@ -132,7 +132,8 @@ pub fn evaluate(template_metadata: Option<Node<'_>>, pod_spec: Node<'_>, policy:
     violations
 }
 
-/// The strictest level that a pod satisfies.
+/// The strictest level that a pod satisfies. Each level is judged by itself, as a namespace that enforces it would: of a Windows pod *restricted* asks less
+/// than *baseline* where fields are concerned that the API server refuses in it anyway.
 pub fn level(template_metadata: Option<Node<'_>>, pod_spec: Node<'_>, version: Version) -> Level {
     let satisfied = |level: &Level| evaluate(template_metadata, pod_spec, Policy { level: *level, version }).is_empty();
     Level::ALL.into_iter().rev().find(satisfied).unwrap_or(Level::Privileged)
