@@ -1,12 +1,12 @@
 //! The Pod Security Standards, judged as the API server's admission plugin judges them.
 //!
-//! Source: `k8s.io/pod-security-admission` at Kubernetes 1.37, folder `policy/`: one file for each check, `registry.go` for how versions and levels choose
-//! among them. The rules are the plugin's, not those of the page that describes them, and so are the names of the checks and the words of the messages.
-//! The table `CHECKS` is the whole of it.
+//! Source: `k8s.io/pod-security-admission` at Kubernetes 1.37, folder `policy/`: one file for each check, `registry.go` for how versions
+//! and levels choose among them. The rules are the plugin's, not those of the page that describes them, and so are the names of the checks
+//! and the words of the messages. The table `CHECKS` is the whole of it.
 //!
-//! A manifest is judged before the API server has filled in its defaults. Of these only one matters here: a volume without a source is an `emptyDir`.
-//! Null counts as absent. What the API server would refuse to decode (`privileged: "no"`, `runAsUser: root`) satisfies no check that reads it; a scalar or
-//! a list where a mapping belongs has no fields.
+//! A manifest is judged before the API server has filled in its defaults. Of these only one matters here: a volume without a source is an
+//! `emptyDir`. Null counts as absent. What the API server would refuse to decode (`privileged: "no"`, `runAsUser: root`) satisfies no check
+//! that reads it; a scalar or a list where a mapping belongs has no fields.
 
 mod baseline;
 mod forbidden;
@@ -132,8 +132,8 @@ pub fn evaluate(template_metadata: Option<Node<'_>>, pod_spec: Node<'_>, policy:
     violations
 }
 
-/// The strictest level that a pod satisfies. Each level is judged by itself, as a namespace that enforces it would: of a Windows pod *restricted* asks less
-/// than *baseline* where fields are concerned that the API server refuses in it anyway.
+/// The strictest level that a pod satisfies. Each level is judged by itself, as a namespace that enforces it would: of a Windows pod
+/// *restricted* asks less than *baseline* where fields are concerned that the API server refuses in it anyway.
 pub fn level(template_metadata: Option<Node<'_>>, pod_spec: Node<'_>, version: Version) -> Level {
     let satisfied = |level: &Level| evaluate(template_metadata, pod_spec, Policy { level: *level, version }).is_empty();
     Level::ALL.into_iter().rev().find(satisfied).unwrap_or(Level::Privileged)
