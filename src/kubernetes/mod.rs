@@ -1,4 +1,4 @@
-//! Workloads in a stream of Kubernetes objects, and views of their pod specs.
+//! Workloads in a stream of Kubernetes objects, views of their pod specs, and the standards these are held to.
 
 mod kustomize;
 mod pod;

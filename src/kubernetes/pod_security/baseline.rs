@@ -1,4 +1,5 @@
-//! The checks of the level *baseline*. Each is named as upstream's file `policy/check_*.go`; the table of checks says from which version on it holds.
+//! The checks of the level *baseline*. Each is named as upstream's file `policy/check_*.go`; the table of checks says from which version on
+//! it holds.
 
 use super::forbidden::{Forbidden, Offenders, plural, quoted};
 use super::subject::{Pod, field, is_one_of, items, shown, unless_bool, unless_string};
@@ -44,8 +45,8 @@ const SYSCTLS: [(&str, u32); 14] = [
     ("net.ipv4.tcp_slow_start_after_idle", 37),
 ];
 
-/// `check_appArmorProfile.go`, 1.0: the profile is `RuntimeDefault` or `Localhost`, in the field as in the annotation that came before it. The field was
-/// added to the check in place and so holds for every version.
+/// `check_appArmorProfile.go`, 1.0: the profile is `RuntimeDefault` or `Localhost`, in the field as in the annotation that came before it.
+/// The field was added to the check in place and so holds for every version.
 pub(super) fn app_armor_profile<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     const ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
     let allowed = |value: &str| value.is_empty() || value == "runtime/default" || value.starts_with("localhost/");
@@ -103,8 +104,8 @@ pub(super) fn host_path_volumes<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     })
 }
 
-/// `check_hostPorts.go`, 1.0: no port of the host is taken. Zero is none. That `hostNetwork` makes every container port a port of the host is
-/// left out: it is forbidden by itself.
+/// `check_hostPorts.go`, 1.0: no port of the host is taken. Zero is none. That `hostNetwork` makes every container port a port of the host
+/// is left out: it is forbidden by itself.
 pub(super) fn host_ports<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     let offenders = Offenders::among(pod, |container| {
         let ports = items(container.node, "ports").into_iter();

@@ -1,12 +1,12 @@
 //! The Pod Security Standards, judged as the API server's admission plugin judges them.
 //!
-//! Source: `k8s.io/pod-security-admission` at Kubernetes 1.37, folder `policy/`: one file for each check, `registry.go` for how versions and levels choose
-//! among them. The rules are the plugin's, not those of the page that describes them, and so are the names of the checks and the words of the messages.
-//! [`CHECKS`] is the whole of it.
+//! Source: `k8s.io/pod-security-admission` at Kubernetes 1.37, folder `policy/`: one file for each check, `registry.go` for how versions
+//! and levels choose among them. The rules are the plugin's, not those of the page that describes them, and so are the names of the checks
+//! and the words of the messages. The table `CHECKS` is the whole of it.
 //!
-//! A manifest is judged before the API server has filled in its defaults. Of these only one matters here: a volume without a source is an `emptyDir`.
-//! Null counts as absent. What the API server would refuse to decode (`privileged: "no"`, `runAsUser: root`) satisfies no check that reads it; a scalar or
-//! a list where a mapping belongs has no fields.
+//! A manifest is judged before the API server has filled in its defaults. Of these only one matters here: a volume without a source is an
+//! `emptyDir`. Null counts as absent. What the API server would refuse to decode (`privileged: "no"`, `runAsUser: root`) satisfies no check
+//! that reads it; a scalar or a list where a mapping belongs has no fields.
 
 mod baseline;
 mod forbidden;
@@ -132,7 +132,8 @@ pub fn evaluate(template_metadata: Option<Node<'_>>, pod_spec: Node<'_>, policy:
     violations
 }
 
-/// The strictest level that a pod satisfies.
+/// The strictest level that a pod satisfies. Each level is judged by itself, as a namespace that enforces it would: of a Windows pod
+/// *restricted* asks less than *baseline* where fields are concerned that the API server refuses in it anyway.
 pub fn level(template_metadata: Option<Node<'_>>, pod_spec: Node<'_>, version: Version) -> Level {
     let satisfied = |level: &Level| evaluate(template_metadata, pod_spec, Policy { level: *level, version }).is_empty();
     Level::ALL.into_iter().rev().find(satisfied).unwrap_or(Level::Privileged)
@@ -170,4 +171,29 @@ fn unless_windows<'a>(pod: &Pod<'a>, rule: Rule) -> Option<Forbidden<'a>> {
 /// From 1.35 on: root in a user namespace is no root of the host.
 fn unless_user_namespace<'a>(pod: &Pod<'a>, rule: Rule) -> Option<Forbidden<'a>> {
     if pod.has_user_namespace() { None } else { rule(pod) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_are_in_order() {
+        assert!(CHECKS.is_sorted_by_key(|check| (check.level, check.id, check.since)));
+        assert_eq!(CHECKS.iter().map(|check| check.since).max(), Some(Version::LATEST.known_minor()));
+        let baseline: Vec<&str> =
+            CHECKS.iter().filter(|check| check.level == Level::Baseline).map(|check| check.id).collect();
+        assert!(CHECKS.iter().filter_map(|check| check.overrides).all(|id| baseline.contains(&id)));
+    }
+
+    #[test]
+    fn one_revision_of_each_check_is_in_force() {
+        let ids = |minor| -> Vec<(&str, u32)> {
+            in_force(Version::minor(minor)).map(|check| (check.id, check.since)).collect()
+        };
+        assert_eq!(ids(0).len(), 11 + 2);
+        assert_eq!(ids(37).len(), 12 + 7);
+        assert!(ids(31).contains(&("sysctls", 29)) && ids(32).contains(&("sysctls", 32)));
+        assert_eq!(ids(37), ids(99));
+    }
 }

@@ -67,7 +67,8 @@ impl Version {
         Self(Minor::Number(minor))
     }
 
-    /// The minor version that is judged by. A version newer than all that are known means the newest, as in the API server (`policy/registry.go`).
+    /// The minor version that is judged by. A version newer than all that are known means the newest, as in the API server
+    /// (`policy/registry.go`).
     pub(super) fn known_minor(self) -> u32 {
         match self.0 {
             Minor::Number(minor) => minor.min(NEWEST),

@@ -1,4 +1,5 @@
-//! The checks that the level *restricted* adds. Each is named as upstream's file `policy/check_*.go`; the table of checks says from which version on it holds.
+//! The checks that the level *restricted* adds. Each is named as upstream's file `policy/check_*.go`; the table of checks says from which
+//! version on it holds.
 
 use super::baseline::{added_capabilities, name_of};
 use super::forbidden::{Forbidden, Offenders, plural, quoted};
@@ -44,7 +45,8 @@ const FORBIDDEN_VOLUMES: [&str; 21] = [
     "vsphereVolume",
 ];
 
-/// `check_allowPrivilegeEscalation.go`, 1.8: every container says `allowPrivilegeEscalation: false`. From 1.25 on not asked of Windows pods.
+/// `check_allowPrivilegeEscalation.go`, 1.8: every container says `allowPrivilegeEscalation: false`. From 1.25 on not asked of Windows
+/// pods.
 pub(super) fn allow_privilege_escalation<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     let offenders = Offenders::among(pod, |container| {
         let value = container.context.and_then(|context| field(context, "allowPrivilegeEscalation"));
@@ -57,8 +59,8 @@ pub(super) fn allow_privilege_escalation<'a>(pod: &Pod<'a>) -> Option<Forbidden<
     })
 }
 
-/// `check_capabilities_restricted.go`, 1.22: every container drops `ALL`, in exactly these letters, and adds `NET_BIND_SERVICE` at most. From 1.25 on not
-/// asked of Windows pods.
+/// `check_capabilities_restricted.go`, 1.22: every container drops `ALL`, in exactly these letters, and adds `NET_BIND_SERVICE` at most.
+/// From 1.25 on not asked of Windows pods.
 pub(super) fn capabilities<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     let keeping = Offenders::among(pod, |container| {
         let capabilities = container.context.and_then(|context| field(context, "capabilities"));
@@ -79,9 +81,9 @@ pub(super) fn capabilities<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     (!nodes.is_empty()).then(|| Forbidden::new("unrestricted capabilities", details.join("; "), nodes))
 }
 
-/// `check_restrictedVolumes.go`, 1.0: only volumes that reach no further than the cluster's own objects. A volume without a source is an `emptyDir`, which
-/// the API server fills in (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Volume`). Of a volume with several sources, which validation refuses, each
-/// has to be allowed.
+/// `check_restrictedVolumes.go`, 1.0: only volumes that reach no further than the cluster's own objects. A volume without a source is an
+/// `emptyDir`, which the API server fills in (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Volume`). Of a volume with several sources,
+/// which validation refuses, each has to be allowed.
 pub(super) fn volumes<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     let mut names = Vec::new();
     let mut kinds = BTreeSet::new();
@@ -109,8 +111,8 @@ pub(super) fn volumes<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     })
 }
 
-/// `check_runAsNonRoot.go`, 1.0: every container says `runAsNonRoot: true`, or the pod does and the container does not object. What is said otherwise is
-/// forbidden even where nothing inherits it. From 1.35 on not asked of a pod with a user namespace of its own.
+/// `check_runAsNonRoot.go`, 1.0: every container says `runAsNonRoot: true`, or the pod does and the container does not object. What is said
+/// otherwise is forbidden even where nothing inherits it. From 1.35 on not asked of a pod with a user namespace of its own.
 pub(super) fn run_as_non_root<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     let value = |context: Node<'a>| field(context, "runAsNonRoot");
     let objecting = Offenders::in_contexts(pod, |context| {
@@ -126,7 +128,8 @@ pub(super) fn run_as_non_root<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     Some(Forbidden::new("runAsNonRoot != true", detail, silent.nodes))
 }
 
-/// `check_runAsUser.go`, 1.23: neither the pod nor a container says `runAsUser: 0`. From 1.35 on not asked of a pod with a user namespace of its own.
+/// `check_runAsUser.go`, 1.23: neither the pod nor a container says `runAsUser: 0`. From 1.35 on not asked of a pod with a user namespace
+/// of its own.
 pub(super) fn run_as_user<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     let offenders = Offenders::in_contexts(pod, |context| {
         let uid = field(context, "runAsUser");
@@ -137,8 +140,8 @@ pub(super) fn run_as_user<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     })
 }
 
-/// `check_seccompProfile_restricted.go`, 1.19: every container has the profile `RuntimeDefault` or `Localhost`, its own or the pod's. From 1.25 on not
-/// asked of Windows pods.
+/// `check_seccompProfile_restricted.go`, 1.19: every container has the profile `RuntimeDefault` or `Localhost`, its own or the pod's. From
+/// 1.25 on not asked of Windows pods.
 pub(super) fn seccomp_profile<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     if let Some(forbidden) = super::baseline::seccomp_profile(pod) {
         return Some(forbidden);

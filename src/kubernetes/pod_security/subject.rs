@@ -45,7 +45,8 @@ impl<'a> Pod<'a> {
         items(self.spec, "volumes")
     }
 
-    /// The annotations: key, value, and the value's node. A null value decodes as an empty string, and so does what the API server would refuse.
+    /// The annotations: key, value, and the value's node. A null value decodes as an empty string, and so does what the API server would
+    /// refuse.
     pub(super) fn annotations(&self) -> Vec<(String, String, Node<'a>)> {
         let Some(annotations) = self.metadata.and_then(|metadata| field(metadata, "annotations")) else {
             return Vec::new();
