@@ -1,6 +1,7 @@
 //! `unroot.toml`: what a repository tells the program once, so that nobody has to pass it as arguments.
 
 use crate::error::Error;
+use crate::image::KnownImages;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +25,9 @@ pub struct Config {
     /// Which Dockerfile builds which image, where names do not tell.
     #[serde(rename = "link")]
     pub links: Vec<LinkEntry>,
+    /// What is known of images beyond the program's own table, in rows of the same form.
+    #[serde(rename = "image")]
+    pub images: KnownImages,
     /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
     #[serde(rename = "registry")]
     pub registries: BTreeMap<String, RegistryEntry>,

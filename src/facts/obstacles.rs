@@ -10,7 +10,7 @@ use super::{
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
-use crate::image::{Claim, Family, is_well_known};
+use crate::image::{Claim, Family};
 use crate::kubernetes::{self, VolumeSource};
 use crate::link::Link;
 use crate::repository::ContainerId;
@@ -208,7 +208,7 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
             // With one Dockerfile in the tree, an image that nobody knows may well be the one it builds.
             Link::External
                 if repository.dockerfiles().count() == 1
-                    && !is_well_known(crate::link::without_tag(&container.image)) =>
+                    && !application.around.config.images.holds(crate::link::without_tag(&container.image)) =>
             {
                 Some(format!("{} runs {name}, which may be its image; {advice}", file.path))
             }
@@ -319,6 +319,15 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
         found.push(hard(SkipReason::AuthorChoice, format!("{place} says runAsUser: 0")));
     } else if is("runAsNonRoot", false) {
         found.push(hard(SkipReason::AuthorChoice, format!("{place} says runAsNonRoot: false")));
+    }
+    if let Some(known) = container.known {
+        if let Some(why) = &known.root_only {
+            found.push(hard(SkipReason::NeedsRoot, format!("{} works as root only: {}", known.name, printable(why))));
+        }
+        if known.user.is_some() && !known.needs.is_empty() {
+            let detail = format!("the program of {} needs the capability {}", known.name, known.needs.join(", "));
+            found.push(hard(SkipReason::NeedsRoot, detail));
+        }
     }
     let added = container.view.capabilities("add");
     if let Some(capability) = added.iter().find(|name| *name != "NET_BIND_SERVICE") {

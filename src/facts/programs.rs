@@ -54,7 +54,7 @@ static SYSTEM_CHANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// A service that is only configured starts as its base does, and a tool that steps down is installed to be used.
 pub(super) fn of_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     if let Some(base) = image.known_base
-        && (base.service.is_some() || !base.ports.is_empty())
+        && (base.service.is_some() || base.root_only.is_some() || !base.ports.is_empty())
         && base.user.is_none()
     {
         let detail = format!("{} starts what its base {} starts, as root", image.path, base.name);
