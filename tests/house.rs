@@ -101,10 +101,20 @@ fn the_readme_lists_the_transforms() {
         .map(|transform| {
             let metadata = transform.metadata();
             let (number, id) = (metadata.number, metadata.id);
-            format!("| {number} | [{id}](transforms/{number}-{id}/README.md) | {} |", metadata.title)
+            format!("| {number} | [{id}](transforms/{number:02}-{id}/README.md) | {} |", metadata.title)
         })
         .collect();
     assert_eq!(found, expected);
+}
+
+/// The table is made by the lab, from real runs.
+#[test]
+fn the_readme_shows_what_the_lab_found() {
+    let found = fs::read_to_string(root().join("snapshots/e2e.md")).unwrap();
+    let table: String = found.lines().take_while(|line| line.starts_with('|')).flat_map(|line| [line, "\n"]).collect();
+    assert!(table.lines().count() > 10, "{table}");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains(&format!("\n\n{table}\n")), "README.md lacks this table:\n{table}");
 }
 
 /// A transform's README explains the codes of its own; the README lists the others.
@@ -280,8 +290,8 @@ fn each_snapshot_has_a_test_that_asks_for_it() {
     let snapshots = root().join("snapshots");
     for file in files_below(&snapshots) {
         let name = file.strip_prefix(&snapshots).unwrap().to_str().unwrap();
-        // The table of the lab is one file, compared by the lab itself.
-        let asked_for = name == "e2e.txt" || owned.iter().any(|folder| name.starts_with(&format!("{folder}/")));
+        // What the lab found is one file, compared by the lab itself.
+        let asked_for = name == "e2e.md" || owned.iter().any(|folder| name.starts_with(&format!("{folder}/")));
         assert!(asked_for, "nobody asks for snapshots/{name}");
     }
 }

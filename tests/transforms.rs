@@ -30,6 +30,8 @@ struct Expect {
     r#unsafe: bool,
     /// Also run the transforms before this one.
     with_earlier: bool,
+    /// It has nothing to say: no finding at all.
+    silent: bool,
     digests: BTreeMap<String, String>,
     finding: Vec<ExpectedFinding>,
 }
@@ -48,6 +50,11 @@ struct ExpectedFinding {
 }
 
 type Files = BTreeMap<String, Vec<u8>>;
+
+#[test]
+fn allow_low_ports() {
+    check("allow-low-ports");
+}
 
 #[test]
 fn split_build_stage() {
@@ -107,11 +114,14 @@ fn check_case(id: &str, case: &Path, changes: bool) -> Result<(), String> {
         Ok(text) => toml::from_str(&text).map_err(|error| format!("expect.toml: {error}"))?,
         Err(_) => Expect::default(),
     };
-    if !changes && expect.finding.is_empty() {
-        return Err("a case without after/ must name the findings it expects".to_owned());
+    if !changes && expect.finding.is_empty() != expect.silent {
+        return Err("a case without after/ must name the findings it expects, or be silent".to_owned());
     }
     let before = files(&case.join("before"));
     let (after, run) = transform(id, &before, &expect);
+    if let (true, Some(finding)) = (expect.silent, run.findings.first()) {
+        return Err(format!("it says {finding:?}"));
+    }
     if changes {
         bless(&case.join("after"), &after);
         same(&files(&case.join("after")), &after)?;
@@ -195,6 +205,9 @@ fn check_readme(id: &str, folder: &Path) -> Result<(), String> {
     let digests = images.map(|image| (image.to_owned(), digest.clone()));
     let expect = Expect { digests: BTreeMap::from(digests), ..Expect::default() };
     let (after, run) = transform(id, &before, &expect);
+    if let (true, Some(finding)) = (expect.silent, run.findings.first()) {
+        return Err(format!("it says {finding:?}"));
+    }
     same(&expected, &after)?;
     invariants(id, &after, &expect, &run)
 }
@@ -249,7 +262,7 @@ fn transform(id: &str, before: &Files, expect: &Expect) -> (Files, Run) {
 fn folder(id: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("transforms");
     let number = ALL.iter().find(|transform| transform.metadata().id == id).unwrap().metadata().number;
-    root.join(format!("{number}-{id}"))
+    root.join(format!("{number:02}-{id}"))
 }
 
 fn files(root: &Path) -> Files {

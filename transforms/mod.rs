@@ -9,6 +9,8 @@
 //! that counts; a test keeps it equal to the numbers.
 #![allow(rustdoc::invalid_codeblock_attributes, reason = "`before=PATH` in the examples is read by the tests")]
 
+#[path = "05-allow-low-ports/mod.rs"]
+mod t05_allow_low_ports;
 #[path = "10-split-build-stage/mod.rs"]
 mod t10_split_build_stage;
 #[path = "20-own-by-root-group/mod.rs"]
@@ -27,7 +29,8 @@ use crate::image::Reference;
 use crate::repository::FileId;
 
 /// Every transform, in the order in which they run.
-pub const ALL: [&dyn Transform; 5] = [
+pub const ALL: [&dyn Transform; 6] = [
+    &t05_allow_low_ports::AllowLowPorts,
     &t10_split_build_stage::SplitBuildStage,
     &t20_own_by_root_group::OwnByRootGroup,
     &t30_switch_user::SwitchUser,

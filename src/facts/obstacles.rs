@@ -1,6 +1,7 @@
 //! What speaks against running an application as anything but root.
 //!
-//! Every entry is something that broke real deployments after somebody wrote `USER` or `runAsNonRoot`. A hard obstacle stops `--unsafe` as well.
+//! Every entry is something that broke real deployments after somebody wrote `USER` or `runAsNonRoot`. An obstacle is hard, and stops `--unsafe` as well,
+//! where the files say that the change breaks the program; it is soft where they leave it open.
 
 use super::directories::is_below;
 use super::{
@@ -33,6 +34,10 @@ pub(super) fn of(application: &Application<'_>) -> Vec<Obstacle> {
     }
     for container in &application.containers {
         of_container(application, container, &mut found);
+    }
+    let allowed = |container: &ContainerFacts<'_>| container.pod.allows_low_ports();
+    if !application.containers.is_empty() && application.containers.iter().all(allowed) {
+        found.retain(|obstacle| obstacle.reason != SkipReason::LowPort);
     }
     found
 }
@@ -117,7 +122,7 @@ fn root_home(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut 
                 return;
             }
             Keyword::Copy | Keyword::Add if dockerfile.copy_words(instruction).is_some_and(|(_, to)| is_home(&to)) => {
-                found.push(soft(
+                found.push(hard(
                     SkipReason::RootHome,
                     format!("{place} puts files in root's home, which others cannot enter"),
                 ));
@@ -260,7 +265,7 @@ fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obsta
         };
         if private {
             let detail = format!("{} makes files that only root may read", image.place(index));
-            found.push(soft(SkipReason::SystemDirectory, detail));
+            found.push(hard(SkipReason::SystemDirectory, detail));
             return;
         }
     }
@@ -294,7 +299,7 @@ fn paths_in_variables(
         if kept && !lists && !writable.iter().any(|directory| within(directory)) {
             let detail =
                 format!("{place} sets {} to {}, which only root may write", printable(&name), printable(&value));
-            found.push(soft(SkipReason::SystemDirectory, detail));
+            found.push(hard(SkipReason::SystemDirectory, detail));
             return;
         }
     }

@@ -41,10 +41,7 @@ pub(super) fn of_container(
         && let Some(known) = container.known
         && let Some(port) = known.low_port()
     {
-        // An image that is not root needs a capability of its program's file, or a setting of the node, to listen there.
-        if known.user.is_some() {
-            found.push(hard(SkipReason::LowPort, format!("{} listens on {port}: {ADVICE}", known.name)));
-        }
+        found.push(hard(SkipReason::LowPort, format!("{place}: {} listens on {port}: {ADVICE}", known.name)));
         return;
     }
     let own = container.view.ports();

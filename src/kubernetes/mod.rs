@@ -1,13 +1,14 @@
-//! Workloads in a stream of Kubernetes objects, and views of their pod specs.
+//! Workloads in a stream of Kubernetes objects, views of their pod specs, and the standards these are held to.
 
 mod kustomize;
 mod pod;
+pub mod pod_security;
 mod security_context;
 mod workload;
 
 pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
-pub use pod::{ContainerView, Mount, PodView, Volume, VolumeSource};
-pub use security_context::{complete, drop_all, share_claims};
+pub use pod::{ContainerView, Mount, PodView, UNPRIVILEGED_PORT_START, Volume, VolumeSource};
+pub use security_context::{allow_low_ports, complete, drop_all, share_claims};
 pub use workload::{
     Container, ContainerKind, Service, Workload, has_objects, objects, patched_workloads, services, workloads,
 };

@@ -3,6 +3,11 @@
 use super::Workload;
 use crate::yaml::{Node, Stream};
 
+/// The first port that a process without privileges may listen on; 1024 where nothing is set. A property of the network namespace, and
+/// one of the sysctls that the kubelet and every Pod Security level allow
+/// (<https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/#safe-and-unsafe-sysctls>).
+pub const UNPRIVILEGED_PORT_START: &str = "net.ipv4.ip_unprivileged_port_start";
+
 /// A pod spec.
 #[derive(Clone, Copy)]
 pub struct PodView<'a> {
@@ -35,6 +40,28 @@ impl<'a> PodView<'a> {
         let os = field(self.node, "os").and_then(|os| string(os, "name"));
         let selector = |key| field(self.node, "nodeSelector").and_then(|selector| string(selector, key));
         [os, selector("kubernetes.io/os"), selector("beta.kubernetes.io/os")].iter().flatten().any(|os| os == "windows")
+    }
+
+    /// Whether the pod shares the node's network.
+    pub fn is_on_host_network(self) -> bool {
+        field(self.node, "hostNetwork").and_then(Node::as_bool) == Some(true)
+    }
+
+    /// The value of a sysctl that the pod sets.
+    pub fn sysctl(self, name: &str) -> Option<String> {
+        let sysctls = self.security("sysctls")?.items().map(Node::resolved);
+        sysctls
+            .filter(|sysctl| string(*sysctl, "name").as_deref() == Some(name))
+            .find_map(|sysctl| string(sysctl, "value"))
+    }
+
+    /// Whether the pod's network lets every user listen on every port.
+    pub fn allows_low_ports(self) -> bool {
+        !self.is_on_host_network()
+            && self
+                .sysctl(UNPRIVILEGED_PORT_START)
+                .and_then(|start| start.parse::<u16>().ok())
+                .is_some_and(|start| start <= 1)
     }
 
     /// The volumes of the pod.

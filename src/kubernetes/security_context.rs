@@ -32,6 +32,20 @@ pub fn share_claims(pod: super::PodView<'_>, gid: u32) -> Vec<Operation> {
     complete(pod.node(), entries)
 }
 
+/// Lets every user of the pod's network listen on every port.
+pub fn allow_low_ports(pod: super::PodView<'_>) -> Vec<Operation> {
+    let text = |text: &str| Value::Str(text.to_owned());
+    let sysctl =
+        Value::Map(vec![("name".to_owned(), text(super::UNPRIVILEGED_PORT_START)), ("value".to_owned(), text("0"))]);
+    match pod.security("sysctls") {
+        Some(sysctls) => {
+            let (document, route) = (sysctls.document().index(), sysctls.route());
+            vec![Operation { document, route, action: Action::Append { value: sysctl } }]
+        }
+        None => complete(pod.node(), vec![("sysctls".to_owned(), Value::Seq(vec![sysctl]))]),
+    }
+}
+
 /// Adds `ALL` to `capabilities.drop` of a container. `Err` holds the entry for [`complete`] when there are no `capabilities` yet; `Ok` the operations
 /// on the block that is there, none when it drops all already.
 pub fn drop_all(container: super::ContainerView<'_>) -> Result<Vec<Operation>, (String, Value)> {

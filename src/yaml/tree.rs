@@ -292,24 +292,35 @@ impl<'a> Node<'a> {
 
     /// Whether `key` is in this mapping, here or through a merge.
     pub fn has(self, key: &str) -> bool {
+        self.lookup(key).is_some()
+    }
+
+    /// What a loader finds under `key`: the value here, else that of the first merge that has one; an alias is what it stands for.
+    pub fn lookup(self, key: &str) -> Option<Node<'a>> {
+        self.merged().find_map(|node| node.get(key)).map(Node::resolved)
+    }
+
+    /// This mapping, then the mappings that are merged into it; what comes first wins.
+    pub fn merged(self) -> impl Iterator<Item = Node<'a>> {
         // Merges may share targets; each is looked at once, so that no nesting of merges takes more than linear steps.
         let mut pending = vec![self];
         let mut seen = std::collections::BTreeSet::new();
-        while let Some(node) = pending.pop() {
-            let node = node.resolved();
-            if !seen.insert(node.index) {
-                continue;
+        std::iter::from_fn(move || {
+            loop {
+                let node = pending.pop()?.resolved();
+                if !seen.insert(node.index) {
+                    continue;
+                }
+                let merges = node.entries().filter(|(name, _)| name.is_merge());
+                let sources = merges.map(|(_, source)| source.resolved());
+                let rest = pending.len();
+                pending.extend(sources.flat_map(|source| std::iter::once(source).chain(source.items())));
+                if let Some(sources) = pending.get_mut(rest..) {
+                    sources.reverse();
+                }
+                return Some(node);
             }
-            if node.get(key).is_some() {
-                return true;
-            }
-            for (_, source) in node.entries().filter(|(name, _)| name.is_merge()) {
-                let source = source.resolved();
-                pending.push(source);
-                pending.extend(source.items());
-            }
-        }
-        false
+        })
     }
 
     /// Whether this is the key of a merge: a plain `<<`.

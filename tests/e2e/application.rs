@@ -91,7 +91,8 @@ pub(crate) struct Naive {
     /// Paths of each container that get an emptyDir.
     #[serde(default)]
     pub(crate) writable: Vec<String>,
-    /// Files that take the place of the tree's: path in the tree, and path beside `application.toml`.
+    /// Text files that take the place of the tree's: path in the tree, and path beside `application.toml`. In them,
+    /// `{digest:NAME@ARCHITECTURE}` stands for the digest of a base's image for one architecture, which nobody knows beforehand.
     #[serde(default)]
     pub(crate) files: BTreeMap<PathBuf, PathBuf>,
     /// A text that the failure must contain.

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::lab::{Lab, Result, run};
 use crate::say;
@@ -40,6 +41,27 @@ pub(crate) fn publish(lab: &Lab) -> Result<()> {
         keys.insert(base.image(), key);
     }
     Ok(())
+}
+
+/// The text with every `{digest:NAME@ARCHITECTURE}` replaced by the digest of one image of the index published as `NAME`.
+pub(crate) fn pin(lab: &Lab, text: &str) -> Result<String> {
+    let mut pinned = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{digest:") {
+        let (asked, after) = after.split_once('}').ok_or("a digest is asked for as {digest:NAME@ARCHITECTURE}")?;
+        let (name, architecture) = asked.split_once('@').ok_or("a digest is asked for by NAME@ARCHITECTURE")?;
+        let address = format!("docker://{}/{name}", lab.registry());
+        let index = run(Command::new("skopeo").args(["inspect", "--raw", "--tls-verify=false", &address]))?;
+        let index: Value = serde_json::from_str(&index)?;
+        let mut images = index.pointer("/manifests").and_then(Value::as_array).into_iter().flatten();
+        let image = images.find(|image| image.pointer("/platform/architecture") == Some(&architecture.into()));
+        let digest = image.and_then(|image| image.get("digest")?.as_str());
+        pinned.push_str(before);
+        pinned.push_str(digest.ok_or_else(|| format!("{name} has no image for {architecture}"))?);
+        rest = after;
+    }
+    pinned.push_str(rest);
+    Ok(pinned)
 }
 
 impl Base {

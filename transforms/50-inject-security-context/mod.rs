@@ -112,7 +112,7 @@ fn unfit_mount(container: &ContainerFacts<'_>) -> Option<String> {
         matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && !below
     })?;
     let advice = match &known.data_variable {
-        Some(name) => format!("; point {name} to a folder below {}", mount.path.escape_debug()),
+        Some(name) => format!("; point {name} to a folder below {} and move the data there", mount.path.escape_debug()),
         None => String::new(),
     };
     Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
