@@ -35,6 +35,8 @@ pub mod yaml;
 pub mod kubernetes;
 pub mod repository;
 
+pub mod levels;
+
 pub mod link;
 
 pub mod facts;

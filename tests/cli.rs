@@ -491,3 +491,33 @@ fn state(root: &Path) -> BTreeMap<String, (SystemTime, Option<Vec<u8>>)> {
 fn contents(root: &Path) -> BTreeMap<String, Vec<u8>> {
     state(root).into_iter().filter_map(|(name, (_, bytes))| Some((name, bytes?))).collect()
 }
+
+#[test]
+fn the_level_of_every_workload_is_told_before_and_after() {
+    let workspace = Workspace::new();
+    let pod = |name: &str, spec: &str| {
+        format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\nspec:\n{spec}  containers:\n  - name: a\n    image: redis:7\n")
+    };
+    workspace.write("pods.yaml", &format!("{}---\n{}", pod("cache", ""), pod("agent", "  hostPID: true\n")));
+    let ended = unroot(workspace.root(), &["--offline", "--level", "--check"]);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    for line in [
+        "Pod Security levels, and what is missing for restricted@1.37",
+        "      1:1  Pod/cache: baseline -> restricted",
+        "     10:1  Pod/agent: privileged",
+        "           hostNamespaces: host namespaces (hostPID=true)",
+        "workloads     before   after",
+        "privileged         1       1",
+        "baseline           1       0",
+        "restricted         0       1",
+        "all                2       2",
+    ] {
+        assert!(ended.stdout.lines().any(|printed| printed == line), "{line:?} is not in\n{}", ended.stdout);
+    }
+    let baseline = unroot(workspace.root(), &["--offline", "--level", "--target", "baseline@1.20", "--check"]);
+    assert!(!baseline.stdout.contains("runAsNonRoot: "), "{}", baseline.stdout);
+    let wrong = unroot(workspace.root(), &["--level", "--target", "strict"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("\"strict\" is no level of the Pod Security Standards"), "{}", wrong.stderr);
+    assert_eq!(unroot(workspace.root(), &["--target", "baseline"]).code, 2, "--target alone has no use");
+}

@@ -34,7 +34,7 @@ const TOP_LEVEL: [&str; 16] = [
 ];
 
 /// The rooms in the order in which data flows through them. Each uses only what stands before it.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 21] = [
     "source",
     "edit",
     "error",
@@ -45,6 +45,7 @@ const ROOMS: [&str; 20] = [
     "yaml",
     "kubernetes",
     "repository",
+    "levels",
     "link",
     "facts",
     "registry",

@@ -43,6 +43,12 @@ impl Workload {
         pairs(self.pod_metadata(stream).and_then(|metadata| metadata.get("labels")))
     }
 
+    /// Byte offset of the object in the stream that it was found in.
+    pub fn offset(&self, stream: &Stream) -> usize {
+        let object = stream.document(self.document).and_then(|document| document.at(&self.route));
+        object.map_or(0, |object| object.span().start)
+    }
+
     /// How reports name it: `Deployment/web`.
     pub fn label(&self) -> String {
         format!("{}/{}", self.kind, self.name)
