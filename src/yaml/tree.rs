@@ -292,6 +292,11 @@ impl<'a> Node<'a> {
 
     /// Whether `key` is in this mapping, here or through a merge.
     pub fn has(self, key: &str) -> bool {
+        self.get(key).is_some() || self.has_merged(key)
+    }
+
+    /// Whether `key` comes into this mapping through a merge, be it here as well or not.
+    pub(super) fn has_merged(self, key: &str) -> bool {
         // Merges may share targets; each is looked at once, so that no nesting of merges takes more than linear steps.
         let mut pending = vec![self];
         let mut seen = std::collections::BTreeSet::new();
@@ -300,7 +305,7 @@ impl<'a> Node<'a> {
             if !seen.insert(node.index) {
                 continue;
             }
-            if node.get(key).is_some() {
+            if node != self && node.get(key).is_some() {
                 return true;
             }
             for (_, source) in node.entries().filter(|(name, _)| name.is_merge()) {
@@ -430,12 +435,16 @@ impl<'a> Node<'a> {
 
     /// This node and all below it, in the order of the text.
     pub(super) fn subtree(self) -> impl Iterator<Item = Node<'a>> {
-        let end = match self.kind() {
+        let stream = self.stream;
+        (self.index..self.past()).map(move |index| stream.node(index))
+    }
+
+    /// The index one past the last node below this one.
+    pub(super) fn past(self) -> u32 {
+        match self.kind() {
             Kind::Mapping | Kind::Sequence => self.data().extra,
             Kind::Scalar | Kind::Alias => self.index + 1,
-        };
-        let stream = self.stream;
-        (self.index..end).map(move |index| stream.node(index))
+        }
     }
 
     pub(super) fn is_pair(self) -> bool {
