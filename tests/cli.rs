@@ -496,7 +496,9 @@ fn contents(root: &Path) -> BTreeMap<String, Vec<u8>> {
 fn the_level_of_every_workload_is_told_before_and_after() {
     let workspace = Workspace::new();
     let pod = |name: &str, spec: &str| {
-        format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\nspec:\n{spec}  containers:\n  - name: a\n    image: redis:7\n")
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\nspec:\n{spec}  containers:\n  - name: a\n    image: redis:7\n"
+        )
     };
     workspace.write("pods.yaml", &format!("{}---\n{}", pod("cache", ""), pod("agent", "  hostPID: true\n")));
     let ended = unroot(workspace.root(), &["--offline", "--level", "--check"]);
@@ -505,7 +507,7 @@ fn the_level_of_every_workload_is_told_before_and_after() {
         "Pod Security levels, and what is missing for restricted@1.37",
         "      1:1  Pod/cache: baseline -> restricted",
         "     10:1  Pod/agent: privileged",
-        "           hostNamespaces: host namespaces (hostPID=true)",
+        "           hostNamespaces: host namespaces (hostPID)",
         "workloads     before   after",
         "privileged         1       1",
         "baseline           1       0",

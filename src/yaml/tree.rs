@@ -295,6 +295,11 @@ impl<'a> Node<'a> {
         self.lookup(key).is_some()
     }
 
+    /// Whether `key` comes into this mapping through a merge, be it here as well or not.
+    pub(super) fn has_merged(self, key: &str) -> bool {
+        self.merged().skip(1).any(|node| node.get(key).is_some())
+    }
+
     /// What a loader finds under `key`: the value here, else that of the first merge that has one; an alias is what it stands for.
     pub fn lookup(self, key: &str) -> Option<Node<'a>> {
         self.merged().find_map(|node| node.get(key)).map(Node::resolved)
@@ -441,12 +446,16 @@ impl<'a> Node<'a> {
 
     /// This node and all below it, in the order of the text.
     pub(super) fn subtree(self) -> impl Iterator<Item = Node<'a>> {
-        let end = match self.kind() {
+        let stream = self.stream;
+        (self.index..self.past()).map(move |index| stream.node(index))
+    }
+
+    /// The index one past the last node below this one.
+    pub(super) fn past(self) -> u32 {
+        match self.kind() {
             Kind::Mapping | Kind::Sequence => self.data().extra,
             Kind::Scalar | Kind::Alias => self.index + 1,
-        };
-        let stream = self.stream;
-        (self.index..end).map(move |index| stream.node(index))
+        }
     }
 
     pub(super) fn is_pair(self) -> bool {
