@@ -507,7 +507,7 @@ fn the_level_of_every_workload_is_told_before_and_after() {
         "Pod Security levels, and what is missing for restricted@1.37",
         "      1:1  Pod/cache: baseline -> restricted",
         "     10:1  Pod/agent: privileged",
-        "           hostNamespaces: host namespaces (hostPID)",
+        "           hostNamespaces: host namespaces (hostPID=true)",
         "workloads     before   after",
         "privileged         1       1",
         "baseline           1       0",

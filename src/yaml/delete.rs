@@ -124,7 +124,7 @@ fn goes_with_another(node: Node<'_>) -> Refusal {
     refuse(node, Code::NotFound, message)
 }
 
-fn starts_line(text: &str, offset: usize) -> bool {
+pub(super) fn starts_line(text: &str, offset: usize) -> bool {
     text[layout::line_start(text, offset)..offset].bytes().all(|byte| byte == b' ')
 }
 

@@ -251,7 +251,12 @@ impl<'a> Cuts<'a, '_> {
         self.check_no_comment_behind(last)?;
         // After `a:` a bracket would become part of what precedes it for some readers.
         let kept = self.elements[staying];
-        edits.push(Edit::delete(Span::new(if kept.is_open() { comma } else { kept.end }, last.end)));
+        let (start, pad) = match kept.is_open() {
+            true if comma == kept.end => (comma, " "),
+            true => (comma, ""),
+            false => (kept.end, ""),
+        };
+        edits.push(Edit::replace(Span::new(start, last.end), pad));
         Ok(staying + 1)
     }
 

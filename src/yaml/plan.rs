@@ -247,7 +247,7 @@ impl<'a> Target<'a> {
         let lines = self.lines(style, column);
         let line = Line::ending(node.source(), node.span().end);
         if layout::open_block_scalar(node).is_some_and(|last| !deletions.holds(last)) {
-            let offset = self.before_last_entry()?;
+            let offset = self.before_last_entry(deletions)?;
             edits.push(Edit::insert(offset, line.whole(&lines)));
             return Ok(());
         }
@@ -260,7 +260,7 @@ impl<'a> Target<'a> {
 
     /// Where to insert when nothing can follow the last entry, because a block scalar ends there without a line end: a line
     /// end after it would become part of its value.
-    fn before_last_entry(&self) -> Result<usize, Refusal> {
+    fn before_last_entry(&self, deletions: &Deletions<'a>) -> Result<usize, Refusal> {
         let node = self.node;
         let text = node.source();
         let entries: Vec<_> = node.entries().collect();
@@ -270,7 +270,12 @@ impl<'a> Target<'a> {
         };
         let (key, _) = entries.last().ok_or_else(refusal)?;
         let line_start = layout::line_start(text, layout::entry_start(*key));
-        if !text[line_start..layout::entry_start(*key)].bytes().all(|byte| byte == b' ') {
+        if !delete::starts_line(text, layout::entry_start(*key)) {
+            return Err(refusal());
+        }
+        // The last entry may be about to move up to the dash of the first one.
+        let is_alone = !entries.iter().any(|(key, _)| key != &entries[entries.len() - 1].0 && !deletions.holds(*key));
+        if is_alone && entries.first().is_some_and(|(key, _)| !delete::starts_line(text, layout::entry_start(*key))) {
             return Err(refusal());
         }
         // After the entry before it, if there is one: comments above the last entry stay with it.

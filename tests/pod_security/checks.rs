@@ -4,14 +4,14 @@ use super::said;
 
 /// A check, a pod spec without braces, and what the newest baseline says of it.
 const BASELINE: [(&str, &str, &str); 48] = [
-    ("hostNamespaces", "hostNetwork: true", "host namespaces (hostNetwork)"),
+    ("hostNamespaces", "hostNetwork: true", "host namespaces (hostNetwork=true)"),
     (
         "hostNamespaces",
         "hostPID: true, hostNetwork: yes, hostIPC: on",
-        "host namespaces (hostIPC, hostNetwork, hostPID)",
+        "host namespaces (hostIPC=true, hostNetwork=true, hostPID=true)",
     ),
     ("hostNamespaces", "hostNetwork: false, hostPID: null, hostIPC: ", ""),
-    ("hostNamespaces", "hostPID: 'false'", "host namespaces (hostPID)"),
+    ("hostNamespaces", "hostPID: 'false'", "host namespaces (hostPID=true)"),
     (
         "privileged",
         "containers: [{name: a, securityContext: {privileged: false}}, {name: b, securityContext: {}}, {name: c}]",
@@ -378,7 +378,7 @@ const RESTRICTED: [(&str, &str, &str); 40] = [
         "hostUsers: false, containers: [{name: a}]",
         "seccompProfile (pod or container \"a\" must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")",
     ),
-    ("hostNamespaces", "hostPID: true", "host namespaces (hostPID)"),
+    ("hostNamespaces", "hostPID: true", "host namespaces (hostPID=true)"),
     (
         "windowsHostProcess",
         "securityContext: {windowsOptions: {hostProcess: true}}",

@@ -90,7 +90,8 @@ pub(super) fn capabilities<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
 pub(super) fn host_namespaces<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     let shared = ["hostIPC", "hostNetwork", "hostPID"].map(|key| Some((key, unless_bool(pod.spec, key, false)?)));
     let (keys, nodes): (Vec<&str>, Vec<Node<'a>>) = shared.into_iter().flatten().unzip();
-    (!keys.is_empty()).then(|| Forbidden::new("host namespaces", keys.join(", "), nodes))
+    let detail = keys.iter().map(|key| format!("{key}=true")).collect::<Vec<_>>().join(", ");
+    (!keys.is_empty()).then(|| Forbidden::new("host namespaces", detail, nodes))
 }
 
 /// `check_hostPathVolumes.go`, 1.0: no volume is a path of the host.
