@@ -1,7 +1,8 @@
 //! What the program does to a repository, in order. The folder listing is the pipeline.
 //!
 //! Each transform is a folder: `README.md` (what, why, an example that is run as a test, when it declines), `mod.rs`, and `cases/`, tiny repositories
-//! before and after. The number in the folder's name is its place: structure first, then the files' ownership while the build still is root, then the
+//! before and after. The number in the folder's name is its place: first what manifests give away and what they ask of the node, which decides what may
+//! follow, then structure, then the files' ownership while the build still is root, then the
 //! user, then the bases' digests, and last the manifest that describes the result. A step may rely on what an earlier one did, because facts are
 //! derived anew after each.
 //!
@@ -9,6 +10,10 @@
 //! that counts; a test keeps it equal to the numbers.
 #![allow(rustdoc::invalid_codeblock_attributes, reason = "`before=PATH` in the examples is read by the tests")]
 
+#[path = "02-isolate-from-host/mod.rs"]
+mod t02_isolate_from_host;
+#[path = "03-drop-privileges/mod.rs"]
+mod t03_drop_privileges;
 #[path = "05-allow-low-ports/mod.rs"]
 mod t05_allow_low_ports;
 #[path = "10-split-build-stage/mod.rs"]
@@ -26,10 +31,13 @@ use crate::change::Change;
 use crate::error::{Applicability, SkipReason};
 use crate::facts::{Application, ContainerFacts, ImageFacts, Obstacle};
 use crate::image::Reference;
+use crate::link::Link;
 use crate::repository::FileId;
 
 /// Every transform, in the order in which they run.
-pub const ALL: [&dyn Transform; 6] = [
+pub const ALL: [&dyn Transform; 8] = [
+    &t02_isolate_from_host::IsolateFromHost,
+    &t03_drop_privileges::DropPrivileges,
     &t05_allow_low_ports::AllowLowPorts,
     &t10_split_build_stage::SplitBuildStage,
     &t20_own_by_root_group::OwnByRootGroup,
@@ -124,6 +132,30 @@ impl Proposal {
         let excuse = obstacles.first().map(|obstacle| (obstacle.reason, obstacle.detail.clone()));
         let applicability = if excuse.is_some() { Applicability::Unsafe } else { Applicability::Safe };
         Self { subject, verdict: Verdict::Change { change, applicability, excuse, detail: detail.into() } }
+    }
+}
+
+impl Proposal {
+    /// A change that no file speaks against and that may alter behaviour all the same.
+    fn doubtful(subject: Subject, change: Change, detail: impl Into<String>, excuse: impl Into<String>) -> Self {
+        let excuse = Some((SkipReason::Unsafe, excuse.into()));
+        let verdict = Verdict::Change { change, applicability: Applicability::Unsafe, excuse, detail: detail.into() };
+        Self { subject, verdict }
+    }
+}
+
+/// Why nobody can say who a container runs as, and what a person could do about it.
+fn unknown_user(application: &Application<'_>, container: &ContainerFacts<'_>, how: &str) -> (SkipReason, String) {
+    match container.link {
+        Link::Ambiguous(candidates) => {
+            let paths: Vec<_> =
+                candidates.iter().map(|id| application.around.repository.file(*id).path.as_str()).collect();
+            let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
+            (SkipReason::AmbiguousLink, detail)
+        }
+        Link::Linked { .. } | Link::External => {
+            (SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number"))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::directories::is_below;
 use super::identity::printable;
 use super::{ImageFacts, Surroundings};
 use crate::error::SkipReason;
-use crate::image::{KnownImage, Reference};
+use crate::image::{Claim, KnownImage, Reference};
 use crate::kubernetes::{Container, ContainerView, PodView, VolumeSource, Workload};
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
@@ -118,6 +118,28 @@ impl<'a> ContainerFacts<'a> {
         };
         let directory = printable(known.root_owned.iter().find(|directory| !is_covered(directory))?);
         Some((SkipReason::SystemDirectory, format!("writes {directory}, where only root may; mount an emptyDir there")))
+    }
+
+    /// A mount that the image's own user cannot use, whatever `fsGroup` says.
+    pub fn unfit_mount(&self) -> Option<String> {
+        let known = self.known?;
+        if known.claim == Some(Claim::Group) {
+            return None;
+        }
+        let data = known.data_variable.as_deref().and_then(|name| self.view.env(name));
+        let mount = self.mounts().into_iter().find(|mount| {
+            let below = data.as_ref().is_some_and(|data| {
+                data.len() > mount.path.len() + 1 && data.starts_with(&format!("{}/", mount.path.trim_end_matches('/')))
+            });
+            matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && !below
+        })?;
+        let advice = match &known.data_variable {
+            Some(name) => {
+                format!("; point {name} to a folder below {} and move the data there", mount.path.escape_debug())
+            }
+            None => String::new(),
+        };
+        Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
     }
 
     /// How reports name it: `Deployment/web container app`.

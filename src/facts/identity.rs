@@ -86,20 +86,28 @@ impl Application<'_> {
     pub fn effective_user(&self, container: &ContainerFacts<'_>) -> EffectiveUser {
         let gid = asked_uid(container, "runAsGroup");
         match asked_uid(container, "runAsUser") {
-            Some(0) => return EffectiveUser::Root { how: format!("runAsUser: 0 at {}", container.place()) },
+            Some(0) => EffectiveUser::Root { how: format!("runAsUser: 0 at {}", container.place()) },
             Some(uid) => {
                 let from_image = match self.image.as_ref().map(|image| &image.user) {
                     Some(User::Numeric { uid: image_uid, gid }) if *image_uid == uid => *gid,
                     _ => known_ids(container).filter(|ids| ids.uid == uid).map(|ids| ids.gid),
                 };
-                return EffectiveUser::Known(Identity {
+                EffectiveUser::Known(Identity {
                     uid,
                     gid: gid.or(from_image),
                     how: format!("runAsUser at {}", container.place()),
-                });
+                })
             }
-            None => {}
+            None => self.user_of_image(container, gid),
         }
+    }
+
+    /// Who the process would be if the manifest asked for no user.
+    pub fn user_without_settings(&self, container: &ContainerFacts<'_>) -> EffectiveUser {
+        self.user_of_image(container, asked_uid(container, "runAsGroup"))
+    }
+
+    fn user_of_image(&self, container: &ContainerFacts<'_>, gid: Option<u32>) -> EffectiveUser {
         match &self.image {
             Some(image) => match &image.user {
                 User::Numeric { uid, gid: image_gid } => {

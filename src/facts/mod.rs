@@ -8,6 +8,7 @@ mod container;
 mod directories;
 mod identity;
 mod image;
+mod node;
 mod obstacles;
 mod ports;
 mod programs;
@@ -25,6 +26,7 @@ pub use stack::Stack;
 use crate::config::Config;
 use crate::error::SkipReason;
 use crate::image::Reference;
+use crate::kubernetes;
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::cell::OnceCell;
@@ -93,6 +95,23 @@ impl<'a> Application<'a> {
         };
         let containers = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
         Some(Self { around, image, containers, obstacles: OnceCell::new() })
+    }
+
+    /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.
+    pub fn patch_of(&self, container: &ContainerFacts<'_>) -> Option<String> {
+        let workload = container.workload;
+        let path = self.around.repository.patch_of(&workload.kind, &workload.name)?;
+        Some(format!("{path} patches {} where users, commands or volumes are set", workload.label()))
+    }
+
+    /// The name of a Service of the tree that leads to the pod of a container.
+    pub fn service_of(&self, container: &ContainerFacts<'_>) -> Option<String> {
+        let labels = container.workload.labels(&container.manifest.stream);
+        let mut manifests = self.around.repository.manifests();
+        manifests.find_map(|(_, manifest)| {
+            let services = kubernetes::services(&manifest.stream).into_iter();
+            services.filter(|service| service.selects(&labels)).map(|service| service.name).next()
+        })
     }
 
     /// What speaks against running this application as anything but root; empty when nothing known does.

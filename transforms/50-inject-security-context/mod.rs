@@ -4,10 +4,8 @@ use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::error::SkipReason;
 use crate::facts::{Application, ContainerFacts, EffectiveUser, Identity, Obstacle};
-use crate::image::Claim;
 use crate::kubernetes::{self, VolumeSource};
-use crate::link::Link;
-use crate::yaml::{Node, Value};
+use crate::yaml::Value;
 
 static METADATA: Metadata = Metadata {
     number: 50,
@@ -40,13 +38,10 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
         let detail = "a Windows pod: these fields are for Linux";
         return vec![Proposal::declined(subject, SkipReason::WindowsPod, detail)];
     }
-    let chosen = contradictions(container, &subject);
-    let mut proposals = vec![match user(application, container) {
+    vec![match user(application, container) {
         Ok((identity, obstacles)) => complete(container, subject, &identity, &obstacles),
         Err((reason, detail)) => Proposal::declined(subject, reason, detail),
-    }];
-    proposals.extend(chosen);
-    proposals
+    }]
 }
 
 /// The user to write down, with what speaks against it, or why none can be.
@@ -66,7 +61,7 @@ fn user(
             Ok((identity, application.obstacles().iter().filter(of_settings).cloned().collect()))
         }
         EffectiveUser::StepsDown(identity) => {
-            if let Some(refusal) = unfit_mount(container) {
+            if let Some(refusal) = container.unfit_mount() {
                 return Err((SkipReason::VolumeOwnership, refusal));
             }
             Ok((identity, application.obstacles().to_vec()))
@@ -84,38 +79,8 @@ fn user(
                 }
             }
         }
-        EffectiveUser::Unknown { how } => match container.link {
-            Link::Ambiguous(candidates) => {
-                let paths: Vec<_> =
-                    candidates.iter().map(|id| application.around.repository.file(*id).path.as_str()).collect();
-                let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
-                Err((SkipReason::AmbiguousLink, detail))
-            }
-            Link::Linked { .. } | Link::External => {
-                Err((SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number")))
-            }
-        },
+        EffectiveUser::Unknown { how } => Err(super::unknown_user(application, container, &how)),
     }
-}
-
-/// A mount that the image's own user cannot use, whatever `fsGroup` says.
-fn unfit_mount(container: &ContainerFacts<'_>) -> Option<String> {
-    let known = container.known?;
-    if known.claim == Some(Claim::Group) {
-        return None;
-    }
-    let data = known.data_variable.as_deref().and_then(|name| container.view.env(name));
-    let mount = container.mounts().into_iter().find(|mount| {
-        let below = data.as_ref().is_some_and(|data| {
-            data.len() > mount.path.len() + 1 && data.starts_with(&format!("{}/", mount.path.trim_end_matches('/')))
-        });
-        matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && !below
-    })?;
-    let advice = match &known.data_variable {
-        Some(name) => format!("; point {name} to a folder below {} and move the data there", mount.path.escape_debug()),
-        None => String::new(),
-    };
-    Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
 }
 
 fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identity, obstacles: &[Obstacle]) -> Proposal {
@@ -174,34 +139,4 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identit
         obstacles,
         format!("{} for uid {} ({})", names.join(", "), identity.uid, identity.how),
     )
-}
-
-/// Settings that the author wrote and the standard forbids. They are theirs to change.
-fn contradictions(container: &ContainerFacts<'_>, subject: &Subject) -> Vec<Proposal> {
-    let mut found = Vec::new();
-    let mut report = |node: Node<'_>, what: String| {
-        let subject = Subject { offset: node.span().start, ..subject.clone() };
-        found.push(Proposal::declined(
-            subject,
-            SkipReason::AuthorChoice,
-            format!("{what}; restricted does not allow it"),
-        ));
-    };
-    if let Some(node) = container.view.security("allowPrivilegeEscalation")
-        && node.as_bool() != Some(false)
-    {
-        report(node, "allowPrivilegeEscalation is not false".to_owned());
-    }
-    for profile in
-        [container.view.security("seccompProfile"), container.pod.security("seccompProfile")].into_iter().flatten()
-    {
-        let kind = profile.get("type").and_then(Node::as_str);
-        if !matches!(kind.as_deref(), Some("RuntimeDefault" | "Localhost")) {
-            report(
-                profile,
-                format!("seccompProfile.type is {}", kind.as_deref().unwrap_or("not written").escape_debug()),
-            );
-        }
-    }
-    found
 }
