@@ -283,7 +283,7 @@ fn run(root: &Path, allow_unsafe: bool) -> Run {
     let config = Config::load(root).unwrap();
     let tree = Tree::discover(&[root.to_path_buf()], &config.exclude).unwrap();
     let options = Options { allow_unsafe, ..Options::default() };
-    pipeline::run(Repository::parse(tree), &config, &options, &Offline).unwrap()
+    pipeline::run(Repository::parse(tree, &config), &config, &options, &Offline).unwrap()
 }
 
 fn dockerfile_name(path: &str) -> bool {

@@ -10,7 +10,7 @@ use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
 use crate::image::{Claim, Family, is_well_known};
-use crate::kubernetes::{self, VolumeSource};
+use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::link::Link;
 use crate::repository::ContainerId;
 use crate::yaml::Node;
@@ -319,6 +319,9 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
     } else if is("runAsNonRoot", false) {
         found.push(hard(SkipReason::AuthorChoice, format!("{place} says runAsNonRoot: false")));
     }
+    if let Some(because) = &container.workload.needs_root {
+        found.push(hard(SkipReason::NeedsRoot, format!("{place}: {because}")));
+    }
     let added = container.view.capabilities("add");
     if let Some(capability) = added.iter().find(|name| *name != "NET_BIND_SERVICE") {
         found.push(hard(
@@ -373,11 +376,8 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
                         format!("{place} mounts {name}, {claim}, where fsGroup has no effect"),
                     ));
                 }
-                if !mount.read_only
-                    && let Some(other) = neighbour_with_a_claim(application, container)
-                {
-                    let detail = format!("{place} mounts {name}; fsGroup would hold for the claim of {other} as well");
-                    found.push(soft(SkipReason::VolumeOwnership, detail));
+                if !mount.read_only {
+                    found.extend(shared_claim(application, container, &format!("{place} mounts {name}")));
                 }
             }
             VolumeSource::HostPath if mount.read_only => {}
@@ -397,12 +397,30 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
     }
 }
 
-/// Another container of the pod that writes to a claim, and is not known to work with a group's: `fsGroup` is the whole pod's.
-fn neighbour_with_a_claim(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<String> {
+/// What speaks against giving the pod's claims a group, which a user other than root needs.
+fn shared_claim(application: &Application<'_>, container: &ContainerFacts<'_>, seen: &str) -> Option<Obstacle> {
     if container.pod.security("fsGroup").is_some() {
         // The author chose one, and nothing is added.
         return None;
     }
+    let kind = &container.workload.kind;
+    match container.pod.settings() {
+        Settings::AsWritten => {
+            let other = neighbour_with_a_claim(application, container)?;
+            let detail = format!("{seen}; fsGroup would hold for the claim of {other} as well");
+            Some(soft(SkipReason::VolumeOwnership, detail))
+        }
+        Settings::ContainersOnly => {
+            Some(hard(SkipReason::VolumeOwnership, format!("{seen}, and a {kind} takes no fsGroup")))
+        }
+        Settings::UserAssigned => {
+            Some(soft(SkipReason::VolumeOwnership, format!("{seen}, and the platform may give a {kind} no fsGroup")))
+        }
+    }
+}
+
+/// Another container of the pod that writes to a claim, and is not known to work with a group's: `fsGroup` is the whole pod's.
+fn neighbour_with_a_claim(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<String> {
     (0..container.workload.containers.len()).find_map(|index| {
         let id = ContainerId { container: index, ..container.id };
         if application.containers.iter().any(|ours| ours.id == id) {

@@ -1,10 +1,12 @@
 //! Workloads in a stream of Kubernetes objects, and views of their pod specs.
 
+mod kinds;
 mod kustomize;
 mod pod;
 mod security_context;
 mod workload;
 
+pub use kinds::{Kind, Kinds, NeedsRoot, Settings};
 pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
 pub use pod::{ContainerView, Mount, PodView, UNPRIVILEGED_PORT_START, Volume, VolumeSource};
 pub use security_context::{allow_low_ports, complete, drop_all, share_claims};
