@@ -219,8 +219,11 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
         Some(format!("{} may run its image and is a template, which is not read", unread.path))
     };
     let unknown_kind = || {
-        let starts =
-            |stream: &crate::yaml::Stream| stream.text().contains("containers:") && stream.text().contains("image:");
+        // A step of an Argo Workflow has one container.
+        let starts = |stream: &crate::yaml::Stream| {
+            let has = |key: &str| stream.text().contains(key);
+            (has("containers:") || has("container:")) && has("image:")
+        };
         let mut manifests = repository.manifests().filter(|(_, manifest)| manifest.workloads.is_empty());
         let (file, _) = manifests.find(|(_, manifest)| {
             let schema = !kubernetes::objects(&manifest.stream, "CustomResourceDefinition").is_empty();

@@ -23,6 +23,8 @@ pub struct Kind {
     /// What becomes of security settings.
     #[serde(default)]
     pub settings: Settings,
+    /// Programs that its operator starts in the containers, whatever the image's command is.
+    pub starts: Option<String>,
     /// When its operator does things in the containers that take root.
     pub needs_root: Option<NeedsRoot>,
     /// Where the paths are defined.
@@ -80,6 +82,7 @@ impl Kinds {
                 kind: entry.kind.clone(),
                 pod_specs: vec![entry.pod_spec.clone()],
                 settings: Settings::AsWritten,
+                starts: None,
                 needs_root: None,
                 source: crate::config::FILE_NAME.to_owned(),
             }),

@@ -28,6 +28,8 @@ pub struct Workload {
     pub containers: Vec<Container>,
     /// What becomes of the security settings in it.
     pub settings: Settings,
+    /// Programs that the object's operator starts in the containers, whatever the image's command is.
+    pub starts: Option<String>,
     /// What the object's operator does in the containers that takes root, to be read after the place of a container.
     pub needs_root: Option<String>,
 }
@@ -189,6 +191,7 @@ fn collect(
             pod_spec,
             containers,
             settings: row.settings,
+            starts: row.starts.clone(),
             needs_root: row.needs_root(object).map(str::to_owned),
         });
     }
