@@ -1,6 +1,7 @@
 //! `unroot.toml`: what a repository tells the program once, so that nobody has to pass it as arguments.
 
 use crate::error::Error;
+use crate::image::KnownImages;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,6 +28,9 @@ pub struct Config {
     /// Kinds of object that hold pod specs, beside those that are known.
     #[serde(rename = "kind")]
     pub kinds: Vec<KindEntry>,
+    /// What is known of images beyond the program's own table, in rows of the same form.
+    #[serde(rename = "image")]
+    pub images: KnownImages,
     /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
     #[serde(rename = "registry")]
     pub registries: BTreeMap<String, RegistryEntry>,

@@ -4,13 +4,14 @@
 //!
 //! One path, the same for every mode; each room uses only what stands before it.
 //!
-//! 1. [`cli`] reads the arguments and [`config`] the repository's `unroot.toml`.
+//! 1. [`cli`] reads the arguments and [`config`] the repository's `unroot.toml`, which may add to what [`image`] knows: references, and a table of
+//!    well-known images.
 //! 2. [`discover`] walks the tree and keeps what is worth a parse.
 //! 3. [`dockerfile`] and [`yaml`] parse without losing a byte; [`kubernetes`] finds workloads in the YAML. [`repository`] holds the parsed files.
 //!    Both engines turn *operations*, which name things in words, into *edits*, which are byte spans, and can prove that a result is what was meant.
 //! 4. [`link`] joins containers to the Dockerfiles that build their images; doubt is a value.
 //! 5. [`facts`] says what is known about each application and how: user, ports, directories, language, and what speaks against leaving root.
-//!    [`image`] knows references and a table of well-known images; [`registry`] turns tags into digests and is the only asynchronous code.
+//!    [`registry`] turns tags into digests and is the only asynchronous code.
 //! 6. [`transforms`] is the ordered list of what is done; a transform looks at facts and proposes a [`change`], or declines with a reason.
 //! 7. [`pipeline`] runs them: plan, apply in memory, parse again, [`verify`], record. [`suppression`] lets an author decline in a comment.
 //! 8. [`report`] shows the result, or [`write`](mod@write) writes it: the diff a reviewer saw is what lands on disk.
@@ -22,6 +23,8 @@ pub mod source;
 pub mod edit;
 pub mod error;
 
+pub mod image;
+
 pub mod cli;
 pub mod config;
 pub mod discover;
@@ -32,7 +35,8 @@ pub mod yaml;
 pub mod kubernetes;
 pub mod repository;
 
-pub mod image;
+pub mod levels;
+
 pub mod link;
 
 pub mod facts;

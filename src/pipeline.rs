@@ -9,6 +9,8 @@ use crate::edit::{Edit, EditSet};
 use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
 use crate::facts::{Application, Digests, Key, Surroundings};
 use crate::image::Reference;
+use crate::kubernetes::pod_security::Policy;
+use crate::levels::{Levels, WorkloadLevel};
 use crate::link::Links;
 use crate::registry::{ResolveError, Resolver};
 use crate::repository::{Content, FileId, Manifest, Repository};
@@ -32,6 +34,8 @@ pub struct Options {
     pub skip: Vec<String>,
     /// Also changes that may alter behaviour.
     pub allow_unsafe: bool,
+    /// Judge every workload before and after, and say what is missing for this.
+    pub target: Option<Policy>,
 }
 
 /// What a run found and planned. The diff a reviewer sees is what gets written.
@@ -49,6 +53,8 @@ pub struct Run {
     pub dockerfiles: usize,
     /// How many manifest files (not documents) were looked at.
     pub manifests: usize,
+    /// The Pod Security level of every workload, in path and file order; empty unless [`Options::target`] asks.
+    pub levels: Vec<WorkloadLevel>,
     /// Registries that did not answer, one line per reference. A run with any has not seen everything.
     pub lookup_failures: Vec<String>,
 }
@@ -102,6 +108,7 @@ pub fn run(
     let keys = Application::keys(&repository, &links);
     let touched: Vec<BTreeSet<FileId>> = keys.iter().map(|key| key.files(&links)).collect();
 
+    let levels = options.target.map(|policy| Levels::measure(&repository, policy));
     let mut lookups = Lookups::default();
     lookups.ask(&repository, &links, config, &keys, &transforms, resolver);
 
@@ -136,7 +143,8 @@ pub fn run(
             stale = Some(changed);
         }
     }
-    Ok(recorder.finish(&repository, lookups.failures.into_iter().collect()))
+    let levels = levels.map(|levels| levels.compare(&repository)).unwrap_or_default();
+    Ok(Run { levels, lookup_failures: lookups.failures.into_iter().collect(), ..recorder.finish(&repository) })
 }
 
 fn selected(config: &Config, options: &Options) -> Result<Vec<&'static dyn Transform>, Error> {
@@ -389,7 +397,7 @@ impl Recorder {
         }
     }
 
-    fn finish(mut self, repository: &Repository, lookup_failures: Vec<String>) -> Run {
+    fn finish(mut self, repository: &Repository) -> Run {
         self.tell_positions(repository);
         let order = |id: &str| ALL.iter().position(|transform| transform.metadata().id == id);
         self.findings.sort_by(|left, right| {
@@ -410,7 +418,8 @@ impl Recorder {
             unread: repository.unread().to_vec(),
             dockerfiles: repository.dockerfiles().count(),
             manifests: repository.manifests().count(),
-            lookup_failures,
+            levels: Vec::new(),
+            lookup_failures: Vec::new(),
         }
     }
 }

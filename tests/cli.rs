@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use support::program::{Ended, unroot};
 use support::snapshots::{Snapshot, assert_snapshot};
 use support::workspace::Workspace;
+use unroot::transforms::ALL;
 
 const DOCKERFILE: &str = "FROM node:22-alpine\nWORKDIR /app\nCOPY . .\nCMD [\"node\", \"server.js\"]\n";
 
@@ -183,13 +184,14 @@ fn what_may_change_behaviour_waits_for_its_flag() {
 #[test]
 fn an_unknown_transform_is_named_beside_those_that_exist() {
     let workspace = application();
-    let expected = "error: no transform is called swich-user; there are split-build-stage, own-by-root-group, switch-user, pin-digest, inject-security-context\n";
+    let ids: Vec<&str> = ALL.iter().map(|transform| transform.metadata().id).collect();
+    let expected = &format!("error: no transform is called swich-user; there are {}\n", ids.join(", "));
     for arguments in [&["--only", "swich-user"][..], &["--skip", "pin-digest,swich-user"], &["explain", "swich-user"]] {
         let ended = unroot(workspace.root(), arguments);
-        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (2, "", expected), "{arguments:?}");
+        assert_eq!((ended.code, ended.stdout.as_str(), &ended.stderr), (2, "", expected), "{arguments:?}");
     }
     workspace.write("unroot.toml", "skip = [\"swich-user\"]\n");
-    assert_eq!(unroot(workspace.root(), &[]).stderr, expected);
+    assert_eq!(&unroot(workspace.root(), &[]).stderr, expected);
 }
 
 #[test]
@@ -330,6 +332,11 @@ fn a_configuration_that_cannot_be_used_is_an_error() {
         ("configuration-not-toml.txt", b"uid: 5\n"),
         ("configuration-not-utf8.txt", b"# \xe9\n"),
         ("configuration-root.txt", b"uid = 0\n"),
+        ("configuration-image.txt", b"[[image]]\nname = \"shop/base\"\nfamily = \"debian\"\nversions = \"3\"\n"),
+        (
+            "configuration-image-root.txt",
+            b"[[image]]\nname = \"shop/base\"\nfamily = \"debian\"\nuser = { uid = 0, gid = 0 }\n",
+        ),
     ] {
         let workspace = application();
         let before = contents(workspace.root());
@@ -483,4 +490,36 @@ fn state(root: &Path) -> BTreeMap<String, (SystemTime, Option<Vec<u8>>)> {
 
 fn contents(root: &Path) -> BTreeMap<String, Vec<u8>> {
     state(root).into_iter().filter_map(|(name, (_, bytes))| Some((name, bytes?))).collect()
+}
+
+#[test]
+fn the_level_of_every_workload_is_told_before_and_after() {
+    let workspace = Workspace::new();
+    let pod = |name: &str, spec: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\nspec:\n{spec}  containers:\n  - name: a\n    image: redis:7\n"
+        )
+    };
+    workspace.write("pods.yaml", &format!("{}---\n{}", pod("cache", ""), pod("agent", "  hostPID: true\n")));
+    let ended = unroot(workspace.root(), &["--offline", "--level", "--check"]);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    for line in [
+        "Pod Security levels, and what is missing for restricted@1.37",
+        "      1:1  Pod/cache: baseline -> restricted",
+        "     10:1  Pod/agent: privileged",
+        "           hostNamespaces: host namespaces (hostPID=true)",
+        "workloads     before   after",
+        "privileged         1       1",
+        "baseline           1       0",
+        "restricted         0       1",
+        "all                2       2",
+    ] {
+        assert!(ended.stdout.lines().any(|printed| printed == line), "{line:?} is not in\n{}", ended.stdout);
+    }
+    let baseline = unroot(workspace.root(), &["--offline", "--level", "--target", "baseline@1.20", "--check"]);
+    assert!(!baseline.stdout.contains("runAsNonRoot: "), "{}", baseline.stdout);
+    let wrong = unroot(workspace.root(), &["--level", "--target", "strict"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("\"strict\" is no level of the Pod Security Standards"), "{}", wrong.stderr);
+    assert_eq!(unroot(workspace.root(), &["--target", "baseline"]).code, 2, "--target alone has no use");
 }

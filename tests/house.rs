@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use support::program::unroot;
 use support::snapshots::{Snapshot, assert_snapshot};
 use unroot::error::SkipReason;
+use unroot::image::{KnownImages, Reference};
 use unroot::transforms::ALL;
 
 /// Everything that may stand at the top, apart from what git ignores.
@@ -33,17 +34,18 @@ const TOP_LEVEL: [&str; 16] = [
 ];
 
 /// The rooms in the order in which data flows through them. Each uses only what stands before it.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 21] = [
     "source",
     "edit",
     "error",
+    "image",
     "config",
     "discover",
     "dockerfile",
     "yaml",
     "kubernetes",
     "repository",
-    "image",
+    "levels",
     "link",
     "facts",
     "registry",
@@ -104,6 +106,16 @@ fn the_readme_lists_the_transforms() {
         })
         .collect();
     assert_eq!(found, expected);
+}
+
+/// The table is made by the lab, from real runs.
+#[test]
+fn the_readme_shows_what_the_lab_found() {
+    let found = fs::read_to_string(root().join("snapshots/e2e.md")).unwrap();
+    let table: String = found.lines().take_while(|line| line.starts_with('|')).flat_map(|line| [line, "\n"]).collect();
+    assert!(table.lines().count() > 10, "{table}");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains(&format!("\n\n{table}\n")), "README.md lacks this table:\n{table}");
 }
 
 /// A transform's README explains the codes of its own; the README lists the others.
@@ -244,6 +256,32 @@ fn explaining_a_transform_prints_its_readme() {
     }
 }
 
+/// What a row of the image table claims to be proved has to be something that the end-to-end tests can start.
+#[test]
+fn proved_images_are_served_to_the_end_to_end_tests() {
+    let read = |path: &str| toml::from_str::<toml::Table>(&fs::read_to_string(root().join(path)).unwrap()).unwrap();
+    let text = |row: &toml::Value, key: &str| row.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+    let mut claimed = BTreeSet::new();
+    for table in ["src/image/bases.toml", "src/image/known.toml"].map(read) {
+        let rows = table["image"].as_array().unwrap();
+        let proved = rows.iter().filter(|row| row.get("proved").and_then(toml::Value::as_bool) == Some(true));
+        claimed.extend(proved.map(|row| (text(row, "name").unwrap(), text(row, "tag"))));
+    }
+    let bases = read("tests/e2e/bases/bases.toml");
+    let served: BTreeSet<(String, Option<String>)> = bases["base"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|base| base.get("names").and_then(toml::Value::as_array).cloned().unwrap_or_default())
+        .filter_map(|name| {
+            let reference = Reference::parse(name.as_str().unwrap()).unwrap();
+            let row = KnownImages::default().find(&reference).cloned()?;
+            row.proved.then_some((row.name, row.tag))
+        })
+        .collect();
+    assert_eq!(claimed, served);
+}
+
 /// Each folder is compared whole by the test that owns it, so a folder without an owner would be read by nobody.
 #[test]
 fn each_snapshot_has_a_test_that_asks_for_it() {
@@ -253,8 +291,8 @@ fn each_snapshot_has_a_test_that_asks_for_it() {
     let snapshots = root().join("snapshots");
     for file in files_below(&snapshots) {
         let name = file.strip_prefix(&snapshots).unwrap().to_str().unwrap();
-        // The table of the lab is one file, compared by the lab itself.
-        let asked_for = name == "e2e.txt" || owned.iter().any(|folder| name.starts_with(&format!("{folder}/")));
+        // What the lab found is one file, compared by the lab itself.
+        let asked_for = name == "e2e.md" || owned.iter().any(|folder| name.starts_with(&format!("{folder}/")));
         assert!(asked_for, "nobody asks for snapshots/{name}");
     }
 }

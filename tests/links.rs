@@ -128,11 +128,27 @@ fn a_similar_name_needs_a_second_sign() {
 }
 
 #[test]
+fn a_row_of_the_configuration_says_what_an_image_is_and_not_where_it_is_built() {
+    let row = "[[image]]\nname = \"team/shop-web\"\nfamily = \"other\"\n";
+    let manifest = named_pod("web", "team/shop-web:7");
+    assert_eq!(link(&[("web/Dockerfile", DOCKERFILE), ("k8s.yaml", &manifest)]), "web/Dockerfile by name");
+    assert_eq!(link(&[("web/Dockerfile", DOCKERFILE), ("k8s.yaml", &manifest), ("unroot.toml", row)]), "external");
+    assert_eq!(
+        link(&[("shop-web/Dockerfile", DOCKERFILE), ("k8s.yaml", &manifest), ("unroot.toml", row)]),
+        "shop-web/Dockerfile by name"
+    );
+}
+
+#[test]
 fn an_official_name_may_be_either() {
     assert_eq!(link(&[("redis/Dockerfile", DOCKERFILE), ("k8s.yaml", &pod("redis:7"))]), "ambiguous: redis/Dockerfile");
     assert_eq!(
         link(&[("redis/Dockerfile", DOCKERFILE), ("k8s.yaml", &pod("team/redis:7"))]),
         "redis/Dockerfile by name"
+    );
+    assert_eq!(
+        link(&[("grafana/Dockerfile", DOCKERFILE), ("k8s.yaml", &pod("grafana/grafana:10.4.0"))]),
+        "ambiguous: grafana/Dockerfile"
     );
     assert_eq!(link(&[("web/Dockerfile", DOCKERFILE), ("k8s.yaml", &pod("redis:7"))]), "external");
 }

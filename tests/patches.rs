@@ -43,6 +43,7 @@ fn run(histories: &[History<'_>]) -> Run {
         unread: Vec::new(),
         dockerfiles: 0,
         manifests: 0,
+        levels: Vec::new(),
         lookup_failures: Vec::new(),
     }
 }

@@ -2,6 +2,8 @@
 
 #[path = "yaml/cases.rs"]
 mod cases;
+#[path = "yaml/deletion.rs"]
+mod deletion;
 #[path = "yaml/insertion.rs"]
 mod insertion;
 #[path = "yaml/properties.rs"]
@@ -76,6 +78,10 @@ fn append(at: &str, value: Value) -> Operation {
 
 fn replace(at: &str, value: Value) -> Operation {
     operation(at, Action::Replace { value })
+}
+
+fn delete(at: &str) -> Operation {
+    operation(at, Action::Delete)
 }
 
 fn in_document(document: usize, mut operation: Operation) -> Operation {

@@ -1,5 +1,6 @@
 //! The arguments, grouped as the help shows them.
 
+use crate::kubernetes::pod_security::Policy;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -95,6 +96,14 @@ pub struct Output {
     /// Also list what already is as it should be
     #[arg(long, short)]
     pub verbose: bool,
+
+    /// Also list the Pod Security level of every workload, before and after, and what is missing for the target
+    #[arg(long)]
+    pub level: bool,
+
+    /// The level and version of the Pod Security Standards that --level holds workloads against
+    #[arg(long, value_name = "LEVEL@VERSION", default_value = "restricted@1.37", requires = "level")]
+    pub target: Policy,
 
     /// When to use colours
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]

@@ -78,6 +78,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         only: arguments.selection.only.clone(),
         skip: arguments.selection.skip.clone(),
         allow_unsafe: arguments.selection.allow_unsafe,
+        target: arguments.output.level.then_some(arguments.output.target),
     };
     let resolver = resolver(arguments, &config);
     let run = pipeline::run(repository, &config, &options, resolver.as_ref())?;
@@ -102,6 +103,9 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         }
     }
     print!("{}", report::text::ledger(&run, mode, arguments.output.verbose));
+    if let Some(target) = options.target {
+        print!("{}", report::levels::table(&run.levels, target));
+    }
     print!("{}", report::text::closing(&run, mode));
     Ok(exit_code(&run, mode.check))
 }

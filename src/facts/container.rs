@@ -1,7 +1,10 @@
 //! Facts of one container.
 
+use super::directories::is_below;
+use super::identity::printable;
 use super::{ImageFacts, Surroundings};
-use crate::image::{KnownImage, Reference, known_image};
+use crate::error::SkipReason;
+use crate::image::{KnownImage, Reference};
 use crate::kubernetes::{Container, ContainerView, PodView, VolumeSource, Workload};
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
@@ -27,7 +30,7 @@ pub struct ContainerFacts<'a> {
     /// The image, when it is a reference.
     pub reference: Option<Reference>,
     /// The image's row in the table; only for images that nothing in this tree may build.
-    pub known: Option<&'static KnownImage>,
+    pub known: Option<&'a KnownImage>,
 }
 
 /// How a path of the container is backed.
@@ -56,7 +59,7 @@ impl<'a> ContainerFacts<'a> {
         let link = around.links.of(id);
         let reference = Reference::parse(&container.image).ok();
         let known = match link {
-            Link::External => reference.as_ref().and_then(known_image),
+            Link::External => reference.as_ref().and_then(|reference| around.config.images.find(reference)),
             Link::Linked { .. } | Link::Ambiguous(_) => None,
         };
         Some(Self {
@@ -88,6 +91,33 @@ impl<'a> ContainerFacts<'a> {
                 Some(argv)
             }
         }
+    }
+
+    /// Why an image of the table that starts as root stays root, to be read after "runs as root and"; `None` when it can be started as the user that it
+    /// steps down to. A port below 1024 takes root, and so does a directory of root's that no volume covers.
+    pub fn stays_root(&self) -> Option<(SkipReason, String)> {
+        let known = self.known.filter(|known| known.user.is_none())?;
+        if let Some(port) = known.low_port() {
+            let detail = format!("listens on {port}; an unprivileged variant listens higher");
+            return Some((SkipReason::LowPort, detail));
+        }
+        if known.service.is_none() {
+            let needs =
+                if known.needs.is_empty() { String::new() } else { format!("uses {}, and ", known.needs.join(", ")) };
+            return Some((SkipReason::UnknownUser, format!("{needs}no other user is known to work")));
+        }
+        let mounts = self.mounts();
+        let is_covered = |directory: &String| {
+            let mut writable = mounts.iter().filter(|mount| {
+                !mount.read_only && matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir)
+            });
+            writable.any(|mount| {
+                let path = mount.path.trim_end_matches('/');
+                directory == path || is_below(directory, path)
+            })
+        };
+        let directory = printable(known.root_owned.iter().find(|directory| !is_covered(directory))?);
+        Some((SkipReason::SystemDirectory, format!("writes {directory}, where only root may; mount an emptyDir there")))
     }
 
     /// How reports name it: `Deployment/web container app`.

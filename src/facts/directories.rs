@@ -87,7 +87,7 @@ impl ImageFacts<'_> {
             let base = match self.dockerfile.workdir_at(stage, index) {
                 Some(Ok(path)) if path.starts_with('/') => path,
                 Some(_) => return None,
-                None => "/".to_owned(),
+                None => self.base_workdir(),
             };
             format!("{base}/{to}")
         };

@@ -119,7 +119,9 @@ impl Application<'_> {
                             gid: gid.or(Some(ids.gid)),
                             how: format!("the image {}", known.name),
                         })
-                    } else if let Some(ids) = known.service {
+                    } else if let Some(ids) = known.service
+                        && container.stays_root().is_none()
+                    {
                         EffectiveUser::StepsDown(Identity {
                             uid: ids.uid,
                             gid: gid.or(Some(ids.gid)),

@@ -2,7 +2,7 @@
 
 use super::{Stack, Surroundings, stack};
 use crate::dockerfile::{Base, CommandForm, Dockerfile, Keyword, Stage};
-use crate::image::{Family, Ids, KnownImage, Reference, known_image};
+use crate::image::{Family, Ids, KnownImage, Reference};
 use crate::link::How;
 use crate::repository::FileId;
 use crate::source::Position;
@@ -24,7 +24,7 @@ pub struct ImageFacts<'a> {
     /// The base as the file writes it, `scratch` included.
     pub base_text: String,
     /// The base's row in the table.
-    pub known_base: Option<&'static KnownImage>,
+    pub known_base: Option<&'a KnownImage>,
     /// What the base is made of; `scratch` counts as distroless.
     pub family: Option<Family>,
     /// Who the image runs as.
@@ -73,7 +73,7 @@ impl<'a> ImageFacts<'a> {
             Base::Unknown { written } => (None, written.clone()),
             Base::Stage(_) => (None, String::new()),
         };
-        let known_base = base.as_ref().and_then(known_image);
+        let known_base = base.as_ref().and_then(|base| around.config.images.find(base));
         let family =
             if first.base == Base::Scratch { Some(Family::Distroless) } else { known_base.map(|known| known.family) };
         let mut facts = Self {
@@ -91,7 +91,7 @@ impl<'a> ImageFacts<'a> {
             stack: None,
         };
         facts.judge_user();
-        facts.stack = stack::detect(&facts);
+        facts.stack = stack::detect(&facts, &around.config.images);
         Some(facts)
     }
 
@@ -180,10 +180,13 @@ impl<'a> ImageFacts<'a> {
             Some(Ok(path)) if path.starts_with('/') => Some(path),
             Some(_) => None,
             None if self.base.is_some() && self.known_base.is_none() => None,
-            // golang sets /go; the other bases of the table leave it at the root.
-            None if self.known_base.is_some_and(|known| known.name == "golang") => Some("/go".to_owned()),
-            None => Some("/".to_owned()),
+            None => Some(self.base_workdir()),
         }
+    }
+
+    /// Where the base works; at the root, as far as the table tells.
+    pub(super) fn base_workdir(&self) -> String {
+        self.known_base.and_then(|known| known.workdir.clone()).unwrap_or_else(|| "/".to_owned())
     }
 
     /// Index of the last instruction of the deployed stage that changes files: RUN, COPY, ADD, WORKDIR, or FROM itself.

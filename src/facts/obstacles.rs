@@ -1,6 +1,7 @@
 //! What speaks against running an application as anything but root.
 //!
-//! Every entry is something that broke real deployments after somebody wrote `USER` or `runAsNonRoot`. A hard obstacle stops `--unsafe` as well.
+//! Every entry is something that broke real deployments after somebody wrote `USER` or `runAsNonRoot`. An obstacle is hard, and stops `--unsafe` as well,
+//! where the files say that the change breaks the program; it is soft where they leave it open.
 
 use super::directories::is_below;
 use super::{
@@ -9,7 +10,7 @@ use super::{
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
-use crate::image::{Claim, Family, is_well_known};
+use crate::image::{Claim, Family};
 use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::link::Link;
 use crate::repository::ContainerId;
@@ -121,7 +122,7 @@ fn root_home(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut 
                 return;
             }
             Keyword::Copy | Keyword::Add if dockerfile.copy_words(instruction).is_some_and(|(_, to)| is_home(&to)) => {
-                found.push(soft(
+                found.push(hard(
                     SkipReason::RootHome,
                     format!("{place} puts files in root's home, which others cannot enter"),
                 ));
@@ -207,7 +208,7 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
             // With one Dockerfile in the tree, an image that nobody knows may well be the one it builds.
             Link::External
                 if repository.dockerfiles().count() == 1
-                    && !is_well_known(crate::link::without_tag(&container.image)) =>
+                    && !application.around.config.images.holds(crate::link::without_tag(&container.image)) =>
             {
                 Some(format!("{} runs {name}, which may be its image; {advice}", file.path))
             }
@@ -267,7 +268,7 @@ fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obsta
         };
         if private {
             let detail = format!("{} makes files that only root may read", image.place(index));
-            found.push(soft(SkipReason::SystemDirectory, detail));
+            found.push(hard(SkipReason::SystemDirectory, detail));
             return;
         }
     }
@@ -301,7 +302,7 @@ fn paths_in_variables(
         if kept && !lists && !writable.iter().any(|directory| within(directory)) {
             let detail =
                 format!("{place} sets {} to {}, which only root may write", printable(&name), printable(&value));
-            found.push(soft(SkipReason::SystemDirectory, detail));
+            found.push(hard(SkipReason::SystemDirectory, detail));
             return;
         }
     }
@@ -324,6 +325,15 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
     }
     if let Some(because) = &container.workload.needs_root {
         found.push(hard(SkipReason::NeedsRoot, format!("{place}: {because}")));
+    }
+    if let Some(known) = container.known {
+        if let Some(why) = &known.root_only {
+            found.push(hard(SkipReason::NeedsRoot, format!("{} works as root only: {}", known.name, printable(why))));
+        }
+        if known.user.is_some() && !known.needs.is_empty() {
+            let detail = format!("the program of {} needs the capability {}", known.name, known.needs.join(", "));
+            found.push(hard(SkipReason::NeedsRoot, detail));
+        }
     }
     let added = container.view.capabilities("add");
     if let Some(capability) = added.iter().find(|name| *name != "NET_BIND_SERVICE") {

@@ -39,7 +39,7 @@ pub(super) fn of_container(
 ) {
     if application.image.is_none()
         && let Some(known) = container.known
-        && let Some(port) = known.ports.iter().find(|port| **port < 1024)
+        && let Some(port) = known.low_port()
     {
         found.push(hard(SkipReason::LowPort, format!("{place}: {} listens on {port}: {ADVICE}", known.name)));
         return;

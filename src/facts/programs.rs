@@ -54,11 +54,20 @@ static SYSTEM_CHANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// A service that is only configured starts as its base does, and a tool that steps down is installed to be used.
 pub(super) fn of_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     if let Some(base) = image.known_base
-        && (base.service.is_some() || !base.ports.is_empty())
+        && (base.service.is_some() || base.root_only.is_some() || !base.ports.is_empty())
         && base.user.is_none()
     {
-        let detail = format!("{} starts what its base {} starts, as root", image.path, base.name);
-        found.push(hard(SkipReason::NeedsRoot, detail));
+        found.push(match base.low_port() {
+            // A runtime that is told by its base where to listen.
+            Some(port) if base.service.is_none() && !image.argv().is_empty() => hard(
+                SkipReason::LowPort,
+                format!("programs on the base {} listen on {port} unless told otherwise ({})", base.name, image.path),
+            ),
+            _ => hard(
+                SkipReason::NeedsRoot,
+                format!("{} starts what its base {} starts, as root", image.path, base.name),
+            ),
+        });
     }
     let text = image.dockerfile.text();
     for index in image.dockerfile.effective(image.stage) {

@@ -2,7 +2,7 @@
 
 use super::ImageFacts;
 use crate::dockerfile::{Base, Dockerfile, Keyword, ShellCommand, Stage};
-use crate::image::{Ids, Reference, known_image};
+use crate::image::{Ids, KnownImages, Reference};
 use std::fmt;
 
 /// A language whose needs at run time are known.
@@ -28,7 +28,7 @@ impl fmt::Display for Stack {
 
 /// The stack of the deployed stage: by its base, else by what its RUN commands install or build, else, on a base without a shell, by the stage
 /// its files come from.
-pub(super) fn detect(image: &ImageFacts<'_>) -> Option<Stack> {
+pub(super) fn detect(image: &ImageFacts<'_>, images: &KnownImages) -> Option<Stack> {
     if let Some(base) = &image.base {
         let last = base.repository().rsplit('/').next().unwrap_or_default();
         for (prefix, stack) in [("golang", Stack::Go), ("node", Stack::Node), ("python", Stack::Python)] {
@@ -46,18 +46,18 @@ pub(super) fn detect(image: &ImageFacts<'_>) -> Option<Stack> {
         let instruction = &image.dockerfile.instructions()[index];
         let from = instruction.flags.iter().find(|flag| flag.name == "from" && instruction.keyword == Keyword::Copy)?;
         let stage = image.dockerfile.stage(from.value.as_deref()?)?;
-        stage_stack(image.dockerfile, stage)
+        stage_stack(image.dockerfile, stage, images)
     });
     let first = stacks.next()?;
     // Only a compiled language can be told by its builder: a front-end built by Node.js is served by something else.
     (first == Stack::Go && stacks.all(|stack| stack == first)).then_some(first)
 }
 
-fn stage_stack(dockerfile: &Dockerfile, stage: &Stage) -> Option<Stack> {
+fn stage_stack(dockerfile: &Dockerfile, stage: &Stage, images: &KnownImages) -> Option<Stack> {
     let first = *dockerfile.chain(stage).last()?;
     if let Base::Image { reference, .. } = &first.base
         && let Ok(reference) = Reference::parse(reference)
-        && known_image(&reference).is_some_and(|known| known.name == "golang")
+        && images.find(&reference).is_some_and(|known| known.name == "golang")
     {
         return Some(Stack::Go);
     }

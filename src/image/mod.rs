@@ -2,6 +2,8 @@
 
 mod known;
 mod reference;
+mod versions;
 
-pub use known::{Account, Claim, Family, Ids, KnownImage, is_well_known, known_image};
+pub use known::{Account, Claim, Family, Ids, KnownImage, KnownImages, is_public};
 pub use reference::{DEFAULT_REGISTRY, InvalidReference, Reference};
+pub use versions::Versions;

@@ -1,8 +1,9 @@
-//! Workloads in a stream of Kubernetes objects, and views of their pod specs.
+//! Workloads in a stream of Kubernetes objects, views of their pod specs, and the standards these are held to.
 
 mod kinds;
 mod kustomize;
 mod pod;
+pub mod pod_security;
 mod security_context;
 mod workload;
 

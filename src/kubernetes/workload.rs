@@ -40,13 +40,22 @@ impl Workload {
         stream.document(self.document)?.at(&self.pod_spec)
     }
 
-    /// The labels of its pods, which Services select by.
-    pub fn labels(&self, stream: &Stream) -> Vec<(String, String)> {
+    /// The metadata of its pods, which stands beside the pod spec; that of a bare Pod is the object's own.
+    pub fn pod_metadata<'a>(&self, stream: &'a Stream) -> Option<Node<'a>> {
         let mut template = self.pod_spec.clone();
         template.0.pop();
-        let template = stream.document(self.document).and_then(|document| document.at(&template));
-        let labels = template.and_then(|template| template.get("metadata")?.get("labels"));
-        pairs(labels)
+        stream.document(self.document)?.at(&template)?.lookup("metadata")
+    }
+
+    /// The labels of its pods, which Services select by.
+    pub fn labels(&self, stream: &Stream) -> Vec<(String, String)> {
+        pairs(self.pod_metadata(stream).and_then(|metadata| metadata.get("labels")))
+    }
+
+    /// Byte offset of the object in the stream that it was found in.
+    pub fn offset(&self, stream: &Stream) -> usize {
+        let object = stream.document(self.document).and_then(|document| document.at(&self.route));
+        object.map_or(0, |object| object.span().start)
     }
 
     /// How reports name it: `Deployment/web`, `RayCluster/ml workerGroupSpecs[0]`.

@@ -8,6 +8,7 @@ mod declared;
 use crate::config::Config;
 use crate::discover::{directory, file_name};
 use crate::dockerfile::Base;
+use crate::image::{KnownImages, is_public};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -80,7 +81,7 @@ impl Links {
         }
         // Most manifests of a tree name few distinct images from few folders.
         let mut known: BTreeMap<(&str, Wanted<'_>), Link> = BTreeMap::new();
-        let names = Names::of(repository);
+        let names = Names::of(repository, &config.images);
         for id in repository.containers() {
             let file = repository.file(id.file);
             let Some(manifest) = file.manifest() else { continue };
@@ -102,7 +103,7 @@ impl Links {
     }
 
     /// Joins Dockerfiles to those whose image they start from. Here a doubt counts as a link: it only makes a change less likely.
-    fn find_heirs(&mut self, repository: &Repository, names: &Names) {
+    fn find_heirs(&mut self, repository: &Repository, names: &Names<'_>) {
         for (heir, dockerfile) in repository.dockerfiles() {
             let folder = directory(&repository.file(heir).path);
             for stage in dockerfile.stages() {
@@ -111,7 +112,7 @@ impl Links {
                 let builders = match self.judge(repository, names, folder, wanted) {
                     Link::Linked { dockerfile, .. } => vec![dockerfile],
                     // An official image is what it is called, also beside a folder of that name.
-                    Link::Ambiguous(candidates) if !crate::image::is_well_known(without_tag(reference)) => candidates,
+                    Link::Ambiguous(candidates) if !is_public(without_tag(reference)) => candidates,
                     Link::Ambiguous(_) | Link::External => continue,
                 };
                 for builder in builders.into_iter().filter(|builder| *builder != heir) {
@@ -141,7 +142,7 @@ impl Links {
         self.declarations.iter().filter(move |declaration| declaration.dockerfile == dockerfile)
     }
 
-    fn judge(&self, repository: &Repository, names: &Names, from: &str, wanted: Wanted<'_>) -> Link {
+    fn judge(&self, repository: &Repository, names: &Names<'_>, from: &str, wanted: Wanted<'_>) -> Link {
         let image = wanted.image;
         let name = without_tag(image);
         let last = last_component(name);
@@ -184,14 +185,14 @@ impl Links {
         let same = names.same(last);
         if !same.is_empty() {
             // `redis` beside a folder `redis/` may be the official image or the one built there.
-            let official = !name.contains('/') && crate::image::is_well_known(name);
+            let official = is_public(name);
             return match nearest(repository, from, &same) {
                 Ok(dockerfile) if !official => Link::Linked { dockerfile, how: How::Named },
                 Ok(dockerfile) => Link::Ambiguous(vec![dockerfile]),
                 Err(candidates) => Link::Ambiguous(candidates),
             };
         }
-        if crate::image::is_well_known(name) {
+        if names.images.holds(name) {
             return Link::External;
         }
         let similar = names.similar(last);
@@ -216,14 +217,16 @@ struct Wanted<'a> {
 }
 
 /// The names that Dockerfiles go by.
-struct Names {
+struct Names<'a> {
+    /// Images that are what they are called, also beside a folder of a similar name.
+    images: &'a KnownImages,
     names: BTreeMap<String, BTreeSet<FileId>>,
     /// The same Dockerfiles by what their names begin or end with.
     ends: BTreeMap<String, BTreeSet<FileId>>,
 }
 
-impl Names {
-    fn of(repository: &Repository) -> Self {
+impl<'a> Names<'a> {
+    fn of(repository: &Repository, images: &'a KnownImages) -> Self {
         let mut names: BTreeMap<String, BTreeSet<FileId>> = BTreeMap::new();
         let mut ends: BTreeMap<String, BTreeSet<FileId>> = BTreeMap::new();
         let root = repository.tree().root().file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -235,7 +238,7 @@ impl Names {
                 names.entry(name).or_default().insert(id);
             }
         }
-        Self { names, ends }
+        Self { images, names, ends }
     }
 
     fn same(&self, image: &str) -> BTreeSet<FileId> {

@@ -45,6 +45,11 @@ impl<'t> Line<'t> {
         lines.iter().flat_map(|line| [line.as_str(), newline]).collect()
     }
 
+    /// The offset after the line end; the end of the text on a last line without one.
+    pub(super) fn next(&self) -> usize {
+        self.next
+    }
+
     /// The line end of this line, or of the line before a last line without one.
     pub(super) fn newline(&self) -> &'static str {
         Newline::around(self.text, self.stop).as_str()
@@ -88,6 +93,67 @@ pub(super) fn can_take_colon(value: Node<'_>) -> bool {
     value.parent().is_some_and(|parent| !parent.is_pair()) && key_of(value).is_some_and(is_simple)
 }
 
+/// An entry of a mapping, or an item of a sequence.
+#[derive(Clone, Copy)]
+pub(super) struct Member<'a> {
+    /// The key of an entry.
+    pub(super) key: Option<Node<'a>>,
+    /// The value of an entry, or the item.
+    pub(super) value: Node<'a>,
+    /// Offset of its dash or `?`, or of its first byte with anchor and tag.
+    pub(super) start: usize,
+    /// Offset after its last byte; a comma is not part of it.
+    pub(super) end: usize,
+}
+
+impl<'a> Member<'a> {
+    fn entry((key, value): (Node<'a>, Node<'a>)) -> Self {
+        Self { key: Some(key), value, start: entry_start(key), end: value.span().end.max(key.span().end) }
+    }
+
+    fn item(item: Node<'a>) -> Self {
+        Self { key: None, value: item, start: entry_start(item), end: item.span().end }
+    }
+
+    /// The member whose value, or item, is `value`; `None` for a root.
+    pub(super) fn of(value: Node<'a>) -> Option<Self> {
+        let holder = value.parent()?;
+        match holder.kind() {
+            Kind::Mapping => holder.entries().find(|(_, other)| *other == value).map(Self::entry),
+            _ => Some(Self::item(value)),
+        }
+    }
+
+    /// The members of `holder` in order.
+    pub(super) fn all(holder: Node<'a>) -> Vec<Self> {
+        match holder.kind() {
+            Kind::Mapping => holder.entries().map(Self::entry).collect(),
+            _ => holder.items().map(Self::item).collect(),
+        }
+    }
+
+    /// The key, the value and all below them, in the order of the text.
+    pub(super) fn nodes(self) -> impl Iterator<Item = Node<'a>> {
+        self.key.into_iter().chain([self.value]).flat_map(Node::subtree)
+    }
+
+    /// Its first node.
+    pub(super) fn first(self) -> Node<'a> {
+        self.key.unwrap_or(self.value)
+    }
+
+    /// Whether `node` is one of its nodes.
+    pub(super) fn holds(self, node: Node<'_>) -> bool {
+        (self.first().index..self.value.past()).contains(&node.index)
+    }
+
+    /// Whether it ends with the `:` of an empty value, or with the properties of one.
+    pub(super) fn is_open(self) -> bool {
+        // A pair without braces ends as its value does.
+        self.value.subtree().last().is_some_and(|last| last.style() == Style::Empty && last.span().end == self.end)
+    }
+}
+
 /// The columns in which the entries, or dashes, of a block collection stand.
 pub(super) fn child_columns(node: Node<'_>) -> Vec<usize> {
     let text = node.source();
@@ -103,12 +169,20 @@ pub(super) fn aliases_of(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     root.into_iter().flat_map(descendants).filter(move |other| other.kind() == Kind::Alias && other.resolved() == node)
 }
 
-/// Whether the last thing in `node` is a block scalar at the end of the text, without a line end, whose value would take
+/// The last thing in `node`, if that is a block scalar at the end of the text, without a line end, whose value would take
 /// in a line end written after it.
-pub(super) fn ends_in_open_block_scalar(node: Node<'_>) -> bool {
-    let Some(last) = descendants(node).last() else { return false };
-    let strips = || last.raw().bytes().skip(1).take(2).any(|byte| byte == b'-');
-    matches!(last.style(), Style::Literal | Style::Folded) && last.span().end == node.source().len() && !strips()
+pub(super) fn open_block_scalar(node: Node<'_>) -> Option<Node<'_>> {
+    let last = descendants(node).last()?;
+    (is_block_scalar(last) && last.span().end == node.source().len() && !has_indicator(last, b'-')).then_some(last)
+}
+
+pub(super) fn is_block_scalar(node: Node<'_>) -> bool {
+    matches!(node.style(), Style::Literal | Style::Folded)
+}
+
+/// Whether the header of the block scalar `node` holds the chomping indicator `indicator`.
+pub(super) fn has_indicator(node: Node<'_>, indicator: u8) -> bool {
+    node.raw().bytes().skip(1).take(2).any(|byte| byte == indicator)
 }
 
 /// How many nodes of a part are looked at. Habits show early, and each insertion looks anew.

@@ -6,8 +6,8 @@
 //!    says where every piece of it stands (`cover`), and both in lock step give the node tree (`build`, `tree`). What does
 //!    not fit together is refused as a whole.
 //! 2. Reading: [`Document`] and [`Node`] are views; [`Node::scalar`] judges types as kubectl does (`scalar`).
-//! 3. [`Stream::plan`]: [`Operation`]s in words become splices in bytes (`plan` for blocks, `flow` for flow), in the style of
-//!    what stands around (`layout`, `write`).
+//! 3. [`Stream::plan`]: [`Operation`]s in words become splices in bytes (`plan` for blocks, `flow` for flow, `delete` for what
+//!    goes), in the style of what stands around (`layout`, `write`).
 //! 4. [`verify`]: the result is proved to be what was meant, with a second reader that shares nothing with the first
 //!    (`second_opinion`).
 //!
@@ -15,6 +15,7 @@
 
 mod build;
 mod cover;
+mod delete;
 mod edit;
 mod events;
 mod flow;

@@ -1,6 +1,7 @@
 //! From operations in words to splices in bytes.
 
 use super::cover::after_line_end;
+use super::delete::{self, Deletions};
 use super::layout::{self, Line};
 use super::write::{self, Block};
 use super::{Action, Code, Kind, Node, Operation, Refusal, Step, Stream, Style, Value};
@@ -15,25 +16,38 @@ impl Stream {
     /// The first [`Refusal`]; then nothing is planned.
     pub fn plan(&self, operations: &[Operation]) -> Result<Vec<Edit>, Refusal> {
         let mut targets: Vec<Target<'_>> = Vec::new();
+        let mut members = Vec::new();
         for operation in operations {
             let node = self.locate(operation)?;
-            let target = match targets.iter_mut().find(|target| target.node == node) {
-                Some(target) => target,
-                None => {
-                    targets.push(Target { node, depth: operation.route.0.len(), actions: Vec::new() });
-                    let last = targets.len() - 1;
-                    &mut targets[last]
-                }
-            };
-            target.check(&operation.action)?;
-            target.actions.push(&operation.action);
+            let depth = operation.route.0.len();
+            if operation.action == Action::Delete {
+                // To the collection that held it, a deletion is a change.
+                let member = delete::member(node)?;
+                let holder = node.parent().unwrap_or(node);
+                Target::of(&mut targets, holder, depth.saturating_sub(1)).shrinks = true;
+                members.push(member);
+            } else {
+                let target = Target::of(&mut targets, node, depth);
+                target.check(&operation.action)?;
+                target.actions.push(&operation.action);
+            }
+        }
+        let deletions = Deletions::new(members)?;
+        for target in &targets {
+            deletions.check_stays(target.node)?;
+            if target.shrinks {
+                deletions.check_not_emptied(target.node, !target.actions.is_empty())?;
+            }
         }
         // Where the last entry of a mapping is changed as well, both insert after the same line: the inner lines come first.
         targets.sort_by_key(|target| std::cmp::Reverse(target.depth));
         let mut edits = Vec::new();
+        let mut lines = Vec::new();
         for target in &targets {
-            target.plan(&mut edits)?;
+            target.plan(&deletions, &mut lines, &mut edits)?;
         }
+        let is_replaced = |node| targets.iter().any(|target| target.node == node && !target.actions.is_empty());
+        delete::Lines::new(self, &deletions, lines).plan(is_replaced, &mut edits)?;
         let set = EditSet::new(edits).map_err(|overlap| Refusal {
             code: Code::Verify,
             document: None,
@@ -44,7 +58,7 @@ impl Stream {
         Ok(set.iter().cloned().collect())
     }
 
-    /// The node that `operation` is about, if it may be changed.
+    /// The node that `operation` is about, if it may be changed. What is deleted may itself be an alias or have an anchor.
     pub(super) fn locate(&self, operation: &Operation) -> Result<Node<'_>, Refusal> {
         let missing = |message: String| Refusal {
             code: Code::NotFound,
@@ -74,7 +88,9 @@ impl Stream {
                     .ok_or_else(|| missing(format!("there is no item {index} at this place")))?,
             };
         }
-        check_shared(node)?;
+        if operation.action != Action::Delete {
+            check_shared(node)?;
+        }
         Ok(node)
     }
 }
@@ -88,24 +104,25 @@ fn check_shared(node: Node<'_>) -> Result<(), Refusal> {
             "an alias stands here: an edit would change what it stands for".to_owned(),
         ));
     }
-    if !node.is_used_by_alias() {
-        return Ok(());
-    }
+    if node.is_used_by_alias() { Err(used_elsewhere(node)) } else { Ok(()) }
+}
+
+pub(super) fn used_elsewhere(node: Node<'_>) -> Refusal {
     let uses: Vec<String> = layout::aliases_of(node)
         .take(5)
         .map(|alias| Position::of(alias.source(), alias.span().start).to_string())
         .collect();
     let message =
         format!("the anchored node is used elsewhere, at {}: an edit would change every use", uses.join(", "));
-    Err(refuse(node, Code::Alias, message))
+    refuse(node, Code::Alias, message)
 }
 
-fn merge_only(node: Node<'_>, key: &str) -> Refusal {
+pub(super) fn merge_only(node: Node<'_>, key: &str) -> Refusal {
     let message = format!("the key `{}` comes in through a merge (`<<`)", key.escape_debug());
     refuse(node, Code::MergeOnly, message)
 }
 
-fn refuse(node: Node<'_>, code: Code, message: String) -> Refusal {
+pub(super) fn refuse(node: Node<'_>, code: Code, message: String) -> Refusal {
     Refusal {
         code,
         document: Some(node.document().index()),
@@ -119,10 +136,23 @@ fn refuse(node: Node<'_>, code: Code, message: String) -> Refusal {
 struct Target<'a> {
     node: Node<'a>,
     depth: usize,
+    /// All but deletions.
     actions: Vec<&'a Action>,
+    /// Whether something is deleted from the collection.
+    shrinks: bool,
 }
 
 impl<'a> Target<'a> {
+    /// The target for `node` among `targets`, added if there is none.
+    fn of<'t>(targets: &'t mut Vec<Self>, node: Node<'a>, depth: usize) -> &'t mut Self {
+        let found = targets.iter().position(|target| target.node == node);
+        let at = found.unwrap_or_else(|| {
+            targets.push(Target { node, depth, actions: Vec::new(), shrinks: false });
+            targets.len() - 1
+        });
+        &mut targets[at]
+    }
+
     /// Whether `action` can be done with this node, after the actions already taken on.
     fn check(&self, action: &Action) -> Result<(), Refusal> {
         let node = self.node;
@@ -146,6 +176,8 @@ impl<'a> Target<'a> {
             }
             Action::Append { .. } => self.check_holder(Kind::Sequence),
             Action::Replace { value } => self.check_replacement(value),
+            // Planned by its holder.
+            Action::Delete => Ok(()),
         }
     }
 
@@ -185,20 +217,23 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn plan(&self, edits: &mut Vec<Edit>) -> Result<(), Refusal> {
+    fn plan(&self, deletions: &Deletions<'a>, lines: &mut Vec<Span>, edits: &mut Vec<Edit>) -> Result<(), Refusal> {
         if let [Action::Replace { value }] = self.actions.as_slice() {
             return self.plan_replacement(value, edits);
         }
         match self.node.style() {
-            Style::Flow => super::flow::plan(self.node, &self.actions, edits),
-            Style::Empty => self.plan_in_empty(edits)?,
-            _ => self.plan_in_block(edits)?,
+            Style::Flow => return super::flow::plan(self.node, &self.actions, deletions, edits),
+            Style::Empty => return self.plan_in_empty(edits),
+            _ => {}
         }
-        Ok(())
+        if self.shrinks {
+            deletions.plan_in_block(self.node, lines, edits)?;
+        }
+        if self.actions.is_empty() { Ok(()) } else { self.plan_in_block(deletions, edits) }
     }
 
     /// New lines after the last line of a block collection.
-    fn plan_in_block(&self, edits: &mut Vec<Edit>) -> Result<(), Refusal> {
+    fn plan_in_block(&self, deletions: &Deletions<'a>, edits: &mut Vec<Edit>) -> Result<(), Refusal> {
         let node = self.node;
         let columns = layout::child_columns(node);
         let column = columns.first().copied().unwrap_or_default();
@@ -211,8 +246,8 @@ impl<'a> Target<'a> {
         }
         let lines = self.lines(style, column);
         let line = Line::ending(node.source(), node.span().end);
-        if layout::ends_in_open_block_scalar(node) {
-            let offset = self.before_last_entry()?;
+        if layout::open_block_scalar(node).is_some_and(|last| !deletions.holds(last)) {
+            let offset = self.before_last_entry(deletions)?;
             edits.push(Edit::insert(offset, line.whole(&lines)));
             return Ok(());
         }
@@ -225,7 +260,7 @@ impl<'a> Target<'a> {
 
     /// Where to insert when nothing can follow the last entry, because a block scalar ends there without a line end: a line
     /// end after it would become part of its value.
-    fn before_last_entry(&self) -> Result<usize, Refusal> {
+    fn before_last_entry(&self, deletions: &Deletions<'a>) -> Result<usize, Refusal> {
         let node = self.node;
         let text = node.source();
         let entries: Vec<_> = node.entries().collect();
@@ -235,7 +270,12 @@ impl<'a> Target<'a> {
         };
         let (key, _) = entries.last().ok_or_else(refusal)?;
         let line_start = layout::line_start(text, layout::entry_start(*key));
-        if !text[line_start..layout::entry_start(*key)].bytes().all(|byte| byte == b' ') {
+        if !delete::starts_line(text, layout::entry_start(*key)) {
+            return Err(refusal());
+        }
+        // The last entry may be about to move up to the dash of the first one.
+        let is_alone = !entries.iter().any(|(key, _)| key != &entries[entries.len() - 1].0 && !deletions.holds(*key));
+        if is_alone && entries.first().is_some_and(|(key, _)| !delete::starts_line(text, layout::entry_start(*key))) {
             return Err(refusal());
         }
         // After the entry before it, if there is one: comments above the last entry stay with it.
@@ -286,7 +326,7 @@ impl<'a> Target<'a> {
         let lines = self.actions.iter().flat_map(|action| match action {
             Action::Insert { key, value } => style.entry(key, value, column),
             Action::Append { value } => style.item(value, column),
-            Action::Replace { .. } => Vec::new(),
+            Action::Replace { .. } | Action::Delete => Vec::new(),
         });
         lines.collect()
     }

@@ -25,6 +25,10 @@ pub enum Code {
     EofBlockScalar,
     /// The keys of the mapping do not share one column.
     Misaligned,
+    /// The deletion would leave an empty collection, which means something else than none.
+    LastEntry,
+    /// What is to be deleted stands so close to what stays that taking it out would move, lose or change the latter.
+    Inseparable,
     /// Nested deeper than the limit.
     Depth,
     /// The route leads nowhere, or to a node of another kind.
@@ -63,6 +67,8 @@ impl Code {
             Self::Template => "template",
             Self::EofBlockScalar => "eof-block-scalar",
             Self::Misaligned => "misaligned",
+            Self::LastEntry => "last-entry",
+            Self::Inseparable => "inseparable",
             Self::Depth => "depth",
             Self::NotFound => "not-found",
             Self::Verify => "verify",

@@ -107,7 +107,8 @@ pub(super) fn agrees(node: Node<'_>, value: &Loose) -> bool {
     }
 }
 
-/// Carries out `action` on `root`, the value of the document that holds `node`. `false` if the value has no such place.
+/// Carries out `action`, which is no deletion, on `root`, the value of the document that holds `node`. `false` if the value
+/// has no such place.
 pub(super) fn carry_out(root: &mut Loose, node: Node<'_>, action: &Action) -> bool {
     let Some(place) = descend(root, node) else { return false };
     match action {
@@ -126,8 +127,28 @@ pub(super) fn carry_out(root: &mut Loose, node: Node<'_>, action: &Action) -> bo
             let Loose::Sequence(sequence) = place else { return false };
             sequence.push(loose(value));
         }
+        Action::Delete => return false,
     }
     true
+}
+
+/// Deletes what stands where `node` stands from `root`. Of several the last one in the text must be deleted first, after
+/// all that [`carry_out`] does: places are found by counting.
+pub(super) fn delete(root: &mut Loose, node: Node<'_>) -> bool {
+    let Some(parent) = node.parent() else { return false };
+    match (parent.kind(), descend(root, parent)) {
+        (Kind::Mapping, Some(Loose::Mapping(mapping))) => {
+            let Some(position) = parent.entries().position(|(_, value)| value == node) else { return false };
+            let entries = std::mem::take(mapping).into_iter().enumerate();
+            *mapping = entries.filter(|(at, _)| *at != position).map(|(_, entry)| entry).collect();
+            true
+        }
+        (Kind::Sequence, Some(Loose::Sequence(sequence))) => {
+            let position = parent.items().position(|item| item == node).filter(|at| *at < sequence.len());
+            position.map(|at| sequence.remove(at)).is_some()
+        }
+        _ => false,
+    }
 }
 
 /// The value that stands where `node` stands: found by position, because the two readers may give keys different types.

@@ -292,24 +292,40 @@ impl<'a> Node<'a> {
 
     /// Whether `key` is in this mapping, here or through a merge.
     pub fn has(self, key: &str) -> bool {
+        self.lookup(key).is_some()
+    }
+
+    /// Whether `key` comes into this mapping through a merge, be it here as well or not.
+    pub(super) fn has_merged(self, key: &str) -> bool {
+        self.merged().skip(1).any(|node| node.get(key).is_some())
+    }
+
+    /// What a loader finds under `key`: the value here, else that of the first merge that has one; an alias is what it stands for.
+    pub fn lookup(self, key: &str) -> Option<Node<'a>> {
+        self.merged().find_map(|node| node.get(key)).map(Node::resolved)
+    }
+
+    /// This mapping, then the mappings that are merged into it; what comes first wins.
+    pub fn merged(self) -> impl Iterator<Item = Node<'a>> {
         // Merges may share targets; each is looked at once, so that no nesting of merges takes more than linear steps.
         let mut pending = vec![self];
         let mut seen = std::collections::BTreeSet::new();
-        while let Some(node) = pending.pop() {
-            let node = node.resolved();
-            if !seen.insert(node.index) {
-                continue;
+        std::iter::from_fn(move || {
+            loop {
+                let node = pending.pop()?.resolved();
+                if !seen.insert(node.index) {
+                    continue;
+                }
+                let merges = node.entries().filter(|(name, _)| name.is_merge());
+                let sources = merges.map(|(_, source)| source.resolved());
+                let rest = pending.len();
+                pending.extend(sources.flat_map(|source| std::iter::once(source).chain(source.items())));
+                if let Some(sources) = pending.get_mut(rest..) {
+                    sources.reverse();
+                }
+                return Some(node);
             }
-            if node.get(key).is_some() {
-                return true;
-            }
-            for (_, source) in node.entries().filter(|(name, _)| name.is_merge()) {
-                let source = source.resolved();
-                pending.push(source);
-                pending.extend(source.items());
-            }
-        }
-        false
+        })
     }
 
     /// Whether this is the key of a merge: a plain `<<`.
@@ -430,12 +446,16 @@ impl<'a> Node<'a> {
 
     /// This node and all below it, in the order of the text.
     pub(super) fn subtree(self) -> impl Iterator<Item = Node<'a>> {
-        let end = match self.kind() {
+        let stream = self.stream;
+        (self.index..self.past()).map(move |index| stream.node(index))
+    }
+
+    /// The index one past the last node below this one.
+    pub(super) fn past(self) -> u32 {
+        match self.kind() {
             Kind::Mapping | Kind::Sequence => self.data().extra,
             Kind::Scalar | Kind::Alias => self.index + 1,
-        };
-        let stream = self.stream;
-        (self.index..end).map(move |index| stream.node(index))
+        }
     }
 
     pub(super) fn is_pair(self) -> bool {

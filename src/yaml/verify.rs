@@ -1,10 +1,12 @@
 //! The proof that a result is what was planned: seven checks, none of which trusts the planner.
 
 use super::cover::BYTE_ORDER_MARK;
+use super::layout::{self, Member};
 use super::second_opinion::{self, Loaded};
 use super::tree::span;
-use super::{Action, Code, Kind, Node, Operation, Refusal, Stream, Value, parse};
+use super::{Action, Code, Kind, Node, Operation, Refusal, Route, Step, Stream, Value, parse};
 use crate::edit::{Edit, EditSet};
+use crate::source::Span;
 use serde::Deserialize as _;
 use std::collections::BTreeMap;
 
@@ -13,10 +15,11 @@ use std::collections::BTreeMap;
 /// 1. `after` is `before` with `edits`, and undoing them gives `before` again;
 /// 2. `after` parses and is covered;
 /// 3. its node tree is the old one with the operations, compared by raw text and style;
-/// 4. comments, directives, anchors, aliases and tags are the same in the same order;
+/// 4. comments, directives, anchors, aliases and tags are the same in the same order, but for those that were deleted with
+///    the nodes they belong to;
 /// 5. libyaml loads every document, framed as kubectl frames them, as the old value with the operations;
 /// 6. byte order mark, final line end and kinds of line end are those of `before`;
-/// 7. asking for the same insertions again finds them there.
+/// 7. asking for the same insertions again finds them there, and asking for the same keys to be deleted does not find them.
 ///
 /// # Errors
 /// A [`Refusal`] with [`Code::KubectlWouldReject`] where already `before` is not what kubectl
@@ -26,7 +29,7 @@ pub fn verify(before: &Stream, operations: &[Operation], edits: &[Edit], after: 
     check_line_ends(before.text(), edits, after)?;
     let result = parse(after).map_err(|refusal| unparsed(after, &refusal))?;
     check_tree(before, operations, &result)?;
-    check_trivia(before, &result)?;
+    check_trivia(before, operations, &result)?;
     check_values(before, operations, &result)?;
     check_idempotence(operations, &result)?;
     Ok(result)
@@ -155,6 +158,7 @@ fn is_planned(old: Node<'_>, new: Node<'_>, planned: &Planned<'_>) -> bool {
     if !grown && (old.kind() != new.kind() || old.style() != new.style()) {
         return false;
     }
+    let stays = |node: &Node<'_>| !matches!(planned.get(&node.index).map(Vec::as_slice), Some([Action::Delete]));
     let mut inserts = actions.iter().filter_map(|action| match action {
         Action::Insert { key, value } => Some((key, value)),
         _ => None,
@@ -166,7 +170,7 @@ fn is_planned(old: Node<'_>, new: Node<'_>, planned: &Planned<'_>) -> bool {
     match new.kind() {
         Kind::Scalar | Kind::Alias => actions.is_empty() && old.raw() == new.raw() && old.text() == new.text(),
         Kind::Mapping => {
-            let mut entries = old.entries().peekable();
+            let mut entries = old.entries().filter(|(_, value)| stays(value)).peekable();
             let mut insert = inserts.next();
             let matched = new.entries().all(|(key, value)| match (entries.peek().copied(), insert) {
                 // The key is new, so where it stands is not an old entry.
@@ -183,7 +187,7 @@ fn is_planned(old: Node<'_>, new: Node<'_>, planned: &Planned<'_>) -> bool {
             matched && insert.is_none() && entries.next().is_none()
         }
         Kind::Sequence => {
-            let mut items = old.items();
+            let mut items = old.items().filter(stays);
             let matched = new.items().all(|item| match items.next() {
                 Some(old_item) => is_planned(old_item, item, planned),
                 None => appends.next().is_some_and(|wanted| holds(item, wanted)),
@@ -216,24 +220,73 @@ fn holds(node: Node<'_>, value: &Value) -> bool {
     }
 }
 
-fn check_trivia(before: &Stream, after: &Stream) -> Result<(), Refusal> {
+fn check_trivia(before: &Stream, operations: &[Operation], after: &Stream) -> Result<(), Refusal> {
     fn texts<'a>(stream: &'a Stream, pairs: &'a [(u32, u32)]) -> impl Iterator<Item = &'a str> {
         pairs.iter().map(|&pair| span(pair).of(&stream.text))
     }
-    if !texts(before, &before.comments).eq(texts(after, &after.comments)) {
+    let deleted = Deleted::by(before, operations)?;
+    let comments = before.comments().filter(|comment| !deleted.takes(before, *comment));
+    if !comments.map(|comment| comment.of(&before.text)).eq(texts(after, &after.comments)) {
         return Err(failed("a comment changed"));
     }
     if !texts(before, &before.directives).eq(texts(after, &after.directives)) {
         return Err(failed("a directive changed"));
     }
-    let aliases = |stream: &Stream| -> Vec<String> {
+    let none = Deleted::default();
+    let aliases = |stream: &Stream, deleted: &Deleted<'_>| -> Vec<String> {
         let nodes = stream.documents().filter_map(|document| document.root()).flat_map(Node::subtree);
-        nodes.filter(|node| node.kind() == Kind::Alias).map(|node| node.raw().to_owned()).collect()
+        let aliases = nodes.filter(|node| node.kind() == Kind::Alias && !deleted.holds(*node));
+        aliases.map(|node| node.raw().to_owned()).collect()
     };
-    if before.properties.len() != after.properties.len() || aliases(before) != aliases(after) {
+    let kept = before.properties.iter().filter(|property| !deleted.holds(before.node(property.node))).count();
+    if kept != after.properties.len() || aliases(before, &deleted) != aliases(after, &none) {
         return Err(failed("an anchor, tag or alias changed"));
     }
     Ok(())
+}
+
+/// What the deletions among the operations take with them.
+#[derive(Default)]
+struct Deleted<'a> {
+    members: Vec<Member<'a>>,
+}
+
+impl<'a> Deleted<'a> {
+    fn by(before: &'a Stream, operations: &[Operation]) -> Result<Self, Refusal> {
+        let deletions = operations.iter().filter(|operation| operation.action == Action::Delete);
+        let members = deletions.filter_map(|operation| before.locate(operation).map(Member::of).transpose());
+        let mut members = members.collect::<Result<Vec<_>, _>>()?;
+        members.sort_by_key(|member| member.start);
+        Ok(Self { members })
+    }
+
+    /// The members that start at or before `offset`, the last one first.
+    fn before(&self, offset: usize) -> impl Iterator<Item = &Member<'a>> {
+        let following = self.members.partition_point(|member| member.start <= offset);
+        self.members.iter().take(following).rev()
+    }
+
+    fn holds(&self, node: Node<'_>) -> bool {
+        self.before(node.span().start).next().is_some_and(|member| member.holds(node))
+    }
+
+    /// Whether `comment` stands in something deleted, or behind it on a line on which nothing else stands.
+    fn takes(&self, before: &Stream, comment: Span) -> bool {
+        let is_separator = |text: &str| text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b','));
+        let text = &before.text;
+        let line = layout::line_start(text, comment.start);
+        let mut at = comment.start;
+        for member in self.before(comment.start).take_while(|member| member.end > line) {
+            if member.end > comment.start {
+                return true;
+            }
+            if !is_separator(&text[member.end..at]) {
+                return false;
+            }
+            at = member.start;
+        }
+        at < comment.start && (at < line || is_separator(&text[line..at]))
+    }
 }
 
 fn check_values(before: &Stream, operations: &[Operation], after: &Stream) -> Result<(), Refusal> {
@@ -249,11 +302,23 @@ fn check_values(before: &Stream, operations: &[Operation], after: &Stream) -> Re
     let new = second_opinion::load(after)
         .map_err(|message| failed(format!("kubectl would not load the result: {message}")))?;
     agrees(after, &new).map_err(failed)?;
+    let mut deleted = Vec::new();
     for operation in operations {
         let node = before.locate(operation)?;
+        if operation.action == Action::Delete {
+            deleted.push((node, operation.document));
+            continue;
+        }
         let value = old.get_mut(operation.document).and_then(Option::as_mut);
         if !value.is_some_and(|value| second_opinion::carry_out(value, node, &operation.action)) {
             return Err(failed("an operation has no place in what kubectl would load"));
+        }
+    }
+    deleted.sort_by_key(|(node, _)| std::cmp::Reverse(node.index));
+    for (node, document) in deleted {
+        let value = old.get_mut(document).and_then(Option::as_mut);
+        if !value.is_some_and(|value| second_opinion::delete(value, node)) {
+            return Err(failed("a deletion has no place in what kubectl would load"));
         }
     }
     if old == new { Ok(()) } else { Err(failed("kubectl would load something else than was planned")) }
@@ -272,14 +337,41 @@ fn agrees(stream: &Stream, loaded: &Loaded) -> Result<(), String> {
 }
 
 fn check_idempotence(operations: &[Operation], after: &Stream) -> Result<(), Refusal> {
+    let mut deleted_items: DeletedItems<'_> = BTreeMap::new();
+    for operation in operations.iter().filter(|operation| operation.action == Action::Delete) {
+        if let Some((Step::Index(index), holder)) = operation.route.0.split_last() {
+            deleted_items.entry((operation.document, holder)).or_default().push(*index);
+        }
+    }
     for operation in operations {
-        let again =
-            matches!(operation.action, Action::Insert { .. }).then(|| after.plan(std::slice::from_ref(operation)));
-        match again {
-            None => {}
-            Some(Err(refusal)) if refusal.code == Code::DuplicateKey => {}
-            Some(_) => return Err(failed("planning again does not find the new key")),
+        let expected = match (&operation.action, operation.route.0.last()) {
+            (Action::Insert { .. }, _) => Code::DuplicateKey,
+            // Another item may stand in the place of a deleted one; the comparison of the trees has seen that it is another.
+            (Action::Delete, Some(Step::Key(_))) => Code::NotFound,
+            _ => continue,
+        };
+        let again = Operation { route: moved(operation, &deleted_items), ..operation.clone() };
+        match after.plan(&[again]) {
+            Err(refusal) if refusal.code == expected => {}
+            _ if expected == Code::NotFound => return Err(failed("planning again finds the deleted key")),
+            _ => return Err(failed("planning again does not find the new key")),
         }
     }
     Ok(())
+}
+
+/// The indices of deleted items, by document and route of their sequence.
+type DeletedItems<'a> = BTreeMap<(usize, &'a [Step]), Vec<usize>>;
+
+/// The route of `operation` after the deletion of the items before those that it names.
+fn moved(operation: &Operation, deleted: &DeletedItems<'_>) -> Route {
+    let steps = &operation.route.0;
+    let step = |(at, step): (usize, &Step)| match step {
+        Step::Index(index) => {
+            let gone = deleted.get(&(operation.document, &steps[..at])).map(Vec::as_slice).unwrap_or_default();
+            Step::Index(index - gone.iter().filter(|other| *other < index).count())
+        }
+        Step::Key(_) => step.clone(),
+    };
+    Route(steps.iter().enumerate().map(step).collect())
 }

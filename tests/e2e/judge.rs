@@ -1,6 +1,6 @@
 //! One tree, run whole: every workload under its settings, every question asked, every probe of the manifests' own put.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::thread::sleep;
@@ -28,8 +28,19 @@ const RESTARTS: u32 = 3;
 pub(crate) enum Verdict {
     /// It started and answered everything: the bodies in order, and under which settings each container ran.
     Answers { bodies: Vec<String>, settings: Vec<Settings> },
-    /// It did not, and why: the node's refusal, or what was wrong and what the containers printed.
-    Fails(String),
+    /// It did not, how far it came, and why: the node's refusal, or what was wrong and what the containers printed.
+    Fails { reached: Reached, reason: String },
+}
+
+/// How far an application came before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reached {
+    /// An image could not be built.
+    Nothing,
+    /// A container was refused, ended, or does not listen.
+    Built,
+    /// It answers, and not as it must.
+    Started,
 }
 
 /// What one container ran under.
@@ -40,6 +51,19 @@ pub(crate) struct Settings {
     pub(crate) words: String,
     /// Whether they are those of the Pod Security Standard "restricted".
     pub(crate) restricted: bool,
+    /// The folders of its image, outside of every mount, in which it made, changed or removed something.
+    pub(crate) writes: BTreeSet<String>,
+}
+
+impl Settings {
+    /// All of it, for the table.
+    pub(crate) fn in_words(&self) -> String {
+        if self.writes.is_empty() {
+            return self.words.clone();
+        }
+        let folders: Vec<&str> = self.writes.iter().map(String::as_str).collect();
+        format!("{}; writes {}", self.words, folders.join(" "))
+    }
 }
 
 /// The question of one run.
@@ -75,7 +99,7 @@ struct Started<'a> {
 
 /// Ends a run early with a verdict, or the lab with an error.
 enum Stop {
-    Verdict(String),
+    Verdict(Reached, String),
     Lab(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -92,7 +116,7 @@ impl Trial<'_> {
     pub(crate) fn run(&self) -> Result<Verdict> {
         match self.attempt() {
             Ok(verdict) => Ok(verdict),
-            Err(Stop::Verdict(reason)) => Ok(Verdict::Fails(reason)),
+            Err(Stop::Verdict(reached, reason)) => Ok(Verdict::Fails { reached, reason }),
             Err(Stop::Lab(error)) => Err(error),
         }
     }
@@ -100,7 +124,8 @@ impl Trial<'_> {
     fn attempt(&self) -> Step<Verdict> {
         let mut built = BTreeMap::new();
         for image in &self.application.images {
-            let name = build::build(self.lab, self.tree, image).map_err(|error| Stop::Verdict(error.to_string()))?;
+            let name = build::build(self.lab, self.tree, image)
+                .map_err(|error| Stop::Verdict(Reached::Nothing, error.to_string()))?;
             built.insert(image.name.as_str(), name);
         }
         let manifests = Manifests::read(self.documents)?;
@@ -153,7 +178,10 @@ impl Trial<'_> {
         let init = workload.pod.init_containers.iter().map(|container| (container, waits(&container)));
         for (container, waits) in init.chain(workload.pod.containers.iter().map(|container| (container, false))) {
             let name = built.get(container.image.as_str()).unwrap_or(&container.image);
-            let image = self.images.open(name).map_err(|error| Stop::Verdict(format!("ErrImagePull: {error}")))?;
+            let image = self
+                .images
+                .open(name)
+                .map_err(|error| Stop::Verdict(Reached::Built, format!("ErrImagePull: {error}")))?;
             let own = scratch.join(&container.name);
             fs::create_dir_all(&own)?;
             let around = Surroundings {
@@ -167,7 +195,7 @@ impl Trial<'_> {
                 image_volumes: self.image_volumes,
             };
             let config = kubelet::configure(&around, container, &image.config, &image.root)?
-                .map_err(|refusal| Stop::Verdict(format!("{}: {refusal}", workload.name)))?;
+                .map_err(|refusal| Stop::Verdict(Reached::Built, format!("{}: {refusal}", workload.name)))?;
             let id = format!("{}-{index}-{}", self.application.name, container.name);
             let bundle = own.join("bundle");
             let running = runtime::start(self.lab, &id, &config, &bundle, &pod.sandbox, &scratch, &image.root)?;
@@ -186,7 +214,8 @@ impl Trial<'_> {
         let asked = format!("{} {}", probe.method, probe.path);
         let (service, port) = probe.service.split_once(':').ok_or("a probe's service is NAME:PORT")?;
         let address = network.service_addresses.get(service);
-        let address = address.ok_or_else(|| Stop::Verdict(format!("no workload is behind the service {service}")))?;
+        let address = address
+            .ok_or_else(|| Stop::Verdict(Reached::Built, format!("no workload is behind the service {service}")))?;
         let request = Request {
             address: format!("{address}:{port}"),
             host: probe.service.clone(),
@@ -198,9 +227,11 @@ impl Trial<'_> {
         match patiently(&request, network, pods, deadline)? {
             Reply::Answer { status, body } if status == probe.status && body.contains(&probe.contains) => Ok(body),
             Reply::Answer { status, body } => {
-                Err(Stop::Verdict(format!("{asked}: {status} {}\n{}", body.trim(), all_said(pods))))
+                Err(Stop::Verdict(Reached::Started, format!("{asked}: {status} {}\n{}", body.trim(), all_said(pods))))
             }
-            Reply::Silence(reason) => Err(Stop::Verdict(format!("{asked}: {reason}\n{}", all_said(pods)))),
+            Reply::Silence(reason) => {
+                Err(Stop::Verdict(Reached::Built, format!("{asked}: {reason}\n{}", all_said(pods))))
+            }
         }
     }
 }
@@ -226,10 +257,10 @@ fn supervise(pods: &mut [Pod<'_>]) -> Step<()> {
             if restarts >= RESTARTS {
                 let said = started.running.said(16);
                 let name = &started.container.name;
-                return Err(Stop::Verdict(format!(
-                    "{}/{name}: CrashLoopBackOff, exit {code}\n{said}",
-                    pod.workload.name
-                )));
+                return Err(Stop::Verdict(
+                    Reached::Built,
+                    format!("{}/{name}: CrashLoopBackOff, exit {code}\n{said}", pod.workload.name),
+                ));
             }
             match started.due {
                 Some(due) if due <= Instant::now() => {
@@ -260,7 +291,9 @@ fn own_probes(index: usize, network: &Network, pods: &mut [Pod<'_>], deadline: I
         })
         .collect();
     for (number, probe) in all {
-        let refused = |reason: String| Stop::Verdict(format!("{name}: a probe of the manifest fails: {reason}"));
+        let refused = |reason: String| {
+            Stop::Verdict(Reached::Started, format!("{name}: a probe of the manifest fails: {reason}"))
+        };
         if let Some(exec) = &probe.exec {
             let started = pods.get(index).and_then(|pod| pod.containers.get(number)).ok_or("the container is gone")?;
             if !started.running.exec(&exec.command)? {
@@ -302,10 +335,13 @@ fn finish(started: &mut Started<'_>, what: &str) -> Step<()> {
             Some(0) => return Ok(()),
             Some(code) => {
                 let said = started.running.said(12);
-                return Err(Stop::Verdict(format!("{what} {}: exit {code}\n{said}", started.container.name)));
+                return Err(Stop::Verdict(
+                    Reached::Built,
+                    format!("{what} {}: exit {code}\n{said}", started.container.name),
+                ));
             }
             None if Instant::now() > deadline => {
-                return Err(Stop::Verdict(format!("{what} {} does not end", started.container.name)));
+                return Err(Stop::Verdict(Reached::Built, format!("{what} {} does not end", started.container.name)));
             }
             None => sleep(Duration::from_millis(50)),
         }
@@ -360,5 +396,6 @@ fn settings_in_force(started: &Started<'_>, workload: &Workload) -> Result<Setti
         && config.no_new_privileges
         && config.seccomp;
     let container = format!("{}/{}", workload.name, started.container.name);
-    Ok(Settings { container, words: words.join(", "), restricted })
+    let writes = started.running.writes(config)?;
+    Ok(Settings { container, words: words.join(", "), restricted, writes })
 }

@@ -23,6 +23,7 @@ mod build;
 mod judge;
 mod kubelet;
 mod lab;
+mod level;
 mod manifest;
 mod network;
 mod probe;
@@ -96,8 +97,8 @@ fn inside(filters: &[String]) -> Result<bool> {
     applications.retain(|application| {
         filters.is_empty() || filters.iter().any(|filter| application.name.contains(filter.as_str()))
     });
-    let rows = trial::all(&lab, &images, &applications)?;
+    let records = trial::all(&lab, &images, &applications)?;
     let complete = filters.is_empty();
     images.close(complete)?;
-    table::finish(&rows, complete)
+    table::finish(&records, complete)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -19,6 +20,7 @@ pub(crate) struct Running {
     id: String,
     state: PathBuf,
     bundle: PathBuf,
+    image_root: PathBuf,
     child: Child,
     /// How often it was started again after it ended.
     pub(crate) restarts: u32,
@@ -48,7 +50,14 @@ pub(crate) fn start(
     fs::write(bundle.join("config.json"), serde_json::to_vec(&specification(config, sandbox, hosts, &cgroup)?)?)?;
     let state = lab.path("tmp/runc");
     let child = spawn(&state, bundle, id)?;
-    Ok(Running { id: id.to_owned(), state, bundle: bundle.to_owned(), child, restarts: 0 })
+    Ok(Running {
+        id: id.to_owned(),
+        state,
+        bundle: bundle.to_owned(),
+        image_root: image_root.to_owned(),
+        child,
+        restarts: 0,
+    })
 }
 
 impl Running {
@@ -83,6 +92,42 @@ impl Running {
     pub(crate) fn exec(&self, command: &[String]) -> Result<bool> {
         let output = self.runc().args(["exec", &self.id]).args(command).stdin(Stdio::null()).output()?;
         Ok(output.status.success())
+    }
+
+    /// The folders of the image, outside of every mount, in which something was made, changed or removed so far. What is in a
+    /// new folder is not told apart: its name may be another one in every run.
+    pub(crate) fn writes(&self, config: &ContainerConfig) -> Result<BTreeSet<String>> {
+        // The runtime itself makes the places of mounts; the service account's lies behind the link /var/run.
+        let fixed =
+            ["/proc", "/dev", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/secrets/kubernetes.io"];
+        let mounts = config.mounts.iter().map(|mount| mount.destination.trim_end_matches('/'));
+        let mounts: Vec<PathBuf> = fixed.into_iter().chain(mounts).map(PathBuf::from).collect();
+        let upper = self.bundle.join("upper");
+        let mut written = BTreeSet::new();
+        let mut open = vec![upper.clone()];
+        while let Some(folder) = open.pop() {
+            for entry in fs::read_dir(&folder)? {
+                let path = entry?.path();
+                let inside = Path::new("/").join(path.strip_prefix(&upper)?);
+                let below = self.image_root.join(path.strip_prefix(&upper)?);
+                let (now, before) = (fs::symlink_metadata(&path)?, fs::symlink_metadata(&below).ok());
+                let leads_to_mount = mounts.iter().any(|mount| mount.starts_with(&inside));
+                if mounts.contains(&inside) || leads_to_mount && before.is_none() {
+                    continue;
+                }
+                // Going in, the overlay copies folders as they are.
+                let same = before.is_some_and(|before| {
+                    let of = |data: &fs::Metadata| (data.mode(), data.uid(), data.gid());
+                    now.is_dir() && before.is_dir() && of(&now) == of(&before)
+                });
+                if same {
+                    open.push(path);
+                } else {
+                    written.insert(inside.parent().unwrap_or(&inside).display().to_string());
+                }
+            }
+        }
+        Ok(written)
     }
 
     fn runc(&self) -> Command {

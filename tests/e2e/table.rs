@@ -1,14 +1,40 @@
-//! What came out, as one table: printed, and kept in `snapshots/e2e.txt` so that a change of any verdict is seen in review.
+//! What came out: one table with a line for each application, which README shows, and below it every run of each. Both are
+//! printed, and kept in `snapshots/e2e.md` so that a change of any verdict is seen in review.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use unroot::kubernetes::pod_security::Level;
+
+use crate::application::Application;
+use crate::judge::{Reached, Verdict};
 use crate::lab::Result;
 use crate::say;
 
-/// One line of the table.
+/// What came out of one application's trial.
+pub(crate) struct Record {
+    application: String,
+    /// How many questions it is asked.
+    questions: usize,
+    /// The level of its weakest workload as it was found.
+    before: Level,
+    /// The same, hardened.
+    pub(crate) after: Level,
+    /// The same, hardened with `--unsafe`.
+    pub(crate) after_unsafe: Level,
+    /// The least that any hardened tree reached; `None` before the first.
+    reached: Option<Reached>,
+    /// The fewest right answers that any hardened tree gave.
+    answers: usize,
+    /// Where hardened containers wrote outside of every mount.
+    pub(crate) writes: BTreeSet<String>,
+    /// Every run.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One run of an application, or one container of a run.
 pub(crate) struct Row {
-    pub(crate) application: String,
     /// Which tree, or which container of it.
     pub(crate) what: String,
     /// What happened. Nothing in it may differ from run to run.
@@ -17,11 +43,57 @@ pub(crate) struct Row {
     pub(crate) right: bool,
 }
 
-/// Prints the table; a complete one is compared with the snapshot, or replaces it with `UNROOT_BLESS=1`.
-pub(crate) fn finish(rows: &[Row], complete: bool) -> Result<bool> {
-    let table = render(rows);
-    say(&format!("\n{table}"));
-    let wrong = rows.iter().filter(|row| !row.right).count();
+impl Record {
+    /// Nothing is hardened yet.
+    pub(crate) fn new(application: &Application, before: Level) -> Self {
+        Self {
+            application: application.name.clone(),
+            questions: application.probes.len(),
+            before,
+            after: before,
+            after_unsafe: before,
+            reached: None,
+            answers: application.probes.len(),
+            writes: BTreeSet::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Takes in the verdict on a hardened tree that must give these answers.
+    pub(crate) fn judged(&mut self, verdict: &Verdict, expected: &[String]) {
+        let (reached, answers) = match verdict {
+            Verdict::Answers { bodies, .. } => {
+                let right = bodies.iter().zip(expected).filter(|(body, expected)| body == expected).count();
+                (Reached::Started, right)
+            }
+            Verdict::Fails { reached, .. } => (*reached, 0),
+        };
+        self.reached = Some(self.reached.map_or(reached, |before| before.min(reached)));
+        self.answers = self.answers.min(answers);
+    }
+
+    fn cells(&self) -> [String; 8] {
+        let yes = |reached: Reached| if self.reached >= Some(reached) { "yes" } else { "no" }.to_owned();
+        let list: Vec<String> = self.writes.iter().map(|folder| format!("`{folder}`")).collect();
+        [
+            self.application.clone(),
+            yes(Reached::Built),
+            yes(Reached::Started),
+            format!("{} of {}", if self.reached.is_some() { self.answers } else { 0 }, self.questions),
+            self.before.to_string(),
+            self.after.to_string(),
+            self.after_unsafe.to_string(),
+            if list.is_empty() { "none".to_owned() } else { list.join(", ") },
+        ]
+    }
+}
+
+/// Prints the tables; complete ones are compared with the snapshot, or replace it with `UNROOT_BLESS=1`.
+pub(crate) fn finish(records: &[Record], complete: bool) -> Result<bool> {
+    let text =
+        format!("{}\n```text\n{}```\n", summary(records), records.iter().map(runs).collect::<Vec<_>>().join("\n"));
+    say(&format!("\n{text}"));
+    let wrong = records.iter().flat_map(|record| &record.rows).filter(|row| !row.right).count();
     if wrong > 0 {
         say(&format!("{wrong} not as it must be"));
         return Ok(false);
@@ -29,34 +101,47 @@ pub(crate) fn finish(rows: &[Row], complete: bool) -> Result<bool> {
     if !complete {
         return Ok(true);
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/e2e.txt");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/e2e.md");
     if std::env::var_os("UNROOT_BLESS").is_some_and(|value| value == "1") {
         fs::create_dir_all(file.parent().unwrap_or(&file))?;
-        fs::write(&file, &table)?;
+        fs::write(&file, &text)?;
     }
-    let same = fs::read_to_string(&file).is_ok_and(|kept| kept == table);
+    let same = fs::read_to_string(&file).is_ok_and(|kept| kept == text);
     if !same {
-        say("the table differs from snapshots/e2e.txt; UNROOT_BLESS=1 keeps this one");
+        say("the table differs from snapshots/e2e.md; UNROOT_BLESS=1 keeps this one");
     }
     Ok(same)
 }
 
-fn render(rows: &[Row]) -> String {
-    let width = |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
-    let (first, second) = (width(|row| &row.application), width(|row| &row.what));
-    let mut table = String::new();
-    let mut last = "";
-    for row in rows {
-        if row.application != last && !last.is_empty() {
-            table.push('\n');
-        }
-        let application = if row.application == last { "" } else { &row.application };
-        let mark = if row.right { "" } else { "WRONG: " };
-        let outcome = row.outcome.replace('\n', &format!("\n{:first$}      ", ""));
-        let line = format!("{application:first$}  {:second$}  {mark}{outcome}", row.what);
-        table.push_str(line.trim_end());
-        table.push('\n');
-        last = &row.application;
+/// One line for each application, as a table of Markdown.
+fn summary(records: &[Record]) -> String {
+    let head = [
+        "application",
+        "builds",
+        "starts",
+        "answers",
+        "level before",
+        "after",
+        "after `--unsafe`",
+        "writes outside mounts",
+    ];
+    let mut table = format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
+    for record in records {
+        table.push_str(&format!("| {} |\n", record.cells().join(" | ")));
     }
     table
+}
+
+/// Every run of one application.
+fn runs(record: &Record) -> String {
+    let width = record.rows.iter().map(|row| row.what.chars().count()).max().unwrap_or(0);
+    let mut text = format!("{}\n", record.application);
+    for row in &record.rows {
+        let mark = if row.right { "" } else { "WRONG: " };
+        let outcome = row.outcome.replace('\n', &format!("\n{:width$}      ", ""));
+        let line = format!("  {:width$}  {mark}{outcome}", row.what);
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }

@@ -17,15 +17,16 @@ use crate::build::{self, Images};
 use crate::judge::{Settings, Trial, Verdict};
 use crate::kubelet::ImageVolumes;
 use crate::lab::{self, Lab, Result, run, tail};
+use crate::level;
 use crate::manifest;
 use crate::say;
-use crate::table::Row;
+use crate::table::{Record, Row};
 
 /// How many applications are on trial at once: most of a trial is waiting for something to start.
 const AT_ONCE: usize = 3;
 
-/// Puts every application on trial; the rows of the table, in order.
-pub(crate) fn all(lab: &Lab, images: &Images<'_>, applications: &[Application]) -> Result<Vec<Row>> {
+/// Puts every application on trial; what came out, in order.
+pub(crate) fn all(lab: &Lab, images: &Images<'_>, applications: &[Application]) -> Result<Vec<Record>> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<_>> {
         let mut done = Vec::new();
@@ -44,26 +45,28 @@ pub(crate) fn all(lab: &Lab, images: &Images<'_>, applications: &[Application]) 
         Ok(done)
     })?;
     done.sort_by_key(|(index, _)| *index);
-    Ok(done.into_iter().flat_map(|(_, rows)| rows).collect())
+    Ok(done.into_iter().map(|(_, record)| record).collect())
 }
 
 /// Runs every tree of one application.
-fn one(lab: &Lab, images: &Images<'_>, application: &Application) -> Result<Vec<Row>> {
-    let mut bench = Bench { lab, images, application, rows: Vec::new() };
+fn one(lab: &Lab, images: &Images<'_>, application: &Application) -> Result<Record> {
     let tree = application.tree();
+    let mut bench =
+        Bench { lab, images, application, record: Record::new(application, level::of(application, &tree)?) };
     let disks = lab.scratch(&application.name, "disks")?;
     if let Some(answers) = bench.as_found(&tree, &disks)? {
         bench.naively(&tree)?;
-        bench.hardened(&tree, &disks, &answers)?;
+        let hardened = bench.hardened(&tree, &disks, &answers)?;
+        bench.hardened_unsafely(&tree, &hardened, &answers)?;
     }
-    Ok(bench.rows)
+    Ok(bench.record)
 }
 
 struct Bench<'a> {
     lab: &'a Lab,
     images: &'a Images<'a>,
     application: &'a Application,
-    rows: Vec<Row>,
+    record: Record,
 }
 
 impl Bench<'_> {
@@ -73,12 +76,12 @@ impl Bench<'_> {
         match self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, disks)? {
             Verdict::Answers { bodies, settings } => {
                 self.row("as found", format!("answers {}", bodies.len()), true);
-                for settings in settings {
-                    self.row(&format!("  {}", settings.container), settings.words, true);
+                for settings in &settings {
+                    self.row(&format!("  {}", settings.container), settings.in_words(), true);
                 }
                 Ok(Some(bodies))
             }
-            Verdict::Fails(reason) => {
+            Verdict::Fails { reason, .. } => {
                 self.row("as found", format!("void, it does not run: {reason}"), false);
                 Ok(None)
             }
@@ -98,8 +101,10 @@ impl Bench<'_> {
             let disks = self.lab.scratch(&self.application.name, "new-disks")?;
             let verdict = self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, &disks)?;
             let (outcome, right) = match verdict {
-                Verdict::Fails(reason) if reason.contains(&naive.fails) => (format!("fails: {}", naive.fails), true),
-                Verdict::Fails(reason) => (format!("fails otherwise: {reason}"), false),
+                Verdict::Fails { reason, .. } if reason.contains(&naive.fails) => {
+                    (format!("fails: {}", naive.fails), true)
+                }
+                Verdict::Fails { reason, .. } => (format!("fails otherwise: {reason}"), false),
                 Verdict::Answers { .. } => ("answers, and must not".to_owned(), false),
             };
             self.row(&format!("naive: {}", naive.name), outcome, right);
@@ -107,19 +112,19 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The hardened application gives the same answers: whole, after each patch, in both kinds of cluster, on old disks.
-    fn hardened(&mut self, tree: &Path, old_disks: &Path, answers: &[String]) -> Result<()> {
+    /// The hardened application gives the same answers: whole, after each patch, in both kinds of cluster, on old disks. Its tree.
+    fn hardened(&mut self, tree: &Path, old_disks: &Path, answers: &[String]) -> Result<PathBuf> {
         let hardened = self.copy(tree, "hardened")?;
         let growing = self.copy(tree, "growing")?;
         for copy in [&hardened, &growing] {
             self.configure(copy)?;
         }
         if !self.unroot(&hardened, &["--write".into()])? {
-            return Ok(());
+            return Ok(hardened);
         }
         let patches = self.lab.scratch(&self.application.name, "patches")?;
         if !self.unroot(&growing, &["--patches".into(), patches.clone().into()])? {
-            return Ok(());
+            return Ok(hardened);
         }
         let all = build::files(&patches)?;
         for (number, patch) in all.iter().enumerate() {
@@ -135,10 +140,13 @@ impl Bench<'_> {
         if contents(&growing)? != contents(&hardened)? {
             self.row("all patches", "differ from what --write writes".to_owned(), false);
         }
+        self.record.after = level::of(self.application, &hardened)?;
         if let Some(settings) = self.same("hardened", &hardened, answers, ImageVolumes::Writable)? {
-            for settings in settings {
+            for settings in &settings {
                 let declined = self.application.declined.contains(&settings.container);
-                let outcome = if declined { format!("declined: {}", settings.words) } else { settings.words };
+                self.record.writes.extend(settings.writes.iter().cloned());
+                let words = settings.in_words();
+                let outcome = if declined { format!("declined: {words}") } else { words };
                 self.row(&format!("  {}", settings.container), outcome, settings.restricted != declined);
             }
         }
@@ -148,11 +156,37 @@ impl Bench<'_> {
             let kept = &self.application.kept;
             match self.judge(&hardened, &documents, kept, ImageVolumes::Writable, old_disks)? {
                 Verdict::Answers { .. } => self.row("hardened, on the old disks", "finds its data".to_owned(), true),
-                Verdict::Fails(reason) => self.row("hardened, on the old disks", format!("fails: {reason}"), false),
+                Verdict::Fails { reason, .. } => {
+                    self.row("hardened, on the old disks", format!("fails: {reason}"), false);
+                }
             }
         }
         if self.unroot(&hardened, &["--check".into()])? {
             self.row("hardened again", "nothing to change".to_owned(), true);
+        }
+        Ok(hardened)
+    }
+
+    /// What `--unsafe` adds must start and answer as well.
+    fn hardened_unsafely(&mut self, tree: &Path, safely: &Path, answers: &[String]) -> Result<()> {
+        let hardened = self.copy(tree, "hardened-unsafely")?;
+        self.configure(&hardened)?;
+        if !self.unroot(&hardened, &["--unsafe".into(), "--write".into()])? {
+            return Ok(());
+        }
+        self.record.after_unsafe = level::of(self.application, &hardened)?;
+        if contents(&hardened)? == contents(safely)? {
+            self.row("hardened with --unsafe", "the same files".to_owned(), true);
+            return Ok(());
+        }
+        if let Some(settings) = self.same("hardened with --unsafe", &hardened, answers, ImageVolumes::Writable)? {
+            for settings in &settings {
+                self.row(&format!("  {}", settings.container), settings.in_words(), true);
+            }
+        }
+        self.same("hardened with --unsafe, image volumes read-only", &hardened, answers, ImageVolumes::PartOfRoot)?;
+        if self.unroot(&hardened, &["--unsafe".into(), "--check".into()])? {
+            self.row("hardened again with --unsafe", "nothing to change".to_owned(), true);
         }
         Ok(())
     }
@@ -167,7 +201,9 @@ impl Bench<'_> {
     ) -> Result<Option<Vec<Settings>>> {
         let documents = self.documents(tree)?;
         let disks = self.lab.scratch(&self.application.name, "new-disks")?;
-        match self.judge(tree, &documents, &self.application.probes, image_volumes, &disks)? {
+        let verdict = self.judge(tree, &documents, &self.application.probes, image_volumes, &disks)?;
+        self.record.judged(&verdict, answers);
+        match verdict {
             Verdict::Answers { bodies, settings } if bodies == answers => {
                 self.row(what, format!("the same {} answers", bodies.len()), true);
                 Ok(Some(settings))
@@ -176,7 +212,7 @@ impl Bench<'_> {
                 self.row(what, format!("answers otherwise: {bodies:?} and not {answers:?}"), false);
                 Ok(None)
             }
-            Verdict::Fails(reason) => {
+            Verdict::Fails { reason, .. } => {
                 self.row(what, format!("fails: {reason}"), false);
                 Ok(None)
             }
@@ -236,8 +272,7 @@ impl Bench<'_> {
 
     fn row(&mut self, what: &str, outcome: String, right: bool) {
         say(&format!("{}: {what}: {outcome}", self.application.name));
-        let application = self.application.name.clone();
-        self.rows.push(Row { application, what: what.to_owned(), outcome, right });
+        self.record.rows.push(Row { what: what.to_owned(), outcome, right });
     }
 }
 

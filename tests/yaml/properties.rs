@@ -216,12 +216,14 @@ fn operations(stream: &Stream, value: &Value) -> Vec<Operation> {
             let insert = Action::Insert { key: "zz".to_owned(), value: value.clone() };
             let append = Action::Append { value: value.clone() };
             let replace = Action::Replace { value: Value::Str("new: value".to_owned()) };
-            match (node.kind(), node.style()) {
+            let mut possible = match (node.kind(), node.style()) {
                 (Kind::Mapping, _) => vec![at(node, insert)],
                 (Kind::Sequence, _) => vec![at(node, append)],
                 (Kind::Scalar, Style::Empty) => vec![at(node, insert), at(node, append), at(node, replace)],
                 _ => vec![at(node, replace)],
-            }
+            };
+            possible.push(at(node, Action::Delete));
+            possible
         })
         .collect()
 }
@@ -274,14 +276,21 @@ proptest! {
         for operation in operations(&stream, &nested) {
             match run(&text, std::slice::from_ref(&operation)) {
                 Ok(after) => {
+                    let again = || run(&after, std::slice::from_ref(&operation)).map_err(|refusal| refusal.code);
                     if let Action::Insert { .. } = operation.action {
-                        let again = run(&after, std::slice::from_ref(&operation)).map_err(|refusal| refusal.code);
-                        prop_assert_eq!(again, Err(Code::DuplicateKey));
+                        prop_assert_eq!(again(), Err(Code::DuplicateKey));
                         prop_assert!(is_subsequence(&text, &after), "{:?} became {:?}", text, after);
+                    }
+                    if operation.action == Action::Delete {
+                        if let Some(Step::Key(_)) = operation.route.0.last() {
+                            prop_assert_eq!(again(), Err(Code::NotFound));
+                        }
+                        prop_assert!(is_subsequence(&after, &text), "{:?} became {:?}", text, after);
                     }
                 }
                 Err(refusal) => {
-                    let expected = matches!(refusal.code, Code::ExplicitNull | Code::EofBlockScalar | Code::NotFound);
+                    let mut expected = matches!(refusal.code, Code::ExplicitNull | Code::EofBlockScalar | Code::NotFound);
+                    expected |= operation.action == Action::Delete && matches!(refusal.code, Code::LastEntry | Code::Inseparable);
                     prop_assert!(expected, "{:?} {:?}: {:?} {}", text, operation, refusal.code, refusal);
                 }
             }
@@ -299,7 +308,8 @@ proptest! {
         let together = run(&text, &[first.clone(), second.clone()]);
         let swapped = run(&text, &[second.clone(), first.clone()]);
         prop_assert_eq!(together.as_deref().ok(), swapped.as_deref().ok());
-        if let Ok(together) = together {
+        // A deletion may move what the other route names.
+        if let Ok(together) = together && ![&first, &second].iter().any(|operation| operation.action == Action::Delete) {
             for (one, other) in [(&first, &second), (&second, &first)] {
                 let step = run(&text, std::slice::from_ref(one)).map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
                 // What the first edit writes may itself be what the second one looks at for style; the values agree still.
@@ -310,7 +320,20 @@ proptest! {
     }
 
     #[test]
-    fn mutated_manifests_are_never_damaged(text in manifest(), cuts in vec((any::<prop::sample::Index>(), select(vec!["", "\t", ": ", "- ", "#", "\"", "'", "{", "]", "&a ", "*a", "|", "\u{85}", "\u{2028}", "\u{FEFF}", "\r", "\n", "...\n", "---\n", "%", "{{ x }}", "? ", "!!str ", ",", "\0"])), 1..4)) {
+    fn many_edits_at_once_are_proved_or_refused_in_any_order(text in manifest(), picks in vec(any::<prop::sample::Index>(), 2..8)) {
+        let stream = parse(text.as_str()).expect("generated manifests parse");
+        let chosen = picked(&stream, &picks);
+        let backwards: Vec<Operation> = chosen.iter().rev().cloned().collect();
+        let (together, swapped) = (run(&text, &chosen), run(&text, &backwards));
+        prop_assert_eq!(together.as_deref().ok(), swapped.as_deref().ok(), "{:?}", text);
+        match together {
+            Ok(after) => prop_assert_eq!(values(&after), expected(&text, &chosen), "{:?}", text),
+            Err(refusal) => prop_assert_ne!(refusal.code, Code::Verify, "{:?} {:?}: {}", text, chosen, refusal),
+        }
+    }
+
+    #[test]
+    fn mutated_manifests_are_never_damaged(text in manifest(), picks in vec(any::<prop::sample::Index>(), 2..8), cuts in vec((any::<prop::sample::Index>(), select(vec!["", "\t", ": ", "- ", "#", "\"", "'", "{", "]", "&a ", "*a", "|", "\u{85}", "\u{2028}", "\u{FEFF}", "\r", "\n", "...\n", "---\n", "%", "{{ x }}", "? ", "!!str ", ",", "\0"])), 1..4)) {
         let mut characters: Vec<String> = text.chars().map(String::from).collect();
         for (index, new) in cuts {
             let at = index.index(characters.len());
@@ -319,9 +342,13 @@ proptest! {
         let text = characters.concat();
         if let Ok(stream) = parse(text.as_str()) {
             prop_assert!(is_covered(&stream), "{:?}", text);
-            for operation in operations(&stream, &Value::Bool(true)) {
-                if let Err(refusal) = run(&text, std::slice::from_ref(&operation)) {
-                    prop_assert_ne!(refusal.code, Code::Verify, "{:?} {:?}: {}", text, operation, refusal);
+            let mut all: Vec<Vec<Operation>> = operations(&stream, &Value::Bool(true)).into_iter().map(|operation| vec![operation]).collect();
+            if !all.is_empty() {
+                all.push(picked(&stream, &picks));
+            }
+            for operations in all {
+                if let Err(refusal) = run(&text, &operations) {
+                    prop_assert_ne!(refusal.code, Code::Verify, "{:?} {:?}: {}", text, operations, refusal);
                 }
             }
         }
@@ -358,6 +385,78 @@ proptest! {
         let after = run("a: 0\n", &[insert("", &format!("{written}b"), string(&written))]);
         prop_assert!(after.is_ok(), "{:?}", after);
     }
+}
+
+/// Some of all that can be asked for, twice as many deletions as other things, and no two at one node.
+fn picked(stream: &Stream, picks: &[prop::sample::Index]) -> Vec<Operation> {
+    let all = operations(stream, &string("v"));
+    let deletions: Vec<&Operation> = all.iter().filter(|operation| operation.action == Action::Delete).collect();
+    let mut chosen: Vec<Operation> = Vec::new();
+    for (at, pick) in picks.iter().enumerate() {
+        let operation = if at % 3 == 0 { pick.get(&all) } else { *pick.get(&deletions) };
+        let apart = |other: &Operation| {
+            let shorter = operation.route.0.len().min(other.route.0.len());
+            let nested = operation.route.0[..shorter] == other.route.0[..shorter];
+            let deletes = (operation.action == Action::Delete && operation.route.0.len() == shorter)
+                || (other.action == Action::Delete && other.route.0.len() == shorter);
+            operation.document != other.document || !(nested && deletes || operation.route == other.route)
+        };
+        if chosen.iter().all(apart) {
+            chosen.push(operation.clone());
+        }
+    }
+    chosen
+}
+
+/// What `text` must load as after `operations`, by a reader and in a way that share nothing with the engine.
+fn expected(text: &str, operations: &[Operation]) -> Vec<serde_yaml::Value> {
+    use serde_yaml::Value as Loose;
+    fn at<'v>(value: &'v mut Loose, steps: &[Step]) -> &'v mut Loose {
+        steps.iter().fold(value, |value, step| {
+            let value = if let Loose::Tagged(tagged) = value { &mut tagged.value } else { value };
+            match step {
+                Step::Key(key) => value.get_mut(key.as_str()).expect("the key is there"),
+                Step::Index(index) => value.get_mut(index).expect("the item is there"),
+            }
+        })
+    }
+    let new = |value: &Value| match value {
+        Value::Str(text) => Loose::String(text.clone()),
+        other => panic!("only strings are written here, not {other:?}"),
+    };
+    let mut documents = values(text);
+    let mut operations = operations.to_vec();
+    // Deletions last, and of these the later items first.
+    operations
+        .sort_by_key(|operation| (operation.action == Action::Delete, std::cmp::Reverse(operation.route.clone())));
+    for operation in &operations {
+        let root = &mut documents[operation.document];
+        match (&operation.action, operation.route.0.split_last()) {
+            (Action::Delete, Some((Step::Key(key), holder))) => {
+                at(root, holder).as_mapping_mut().expect("a mapping").shift_remove(key.as_str());
+            }
+            (Action::Delete, Some((Step::Index(index), holder))) => {
+                at(root, holder).as_sequence_mut().expect("a sequence").remove(*index);
+            }
+            (Action::Delete, None) => panic!("no root is deleted"),
+            (Action::Insert { key, value }, _) => {
+                let place = at(root, &operation.route.0);
+                if place.is_null() {
+                    *place = Loose::Mapping(serde_yaml::Mapping::new());
+                }
+                place.as_mapping_mut().expect("a mapping").insert(Loose::String(key.clone()), new(value));
+            }
+            (Action::Append { value }, _) => {
+                let place = at(root, &operation.route.0);
+                if place.is_null() {
+                    *place = Loose::Sequence(Vec::new());
+                }
+                place.as_sequence_mut().expect("a sequence").push(new(value));
+            }
+            (Action::Replace { value }, _) => *at(root, &operation.route.0) = new(value),
+        }
+    }
+    documents
 }
 
 fn values(text: &str) -> Vec<serde_yaml::Value> {

@@ -86,16 +86,9 @@ fn user(
                     Err((SkipReason::DependsOnSkipped, format!("runs as root ({how}), and the user was not switched")))
                 }
                 None => {
-                    let low = container.known.and_then(|known| known.ports.iter().find(|port| **port < 1024));
-                    Err(match low {
-                        Some(port) => (
-                            SkipReason::LowPort,
-                            format!("{how} runs as root and listens on {port}; an unprivileged variant listens higher"),
-                        ),
-                        None => {
-                            (SkipReason::UnknownUser, format!("{how} runs as root, and no other user is known to work"))
-                        }
-                    })
+                    let unknown = (SkipReason::UnknownUser, "no other user is known to work".to_owned());
+                    let (reason, detail) = container.stays_root().unwrap_or(unknown);
+                    Err((reason, format!("{how} runs as root and {detail}")))
                 }
             }
         }
@@ -168,7 +161,8 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identit
         names.push("capabilities.drop".to_owned());
         operations.extend(dropped);
     }
-    let claims = container.known.is_some()
+    // An image with a user of its own had what it needs of its claims already.
+    let claims = container.known.is_some_and(|known| known.service.is_some())
         && container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
     if let Some(gid) = identity.gid
         && claims
