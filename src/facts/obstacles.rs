@@ -11,7 +11,7 @@ use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
 use crate::image::{Claim, Family};
-use crate::kubernetes::{self, VolumeSource};
+use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::link::Link;
 use crate::repository::ContainerId;
 use crate::yaml::Node;
@@ -220,8 +220,11 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
         Some(format!("{} may run its image and is a template, which is not read", unread.path))
     };
     let unknown_kind = || {
-        let starts =
-            |stream: &crate::yaml::Stream| stream.text().contains("containers:") && stream.text().contains("image:");
+        // A step of an Argo Workflow has one container.
+        let starts = |stream: &crate::yaml::Stream| {
+            let has = |key: &str| stream.text().contains(key);
+            (has("containers:") || has("container:")) && has("image:")
+        };
         let mut manifests = repository.manifests().filter(|(_, manifest)| manifest.workloads.is_empty());
         let (file, _) = manifests.find(|(_, manifest)| {
             let schema = !kubernetes::objects(&manifest.stream, "CustomResourceDefinition").is_empty();
@@ -320,6 +323,9 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
     } else if is("runAsNonRoot", false) {
         found.push(hard(SkipReason::AuthorChoice, format!("{place} says runAsNonRoot: false")));
     }
+    if let Some(because) = &container.workload.needs_root {
+        found.push(hard(SkipReason::NeedsRoot, format!("{place}: {because}")));
+    }
     if let Some(known) = container.known {
         if let Some(why) = &known.root_only {
             found.push(hard(SkipReason::NeedsRoot, format!("{} works as root only: {}", known.name, printable(why))));
@@ -383,11 +389,8 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
                         format!("{place} mounts {name}, {claim}, where fsGroup has no effect"),
                     ));
                 }
-                if !mount.read_only
-                    && let Some(other) = neighbour_with_a_claim(application, container)
-                {
-                    let detail = format!("{place} mounts {name}; fsGroup would hold for the claim of {other} as well");
-                    found.push(soft(SkipReason::VolumeOwnership, detail));
+                if !mount.read_only {
+                    found.extend(shared_claim(application, container, &format!("{place} mounts {name}")));
                 }
             }
             VolumeSource::HostPath if mount.read_only => {}
@@ -407,12 +410,30 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
     }
 }
 
-/// Another container of the pod that writes to a claim, and is not known to work with a group's: `fsGroup` is the whole pod's.
-fn neighbour_with_a_claim(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<String> {
+/// What speaks against giving the pod's claims a group, which a user other than root needs.
+fn shared_claim(application: &Application<'_>, container: &ContainerFacts<'_>, seen: &str) -> Option<Obstacle> {
     if container.pod.security("fsGroup").is_some() {
         // The author chose one, and nothing is added.
         return None;
     }
+    let kind = &container.workload.kind;
+    match container.pod.settings() {
+        Settings::AsWritten => {
+            let other = neighbour_with_a_claim(application, container)?;
+            let detail = format!("{seen}; fsGroup would hold for the claim of {other} as well");
+            Some(soft(SkipReason::VolumeOwnership, detail))
+        }
+        Settings::ContainersOnly => {
+            Some(hard(SkipReason::VolumeOwnership, format!("{seen}, and a {kind} takes no fsGroup")))
+        }
+        Settings::UserAssigned => {
+            Some(soft(SkipReason::VolumeOwnership, format!("{seen}, and the platform may give a {kind} no fsGroup")))
+        }
+    }
+}
+
+/// Another container of the pod that writes to a claim, and is not known to work with a group's: `fsGroup` is the whole pod's.
+fn neighbour_with_a_claim(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<String> {
     (0..container.workload.containers.len()).find_map(|index| {
         let id = ContainerId { container: index, ..container.id };
         if application.containers.iter().any(|ours| ours.id == id) {

@@ -1,11 +1,13 @@
 //! Workloads in a stream of Kubernetes objects, views of their pod specs, and the standards these are held to.
 
+mod kinds;
 mod kustomize;
 mod pod;
 pub mod pod_security;
 mod security_context;
 mod workload;
 
+pub use kinds::{Kind, Kinds, NeedsRoot, Settings};
 pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
 pub use pod::{ContainerView, Mount, PodView, UNPRIVILEGED_PORT_START, Volume, VolumeSource};
 pub use security_context::{allow_low_ports, complete, drop_all, share_claims};

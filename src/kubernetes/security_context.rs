@@ -20,9 +20,9 @@ pub fn complete(owner: Node<'_>, entries: Vec<(String, Value)>) -> Vec<Operation
 
 /// Adds the group that claims of the pod get, and the policy that spares a large volume a walk over all its files at every start
 /// (<https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#configure-volume-permission-and-ownership-change-policy-for-pods>).
-/// Nothing when the pod names a group already.
+/// Nothing when the pod names a group already, or its kind takes none from it.
 pub fn share_claims(pod: super::PodView<'_>, gid: u32) -> Vec<Operation> {
-    if pod.security("fsGroup").is_some() {
+    if pod.security("fsGroup").is_some() || pod.settings() != super::Settings::AsWritten {
         return Vec::new();
     }
     let mut entries = vec![("fsGroup".to_owned(), Value::Int(i64::from(gid)))];
