@@ -409,6 +409,7 @@ fn picked(stream: &Stream, picks: &[prop::sample::Index]) -> Vec<Operation> {
 }
 
 /// What `text` must load as after `operations`, by a reader and in a way that share nothing with the engine.
+#[allow(clippy::expect_used, reason = "a place that is missing should end the test")]
 fn expected(text: &str, operations: &[Operation]) -> Vec<serde_yaml::Value> {
     use serde_yaml::Value as Loose;
     fn at<'v>(value: &'v mut Loose, steps: &[Step]) -> &'v mut Loose {
