@@ -18,6 +18,8 @@ pub const DEFAULT_UID: u32 = 60096;
 pub struct Config {
     /// The uid for images without a known user. Default [`DEFAULT_UID`].
     pub uid: Option<u32>,
+    /// Who decides which uid containers run as.
+    pub profile: Profile,
     /// Transforms that are never run, by id.
     pub skip: Vec<String>,
     /// Paths left alone, as patterns of ignore files.
@@ -34,6 +36,18 @@ pub struct Config {
     /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
     #[serde(rename = "registry")]
     pub registries: BTreeMap<String, RegistryEntry>,
+}
+
+/// Who decides which uid containers run as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// The manifests: they ask for the uid and gid that the image was made for.
+    #[default]
+    Owned,
+    /// The cluster: it gives each namespace uids of its own, always in group 0, and a fsGroup for its volumes, and refuses what manifests ask for, as
+    /// OpenShift does (<https://docs.redhat.com/en/documentation/openshift_container_platform/4.17/html/authentication_and_authorization/managing-pod-security-policies>).
+    ArbitraryUid,
 }
 
 /// One `[[link]]` table.

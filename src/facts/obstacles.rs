@@ -7,6 +7,7 @@ use super::directories::is_below;
 use super::{
     Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Stack, User, ports, programs, sources, stack,
 };
+use crate::config::Profile;
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
@@ -15,6 +16,7 @@ use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::link::Link;
 use crate::repository::ContainerId;
 use crate::yaml::Node;
+use std::collections::BTreeSet;
 
 /// One reason to stay root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +82,9 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     root_home(application, image, found);
     let tree = application.around.repository.tree();
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
-    paths_in_variables(application, image, &owned, found);
+    // What is mounted is not the image's, and whether a volume can be written is told of the volume.
+    let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
+    paths_in_variables(application, image, &writable, found);
     unseen_containers(application, image, found);
     private_files(image, &owned, found);
     if image.stack.is_some() {
@@ -95,7 +99,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             let detail = format!("{place}, which may write, and an image without a shell cannot be arranged for that");
             found.push(soft(SkipReason::SystemDirectory, detail));
         }
-        if let Some(place) = sources::system_path(tree, image.directory(), &owned) {
+        if let Some(place) = sources::system_path(tree, image.directory(), &writable) {
             found.push(soft(SkipReason::SystemDirectory, format!("{place} may be written, and only root can")));
         }
         let interpreted = image.family.is_some_and(Family::has_shell);
@@ -237,6 +241,15 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     }
 }
 
+/// The paths at which every container of the image has a volume.
+fn mounted_everywhere(application: &Application<'_>) -> BTreeSet<String> {
+    let paths = |container: &ContainerFacts<'_>| -> BTreeSet<String> {
+        container.mounts().into_iter().map(|mount| mount.path.trim_end_matches('/').to_owned()).collect()
+    };
+    let all = application.containers.iter().map(paths).reduce(|common, paths| &common & &paths);
+    all.unwrap_or_default()
+}
+
 /// Files that only root may read, outside the directories that are shared with the group.
 fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obstacle>) {
     let dockerfile = image.dockerfile;
@@ -278,7 +291,7 @@ fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obsta
 fn paths_in_variables(
     application: &Application<'_>,
     image: &ImageFacts<'_>,
-    owned: &[String],
+    writable: &[String],
     found: &mut Vec<Obstacle>,
 ) {
     const KEPT: [&str; 10] = ["/var", "/run", "/data", "/srv", "/mnt", "/opt", "/root", "/logs", "/log", "/home"];
@@ -288,10 +301,8 @@ fn paths_in_variables(
         .into_iter()
         .map(|(name, value)| (image.path.to_owned(), name, value))
         .collect();
-    let mut writable = owned.to_vec();
     for container in &application.containers {
         variables.extend(container.view.env_values().into_iter().map(|(name, value)| (container.place(), name, value)));
-        writable.extend(container.mounts().into_iter().map(|mount| mount.path.trim_end_matches('/').to_owned()));
     }
     for (place, name, value) in variables {
         let within = |directory: &str| value == directory || is_below(&value, directory);
@@ -417,7 +428,9 @@ fn shared_claim(application: &Application<'_>, container: &ContainerFacts<'_>, s
         return None;
     }
     let kind = &container.workload.kind;
-    match container.pod.settings() {
+    match container.settings() {
+        // The cluster that the profile describes gives every pod a group of its own.
+        Settings::UserAssigned if application.around.config.profile == Profile::ArbitraryUid => None,
         Settings::AsWritten => {
             let other = neighbour_with_a_claim(application, container)?;
             let detail = format!("{seen}; fsGroup would hold for the claim of {other} as well");

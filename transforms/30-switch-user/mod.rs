@@ -129,7 +129,7 @@ fn account(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
 }
 
 fn container_operations(container: &ContainerFacts<'_>, identity: &Identity) -> Vec<yaml::Operation> {
-    if container.pod.settings() == Settings::UserAssigned {
+    if container.settings() == Settings::UserAssigned {
         // Whatever user it gets is in group 0, to which the application's files belong.
         return Vec::new();
     }
@@ -152,7 +152,7 @@ fn container_operations(container: &ContainerFacts<'_>, identity: &Identity) -> 
 
 /// Whether it writes to a claim that has no group unless `fsGroup` gives one.
 fn needs_group(container: &ContainerFacts<'_>) -> bool {
-    container.pod.settings() == Settings::AsWritten
+    container.settings() == Settings::AsWritten
         && container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only)
 }
 

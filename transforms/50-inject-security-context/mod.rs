@@ -61,7 +61,7 @@ fn user(
             SkipReason::NeedsRoot | SkipReason::AuthorChoice | SkipReason::LowPort | SkipReason::WindowsPod
         )
     };
-    let assigned = container.pod.settings() == Settings::UserAssigned;
+    let assigned = container.settings() == Settings::UserAssigned;
     match application.effective_user(container) {
         // Nothing is written down, so where the platform assigns none the image alone must do; a number in its Dockerfile does.
         EffectiveUser::Known(_) | EffectiveUser::StepsDown(_)
@@ -133,7 +133,7 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identit
     if absent("runAsNonRoot") {
         push("runAsNonRoot", Value::Bool(true));
     }
-    let assigned = container.pod.settings() == Settings::UserAssigned;
+    let assigned = container.settings() == Settings::UserAssigned;
     if absent("runAsUser") && !assigned {
         push("runAsUser", Value::Int(i64::from(identity.uid)));
     }
@@ -166,6 +166,7 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identit
         && container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
     if let Some(gid) = identity.gid
         && claims
+        && !assigned
     {
         let shared = kubernetes::share_claims(container.pod, gid);
         if !shared.is_empty() {
