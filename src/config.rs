@@ -18,6 +18,8 @@ pub const DEFAULT_UID: u32 = 60096;
 pub struct Config {
     /// The uid for images without a known user. Default [`DEFAULT_UID`].
     pub uid: Option<u32>,
+    /// Who decides which uid containers run as.
+    pub profile: Profile,
     /// Transforms that are never run, by id.
     pub skip: Vec<String>,
     /// Paths left alone, as patterns of ignore files.
@@ -25,12 +27,27 @@ pub struct Config {
     /// Which Dockerfile builds which image, where names do not tell.
     #[serde(rename = "link")]
     pub links: Vec<LinkEntry>,
+    /// Kinds of object that hold pod specs, beside those that are known.
+    #[serde(rename = "kind")]
+    pub kinds: Vec<KindEntry>,
     /// What is known of images beyond the program's own table, in rows of the same form.
     #[serde(rename = "image")]
     pub images: KnownImages,
     /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
     #[serde(rename = "registry")]
     pub registries: BTreeMap<String, RegistryEntry>,
+}
+
+/// Who decides which uid containers run as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// The manifests: they ask for the uid and gid that the image was made for.
+    #[default]
+    Owned,
+    /// The cluster: it gives each namespace uids of its own, always in group 0, and a fsGroup for its volumes, and refuses what manifests ask for, as
+    /// OpenShift does (<https://docs.redhat.com/en/documentation/openshift_container_platform/4.17/html/authentication_and_authorization/managing-pod-security-policies>).
+    ArbitraryUid,
 }
 
 /// One `[[link]]` table.
@@ -43,6 +60,18 @@ pub struct LinkEntry {
     pub dockerfile: String,
     /// The stage that is built, where it is not the last one.
     pub target: Option<String>,
+}
+
+/// One `[[kind]]` table. A kind with several pod specs has several of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindEntry {
+    /// The part of `apiVersion` before the slash.
+    pub group: String,
+    /// `kind`
+    pub kind: String,
+    /// The path from the object to its pod spec: keys with dots between them; `*` is every item of a list or every value of a mapping.
+    pub pod_spec: String,
 }
 
 /// One `[registry."host"]` table.
@@ -72,6 +101,7 @@ impl Config {
 
     fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        config.kinds.iter().try_for_each(KindEntry::check)?;
         match config.uid {
             Some(0) => Err("uid = 0 is root; choose a uid above 0".to_owned()),
             // Linux keeps the highest value for "no change", and Kubernetes takes signed 32-bit values.
@@ -85,6 +115,21 @@ impl Config {
     /// The uid for images without a known user.
     pub fn uid(&self) -> u32 {
         self.uid.unwrap_or(DEFAULT_UID)
+    }
+}
+
+impl KindEntry {
+    fn check(&self) -> Result<(), String> {
+        let Self { group, kind, pod_spec } = self;
+        if group.contains('/') {
+            return Err(format!("group = {group:?} holds more than a group; leave the version out"));
+        }
+        if kind.is_empty() || pod_spec.split('.').any(str::is_empty) {
+            return Err(format!(
+                "kind = {kind:?}, pod_spec = {pod_spec:?}: name a kind and a path such as spec.template.spec"
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -107,6 +152,19 @@ mod tests {
     fn a_misspelt_key_is_an_error_that_names_it() {
         let error = Config::parse("udi = 5\n").unwrap_err();
         assert!(error.contains("udi") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_kind_that_cannot_be_found_is_an_error() {
+        let parse = |group: &str, kind: &str, path: &str| {
+            Config::parse(&format!("[[kind]]\ngroup = \"{group}\"\nkind = \"{kind}\"\npod_spec = \"{path}\"\n"))
+        };
+        let config = parse("example.com", "App", "spec.jobs.*.template.spec").unwrap();
+        assert_eq!(config.kinds[0].pod_spec, "spec.jobs.*.template.spec");
+        assert!(parse("example.com/v1", "App", "spec").unwrap_err().contains("version"));
+        for (kind, path) in [("", "spec"), ("App", ""), ("App", "spec..spec"), ("App", ".spec")] {
+            assert!(parse("example.com", kind, path).unwrap_err().contains("spec.template.spec"), "{kind} {path}");
+        }
     }
 
     #[test]

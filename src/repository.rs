@@ -1,8 +1,9 @@
 //! The parsed files of a run. Each is parsed once, and again only after an edit.
 
+use crate::config::Config;
 use crate::discover::{Candidate, Class, Tree, directory, file_name, join};
 use crate::dockerfile::{self, Dockerfile};
-use crate::kubernetes::{self, KUSTOMIZATION_NAMES, Kustomization, Workload};
+use crate::kubernetes::{self, KUSTOMIZATION_NAMES, Kinds, Kustomization, Workload};
 use crate::source::{Lines, Position};
 use crate::yaml::{self, Code, Stream};
 use rayon::prelude::*;
@@ -58,8 +59,8 @@ pub struct Manifest {
 
 impl Manifest {
     /// Finds the workloads of `stream`.
-    pub fn new(stream: Stream) -> Self {
-        let workloads = kubernetes::workloads(&stream);
+    pub fn new(stream: Stream, kinds: &Kinds) -> Self {
+        let workloads = kubernetes::workloads(&stream, kinds);
         Self { stream, workloads, lines: OnceLock::new() }
     }
 
@@ -86,6 +87,7 @@ pub struct Unread {
 #[derive(Debug)]
 pub struct Repository {
     tree: Tree,
+    kinds: Kinds,
     files: Vec<File>,
     unread: Vec<Unread>,
     /// Names of images that a kustomization overrides, and its path.
@@ -95,9 +97,11 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Parses what `tree` found, on all cores.
-    pub fn parse(mut tree: Tree) -> Self {
-        let parsed: Vec<_> = tree.take_candidates().into_par_iter().filter_map(parse).collect();
+    /// Parses what `tree` found, on all cores. The configuration may name kinds of workload.
+    pub fn parse(mut tree: Tree, config: &Config) -> Self {
+        let kinds = Kinds::new(config);
+        let parsed: Vec<_> =
+            tree.take_candidates().into_par_iter().filter_map(|candidate| parse(candidate, &kinds)).collect();
         let mut unread: Vec<Unread> = tree
             .unreadable()
             .iter()
@@ -128,9 +132,8 @@ impl Repository {
                 message: format!("a patch that {path} applies to another manifest"),
             }));
             for file in files.iter().filter(|file| is_patch(file)) {
-                for target in
-                    file.manifest().into_iter().flat_map(|manifest| kubernetes::patched_workloads(&manifest.stream))
-                {
+                let targets = |manifest: &Manifest| kubernetes::patched_workloads(&manifest.stream, &kinds);
+                for target in file.manifest().into_iter().flat_map(targets) {
                     patched.insert(target, file.path.clone());
                 }
             }
@@ -139,12 +142,17 @@ impl Repository {
         }
         files.sort_by(|left, right| left.path.cmp(&right.path));
         unread.sort_by(|left, right| left.path.cmp(&right.path));
-        Self { tree, files, unread, kustomized, patched }
+        Self { tree, kinds, files, unread, kustomized, patched }
     }
 
     /// The tree behind it: other files that facts may ask for.
     pub fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// The kinds of object that are looked into for workloads.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
     }
 
     /// Files that are left alone as a whole, in path order.
@@ -237,7 +245,7 @@ fn kustomizations(tree: &Tree) -> Vec<(String, Kustomization)> {
 }
 
 /// `None` for a stream without a Kubernetes object and for a compose file that does not parse: neither is ours to judge.
-fn parse(candidate: Candidate) -> Option<Result<File, Unread>> {
+fn parse(candidate: Candidate, kinds: &Kinds) -> Option<Result<File, Unread>> {
     let Candidate { path, class, text } = candidate;
     let content = match class {
         Class::Dockerfile => match dockerfile::parse(text.clone()) {
@@ -248,7 +256,7 @@ fn parse(candidate: Candidate) -> Option<Result<File, Unread>> {
             }
         },
         Class::Manifest => match yaml::parse(text.clone()) {
-            Ok(stream) if kubernetes::has_objects(&stream) => Content::Manifest(Manifest::new(stream)),
+            Ok(stream) if kubernetes::has_objects(&stream) => Content::Manifest(Manifest::new(stream, kinds)),
             Ok(_) => return None,
             // A JSON file that merely mentions both words and is no JSON is nobody's manifest.
             Err(refusal) if refusal.code == Code::Parse && path.ends_with(".json") => return None,

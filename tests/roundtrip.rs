@@ -5,13 +5,18 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "here a failed step should end the test")]
 #![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
+mod support;
+
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use support::api_types;
 use unroot::config::Config;
 use unroot::discover::{Candidate, Class, Tree};
 use unroot::dockerfile::{self, Dockerfile};
+use unroot::kubernetes::pod_security::Level;
+use unroot::levels::WorkloadLevel;
 use unroot::pipeline::{self, Options, Run};
 use unroot::registry::Offline;
 use unroot::repository::Repository;
@@ -91,6 +96,12 @@ fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
                     if let Err(difference) = compare(&after) {
                         panic!("{}: {difference}", file.path);
                     }
+                    let known = api_types::unknown(&file.before);
+                    let new: Vec<String> = api_types::unknown(&file.after)
+                        .into_iter()
+                        .filter(|unknown| !known.contains(unknown))
+                        .collect();
+                    assert!(new.is_empty(), "{}: the API server knows no {new:?}", file.path);
                 }
             }
             let again = self::run(&copy, allow_unsafe);
@@ -99,6 +110,42 @@ fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
         }
     }
     counts.report("changed files");
+}
+
+/// Prints, for each repository, its workloads by level (privileged, baseline, restricted), and the checks that the rest does not satisfy.
+#[test]
+fn no_workload_comes_out_at_a_weaker_level() {
+    let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
+    for root in roots() {
+        let runs = [false, true].map(|allow_unsafe| run(&root, allow_unsafe).levels);
+        for workload in runs.iter().flatten() {
+            assert!(workload.after >= workload.before, "{}: {workload:?}", root.display());
+        }
+        for violation in runs[1].iter().flat_map(|workload| &workload.missing) {
+            *missing.entry(violation.check).or_default() += 1;
+        }
+        let count = |levels: &[WorkloadLevel], of: fn(&WorkloadLevel) -> Level| {
+            Level::ALL.map(|level| levels.iter().filter(|workload| of(workload) == level).count())
+        };
+        let [safe, risky] = &runs;
+        let before = count(safe, |workload| workload.before);
+        let after = [safe, risky].map(|levels| count(levels, |workload| workload.after));
+        let name = root.file_name().unwrap().display();
+        println!("{name}: {before:?} before, {:?} after, {:?} after --unsafe", after[0], after[1]);
+    }
+    println!("missing after --unsafe, in workloads: {missing:?}");
+}
+
+#[test]
+fn a_field_that_the_api_server_does_not_know_is_noticed() {
+    let pod = |context: &str| {
+        format!("apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: a\n    securityContext: {{{context}}}\n")
+    };
+    let unknown = |context: &str| Vec::from_iter(api_types::unknown(&pod(context)));
+    assert_eq!(unknown("runAsNonRoot: true, capabilities: {drop: [ALL]}"), [""; 0]);
+    let misspelt = "document 0.spec.containers[0].securityContext.runAsNotRoot: unknown field";
+    assert_eq!(unknown("runAsNotRoot: true"), [misspelt]);
+    assert_eq!(unknown("runAsUser: root").len(), 1, "a name is no number");
 }
 
 /// A Dockerfile put together again from its instructions and what stands between them, which is white space, comments and the line ends.
@@ -282,8 +329,9 @@ fn each_candidate(mut look: impl FnMut(&str, Candidate)) {
 fn run(root: &Path, allow_unsafe: bool) -> Run {
     let config = Config::load(root).unwrap();
     let tree = Tree::discover(&[root.to_path_buf()], &config.exclude).unwrap();
-    let options = Options { allow_unsafe, ..Options::default() };
-    pipeline::run(Repository::parse(tree), &config, &options, &Offline).unwrap()
+    let target = Some("restricted@1.37".parse().unwrap());
+    let options = Options { allow_unsafe, target, ..Options::default() };
+    pipeline::run(Repository::parse(tree, &config), &config, &options, &Offline).unwrap()
 }
 
 fn dockerfile_name(path: &str) -> bool {

@@ -263,7 +263,7 @@ fn transform(id: &str, before: &Files, expect: &Expect) -> (Files, Run) {
         false => vec![id.to_owned()],
     };
     let options = Options { only, allow_unsafe: expect.r#unsafe, ..Options::default() };
-    let run = pipeline::run(Repository::parse(tree), &config, &options, &recorded).unwrap();
+    let run = pipeline::run(Repository::parse(tree, &config), &config, &options, &recorded).unwrap();
     let mut after = before.clone();
     for file in &run.files {
         after.insert(file.path.clone(), file.after.as_bytes().to_vec());

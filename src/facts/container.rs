@@ -3,9 +3,10 @@
 use super::directories::is_below;
 use super::identity::printable;
 use super::{ImageFacts, Surroundings};
+use crate::config::Profile;
 use crate::error::SkipReason;
 use crate::image::{Claim, KnownImage, Reference};
-use crate::kubernetes::{Container, ContainerView, PodView, VolumeSource, Workload};
+use crate::kubernetes::{Container, ContainerView, PodView, Settings, VolumeSource, Workload};
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
 
@@ -27,6 +28,8 @@ pub struct ContainerFacts<'a> {
     pub view: ContainerView<'a>,
     /// What builds its image.
     pub link: &'a Link,
+    /// Who decides which uid it runs as.
+    profile: Profile,
     /// The image, when it is a reference.
     pub reference: Option<Reference>,
     /// The image's row in the table; only for images that nothing in this tree may build.
@@ -71,6 +74,7 @@ impl<'a> ContainerFacts<'a> {
             pod: PodView::new(workload, &manifest.stream)?,
             view: workload.container_view(&manifest.stream, id.container)?,
             link,
+            profile: around.config.profile,
             reference,
             known,
         })
@@ -140,6 +144,14 @@ impl<'a> ContainerFacts<'a> {
             None => String::new(),
         };
         Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
+    }
+
+    /// What becomes of the security settings that are written for it: as its kind has it, or as the profile says for all.
+    pub fn settings(&self) -> Settings {
+        match (self.profile, self.pod.settings()) {
+            (Profile::ArbitraryUid, Settings::AsWritten) => Settings::UserAssigned,
+            (_, settings) => settings,
+        }
     }
 
     /// How reports name it: `Deployment/web container app`.

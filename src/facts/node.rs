@@ -48,7 +48,8 @@ impl<'a> Application<'a> {
     pub fn works_on_node(&self, container: &ContainerFacts<'a>) -> Option<String> {
         let workload = container.workload;
         let label = workload.label();
-        if workload.kind == "DaemonSet" {
+        // The latter is a DaemonSet that ends (https://openkruise.io/docs/user-manuals/broadcastjob/).
+        if matches!(workload.kind.as_str(), "DaemonSet" | "BroadcastJob") {
             return Some(format!("{label} runs on every node, to do its work there"));
         }
         if workload.namespace(&container.manifest.stream).as_deref() == Some("kube-system") {

@@ -1,6 +1,6 @@
 //! Reading views of a pod spec and its containers. They answer what the file says, after aliases, and change nothing.
 
-use super::Workload;
+use super::{Settings, Workload};
 use crate::yaml::{Node, Stream};
 
 /// The first port that a process without privileges may listen on; 1024 where nothing is set. A property of the network namespace, and
@@ -12,17 +12,23 @@ pub const UNPRIVILEGED_PORT_START: &str = "net.ipv4.ip_unprivileged_port_start";
 #[derive(Clone, Copy)]
 pub struct PodView<'a> {
     node: Node<'a>,
+    settings: Settings,
 }
 
 impl<'a> PodView<'a> {
     /// The pod spec of `workload`, which was found in `stream`.
     pub fn new(workload: &Workload, stream: &'a Stream) -> Option<Self> {
-        Some(Self { node: workload.pod_node(stream)? })
+        Some(Self { node: workload.pod_node(stream)?, settings: workload.settings })
     }
 
     /// The node of the pod spec.
     pub fn node(self) -> Node<'a> {
         self.node
+    }
+
+    /// What becomes of the security settings in it.
+    pub fn settings(self) -> Settings {
+        self.settings
     }
 
     /// `securityContext`, when it is there and not empty.
@@ -304,6 +310,8 @@ impl Workload {
     /// How reports name a container: `Deployment/web container app`.
     pub fn container_label(&self, index: usize) -> String {
         match self.containers.get(index) {
+            // Knative lets the name be left out.
+            Some(container) if container.name.is_empty() => format!("{} {}", self.label(), container.kind.noun()),
             Some(container) => format!("{} {} {}", self.label(), container.kind.noun(), container.name),
             None => self.label(),
         }

@@ -20,9 +20,9 @@ pub fn complete(owner: Node<'_>, entries: Vec<(String, Value)>) -> Vec<Operation
 
 /// Adds the group that claims of the pod get, and the policy that spares a large volume a walk over all its files at every start
 /// (<https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#configure-volume-permission-and-ownership-change-policy-for-pods>).
-/// Nothing when the pod names a group already.
+/// Nothing when the pod names a group already, or its kind takes none from it.
 pub fn share_claims(pod: super::PodView<'_>, gid: u32) -> Vec<Operation> {
-    if pod.security("fsGroup").is_some() {
+    if pod.security("fsGroup").is_some() || pod.settings() != super::Settings::AsWritten {
         return Vec::new();
     }
     let mut entries = vec![("fsGroup".to_owned(), Value::Int(i64::from(gid)))];
@@ -83,11 +83,12 @@ pub fn replace(node: Node<'_>, value: Value) -> Operation {
 }
 
 /// Deletes entries and items, given by their values, and what would be left empty without them: `add: []` and `securityContext: {}` say nothing.
-pub fn remove(nodes: Vec<Node<'_>>) -> Vec<Operation> {
+/// `growing` is a mapping to which something is added at the same time.
+pub fn remove(nodes: Vec<Node<'_>>, growing: Option<Node<'_>>) -> Vec<Operation> {
     let mut gone = nodes;
     let emptied = |gone: &[Node<'_>], holder: Node<'_>| {
         let mut members = holder.entries().map(|(_, value)| value).chain(holder.items());
-        members.all(|member| gone.contains(&member))
+        growing != Some(holder) && members.all(|member| gone.contains(&member))
     };
     while let Some(holder) = gone.iter().filter_map(|node| node.parent()).find(|holder| emptied(&gone, *holder)) {
         gone.retain(|node| node.parent() != Some(holder));

@@ -93,7 +93,7 @@ fn leave_namespaces<'a>(
     }
     let mut operations: Vec<_> =
         namespaces.iter().map(|setting| kubernetes::replace(setting.node, Value::Bool(false))).collect();
-    operations.extend(kubernetes::remove(probes.iter().map(|probe| probe.node).collect()));
+    operations.extend(kubernetes::remove(probes.iter().map(|probe| probe.node).collect(), None));
     let mut change = Change::default();
     change.manifest(container.id.file, operations);
     let names: Vec<&str> = namespaces.iter().map(|setting| setting.field.as_str()).collect();
@@ -128,7 +128,7 @@ fn free_ports<'a>(
         nodes.extend(port.node.parent().and_then(|entry| entry.get("hostIP")));
     }
     let mut change = Change::default();
-    change.manifest(container.id.file, kubernetes::remove(nodes));
+    change.manifest(container.id.file, kubernetes::remove(nodes, None));
     let numbers: Vec<String> = ports.iter().map(|port| printable(&port.node.text())).collect();
     let without = format!("without hostPort {}", numbers.join(", "));
     let excuse = match application.service_of(container) {
@@ -148,7 +148,7 @@ fn ask_the_pod<'a>(
         return Proposal::declined(subject, reason, detail);
     }
     let mut change = Change::default();
-    change.manifest(container.id.file, kubernetes::remove(hosts.iter().map(|host| host.node).collect()));
+    change.manifest(container.id.file, kubernetes::remove(hosts.iter().map(|host| host.node).collect(), None));
     let excuse = "without host probes and hooks ask the pod's address, where the program has to listen; the loopback address is the node's";
     Proposal::doubtful(subject, change, "probes and hooks without host, which ask the pod", excuse)
 }

@@ -4,10 +4,11 @@ use super::{Metadata, Proposal, Subject, Transform, unknown_user};
 use crate::change::Change;
 use crate::error::SkipReason;
 use crate::facts::{Application, ContainerFacts, EffectiveUser, User};
-use crate::kubernetes::{self, ForbiddenSetting};
+use crate::kubernetes::{self, ForbiddenSetting, Settings, VolumeSource};
 use crate::repository::ContainerId;
 use crate::source::printable;
 use crate::yaml::{Kind, Node, Operation, Value};
+use std::collections::BTreeSet;
 
 static METADATA: Metadata = Metadata {
     number: 3,
@@ -55,14 +56,14 @@ fn plan_container<'a>(application: &Application<'a>, container: &ContainerFacts<
                     "{}; a process that is not root starts without them, and allowPrivilegeEscalation: false keeps it from gaining them",
                     what_changes(&inert)
                 );
-                Proposal::change(subject(), change(container, &inert), &[], detail)
+                Proposal::change(subject(), change(container, &inert, None), &[], detail)
             }
         });
     }
     if !own.is_empty() {
         proposals.push(match excepted(container, &own).or_else(|| what_keeps(application, container)) {
             Some((reason, detail)) => Proposal::declined(subject(), reason, format!("keeps {}: {detail}", named(&own))),
-            None => take_back(subject(), container, &own),
+            None => take_back(subject(), container, &own, &[(application, container)]),
         });
     }
     if container.id.container == 0 {
@@ -96,20 +97,30 @@ fn plan_pod<'a>(
         let detail = format!("{}; each container has its own", what_changes(&overridden));
         proposals.push(match application.patch_of(first) {
             Some(patch) => Proposal::declined(subject(&overridden), SkipReason::AuthorChoice, patch),
-            None => Proposal::change(subject(&overridden), change(first, &overridden), &[], detail),
+            None => Proposal::change(subject(&overridden), change(first, &overridden, None), &[], detail),
         });
     }
     if !settings.is_empty() {
-        let kept = containers.iter().find_map(|id| {
-            let application = Application::of_container(application.around, *id)?;
-            let container = application.containers.iter().find(|container| container.id == *id)?;
-            what_keeps(&application, container)
-        });
+        let applications: Vec<(ContainerId, Application<'a>)> = containers
+            .iter()
+            .filter_map(|id| Some((*id, Application::of_container(application.around, *id)?)))
+            .collect();
+        let concerned: Vec<(&Application<'a>, &ContainerFacts<'a>)> = applications
+            .iter()
+            .filter_map(|(id, application)| {
+                let container = application.containers.iter().find(|container| container.id == *id)?;
+                Some((application, container))
+            })
+            .collect();
+        let unread = (concerned.len() < containers.len())
+            .then(|| (SkipReason::UnknownUser, "nothing is known of one of its containers".to_owned()));
+        let kept =
+            unread.or_else(|| concerned.iter().find_map(|(application, container)| what_keeps(application, container)));
         proposals.push(match kept {
             Some((reason, detail)) => {
                 Proposal::declined(subject(&settings), reason, format!("keeps {}: {detail}", named(&settings)))
             }
-            None => take_back(subject(&settings), first, &settings),
+            None => take_back(subject(&settings), first, &settings, &concerned),
         });
     }
     proposals
@@ -155,11 +166,17 @@ fn what_keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>)
     if let Some(why) = application.containers.iter().find_map(|container| application.works_on_node(container)) {
         return Some((SkipReason::WorksOnNode, why));
     }
-    let user = match application.effective_user(container) {
+    let asked = application.effective_user(container);
+    let user = match &asked {
         EffectiveUser::Root { .. } => application.user_without_settings(container),
-        user => user,
+        user => user.clone(),
     };
-    let was_root = !matches!(user, EffectiveUser::Known(_));
+    let was_root = !matches!(asked, EffectiveUser::Known(_));
+    if was_root && application.image.is_none() && container.settings() == Settings::UserAssigned {
+        let kind = &container.workload.kind;
+        let detail = format!("the platform may assign a {kind} another user than the image's");
+        return Some((SkipReason::UnknownUser, detail));
+    }
     let mut obstacles = application.obstacles().iter().filter(|obstacle| obstacle.hard && !obstacle.by_setting);
     let stays = obstacles.find(|obstacle| match obstacle.reason {
         // allow-low-ports settles it.
@@ -203,19 +220,56 @@ fn excepted(container: &ContainerFacts<'_>, settings: &[Setting<'_>]) -> Option<
     settings.iter().find_map(of_pod).map(|detail| (SkipReason::AuthorChoice, detail))
 }
 
-fn take_back(subject: Subject, container: &ContainerFacts<'_>, settings: &[Setting<'_>]) -> Proposal {
+/// Takes the settings back from the containers they hold for.
+fn take_back(
+    subject: Subject,
+    container: &ContainerFacts<'_>,
+    settings: &[Setting<'_>],
+    concerned: &[(&Application<'_>, &ContainerFacts<'_>)],
+) -> Proposal {
     let unclear =
         settings.iter().find(|setting| setting.node.kind() != Kind::Scalar && setting.field != "appArmorProfile");
     if let Some(setting) = unclear {
         let detail = format!("what {} is meant to be does not stand there", printable(&setting.field));
         return Proposal::declined(subject, SkipReason::AuthorChoice, detail);
     }
+    let mut detail = what_changes(settings);
+    let mut group = None;
+    if settings.iter().any(|setting| setting.check == "runAsUser") {
+        let groups: BTreeSet<Option<u32>> =
+            concerned.iter().filter_map(|(application, container)| claims_group(application, container)).collect();
+        match groups.into_iter().collect::<Vec<_>>().as_slice() {
+            [] => {}
+            [Some(gid)] => {
+                group = Some(*gid);
+                detail.push_str(&format!(", fsGroup {gid} for what root wrote to claims"));
+            }
+            _ => {
+                let detail = "claims hold what root wrote, and the group that is to have it is not known".to_owned();
+                return Proposal::declined(subject, SkipReason::VolumeOwnership, detail);
+            }
+        }
+    }
     let excuse = format!("no file shows that the program can do without {}", named(settings));
-    Proposal::doubtful(subject, change(container, settings), what_changes(settings), excuse)
+    Proposal::doubtful(subject, change(container, settings, group), detail, excuse)
 }
 
-fn change(container: &ContainerFacts<'_>, settings: &[Setting<'_>]) -> Change {
+/// The group that claims need so that the image's own user can use what the same image wrote to them as root; `None` where they need none, or where the
+/// steps that switch the user see to it.
+fn claims_group(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<Option<u32>> {
+    let EffectiveUser::Root { .. } = application.effective_user(container) else { return None };
+    let EffectiveUser::Known(identity) = application.user_without_settings(container) else { return None };
+    let writes = container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
+    let has_group = container.pod.security("fsGroup").is_some() || container.settings() != Settings::AsWritten;
+    (writes && !has_group).then_some(identity.gid)
+}
+
+/// What is done; with `group` the pod's claims get that group.
+fn change(container: &ContainerFacts<'_>, settings: &[Setting<'_>], group: Option<u32>) -> Change {
     let mut change = Change::default();
+    let sharing = group.map(|gid| kubernetes::share_claims(container.pod, gid)).unwrap_or_default();
+    let growing = container.pod.security_context().filter(|_| !sharing.is_empty());
+    change.manifest(container.id.file, sharing);
     let mut gone = Vec::new();
     for setting in settings {
         match replacement(setting) {
@@ -223,7 +277,7 @@ fn change(container: &ContainerFacts<'_>, settings: &[Setting<'_>]) -> Change {
             None => gone.push(to_delete(setting)),
         }
     }
-    let deletions: Vec<Operation> = kubernetes::remove(gone);
+    let deletions: Vec<Operation> = kubernetes::remove(gone, growing);
     change.manifest(container.id.file, deletions);
     change
 }
