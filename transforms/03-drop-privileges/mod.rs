@@ -332,9 +332,9 @@ fn named(settings: &[Setting<'_>]) -> String {
         .iter()
         .map(|setting| match setting.check {
             "capabilities_restricted" => printable(&setting.node.text()),
-            "seLinuxOptions" | "sysctls" | "appArmorProfile" | "seccompProfile_restricted" => {
-                setting.check.trim_end_matches("_restricted").to_owned()
-            }
+            "seLinuxOptions" | "appArmorProfile" => setting.check.to_owned(),
+            "sysctls" => format!("the sysctl {}", printable(&setting.node.text())),
+            _ if setting.node.kind() != Kind::Scalar => setting.field.clone(),
             _ => format!("{}: {}", printable(&setting.field), printable(&setting.node.text())),
         })
         .collect();
