@@ -151,7 +151,7 @@ fn capabilities_are_inert(application: &Application<'_>, container: &ContainerFa
     let privileged = container.view.security("privileged").is_some_and(|value| value.as_bool() != Some(false));
     let EffectiveUser::Known(identity) = application.effective_user(container) else { return false };
     let plain = match &application.image {
-        Some(image) => image.family.is_some() && !image.dockerfile.text().contains("setcap"),
+        Some(image) => image.has_plain_files(),
         None => container.known.is_some_and(|known| match known.user {
             Some(_) => known.needs.is_empty(),
             None => known.service.is_some_and(|service| service.uid == identity.uid),
