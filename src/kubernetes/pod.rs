@@ -226,6 +226,13 @@ impl<'a> Volume<'a> {
         string(field(self.node, "persistentVolumeClaim")?, "claimName")
     }
 
+    /// The names of the ConfigMaps in it.
+    pub fn config_maps(self) -> Vec<String> {
+        let sources = field(self.node, "projected").and_then(|projected| field(projected, "sources"));
+        let parts = sources.into_iter().flat_map(Node::items).map(Node::resolved).chain([self.node]);
+        parts.filter_map(|part| string(field(part, "configMap")?, "name")).collect()
+    }
+
     /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.
     pub fn is_private(self) -> bool {
         let private = |mode: i64| mode & 0o004 == 0;

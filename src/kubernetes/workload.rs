@@ -4,6 +4,7 @@
 //! without any image is a patch that some other file completes, and no workload.
 
 use crate::yaml::{Document, Kind, Node, Route, Stream};
+use std::collections::BTreeSet;
 
 /// How deep `List` objects are looked into; nesting them has no use.
 const LIST_DEPTH: usize = 4;
@@ -115,9 +116,19 @@ pub fn has_objects(stream: &Stream) -> bool {
         .any(|root| text(root, "apiVersion").is_some() && text(root, "kind").is_some())
 }
 
-/// Kind and name of the workloads that a strategic-merge patch changes where users, commands, ports or volumes are concerned.
-pub fn patched_workloads(stream: &Stream) -> Vec<(String, String)> {
-    const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];
+/// A workload that a strategic-merge patch changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patched {
+    /// `Deployment`, `CronJob`, ...
+    pub kind: String,
+    /// `metadata.name`
+    pub name: String,
+    /// The keys that it sets in the pod spec and in containers.
+    pub keys: BTreeSet<String>,
+}
+
+/// The workloads that a strategic-merge patch changes.
+pub fn patched_workloads(stream: &Stream) -> Vec<Patched> {
     let roots = stream.documents().filter_map(Document::root);
     roots
         .filter_map(|object| {
@@ -128,8 +139,8 @@ pub fn patched_workloads(stream: &Stream) -> Vec<(String, String)> {
                 pod = pod.get(step)?;
             }
             let containers = ContainerKind::ALL.iter().filter_map(|kind| pod.get(kind.key())).flat_map(Node::items);
-            let matters = |node: Node<'_>| MATTER.iter().any(|key| node.has(key));
-            (matters(pod) || containers.into_iter().any(matters)).then_some((kind, name))
+            let entries = containers.chain([pod]).flat_map(Node::entries);
+            Some(Patched { kind, name, keys: entries.filter_map(|(key, _)| Some(key.as_str()?.into_owned())).collect() })
         })
         .collect()
 }
