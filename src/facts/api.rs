@@ -88,7 +88,8 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
         Link::Ambiguous(_) => found.push(unknown(format!("more than one Dockerfile may build {name}"))),
         Link::External => match container.known.map(|known| (known, known.api)) {
             Some((_, Some(false))) => {
-                if let Some(script) = argv.iter().flat_map(|word| word.split_whitespace()).find(|word| is_script(word)) {
+                if let Some(script) = argv.iter().flat_map(|word| word.split_whitespace()).find(|word| is_script(word))
+                {
                     found.push(unknown(format!("{place} starts {}, which is not seen", printable(script))));
                 }
             }
@@ -118,7 +119,9 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         }
     }
     match sources::api_mention(tree, image.directory()) {
-        Some(ApiMention::Call(place)) => found.push(hard(SkipReason::ApiClient, format!("{place} is what a client says"))),
+        Some(ApiMention::Call(place)) => {
+            found.push(hard(SkipReason::ApiClient, format!("{place} is what a client says")))
+        }
         Some(ApiMention::Word(place)) => found.push(unknown(format!("{place} may be about a client"))),
         None => {}
     }

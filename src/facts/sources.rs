@@ -258,7 +258,10 @@ pub(super) enum ApiMention {
 
 /// Names of clients, and of frameworks that bring one along.
 static API_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)kube|\bk8s|\bkr8s\b|\bkopf\b|\b(?:apache-)?airflow\b|\bjupyterhub\b|\bdagster\b|\bprefect\b|\bmetaflow\b").ok()
+    Regex::new(
+        r"(?i)kube|\bk8s|\bkr8s\b|\bkopf\b|\b(?:apache-)?airflow\b|\bjupyterhub\b|\bdagster\b|\bprefect\b|\bmetaflow\b",
+    )
+    .ok()
 });
 
 /// Where sources, scripts or lists of dependencies below a folder speak of the Kubernetes API. A call counts before a word.

@@ -140,7 +140,11 @@ pub fn patched_workloads(stream: &Stream) -> Vec<Patched> {
             }
             let containers = ContainerKind::ALL.iter().filter_map(|kind| pod.get(kind.key())).flat_map(Node::items);
             let entries = containers.chain([pod]).flat_map(Node::entries);
-            Some(Patched { kind, name, keys: entries.filter_map(|(key, _)| Some(key.as_str()?.into_owned())).collect() })
+            Some(Patched {
+                kind,
+                name,
+                keys: entries.filter_map(|(key, _)| Some(key.as_str()?.into_owned())).collect(),
+            })
         })
         .collect()
 }
