@@ -94,6 +94,8 @@ pub struct Repository {
     patched: Vec<(Patched, String)>,
     /// What is arranged for the account that pods get without asking, where and what.
     default_account: Option<String>,
+    /// Where a LimitRange stands.
+    limit_range: Option<String>,
     /// Names of ConfigMaps that tell a program to talk to the Kubernetes API, where and how.
     api_configs: BTreeMap<String, String>,
 }
@@ -124,6 +126,7 @@ impl Repository {
         files.sort_by(|left, right| left.path.cmp(&right.path));
         // Patches say what holds as well as others do.
         let default_account = files.iter().find_map(default_account).or_else(|| unread_binding(&tree, &unread));
+        let limit_range = files.iter().find_map(limit_range);
         let api_configs = files.iter().flat_map(api_configs).collect();
         for (path, kustomization) in kustomizations(&tree) {
             let patches: Vec<String> =
@@ -146,7 +149,7 @@ impl Repository {
             kustomized.extend(kustomization.images.into_iter().map(|image| (image, path.clone())));
         }
         unread.sort_by(|left, right| left.path.cmp(&right.path));
-        Self { tree, files, unread, kustomized, patched, default_account, api_configs }
+        Self { tree, files, unread, kustomized, patched, default_account, limit_range, api_configs }
     }
 
     /// The tree behind it: other files that facts may ask for.
@@ -174,6 +177,11 @@ impl Repository {
     /// What the tree arranges for the service account `default`, whose token pods get without asking.
     pub fn default_account_use(&self) -> Option<&str> {
         self.default_account.as_deref()
+    }
+
+    /// Where a LimitRange stands, which gives containers of its namespace what they do not state, and bounds what they may.
+    pub fn limit_range(&self) -> Option<&str> {
+        self.limit_range.as_deref()
     }
 
     /// Where a ConfigMap of this name tells a program to talk to the Kubernetes API.
@@ -254,6 +262,14 @@ fn default_account(file: &File) -> Option<String> {
     let mentions = ["RoleBinding", "ServiceAccount", "Namespace"].iter().any(|kind| text.contains(kind));
     let (offset, what) = mentions.then(|| kubernetes::default_account_use(&manifest.stream)).flatten()?;
     Some(format!("{}:{} {}", file.path, manifest.line(offset), printable(&what)))
+}
+
+fn limit_range(file: &File) -> Option<String> {
+    let manifest = file.manifest()?;
+    let found =
+        manifest.stream.text().contains("LimitRange").then(|| kubernetes::objects(&manifest.stream, "LimitRange"));
+    let offset = found?.first()?.span().start;
+    Some(format!("{}:{}", file.path, manifest.line(offset)))
 }
 
 /// A template is not read; one that binds the account may be among them.

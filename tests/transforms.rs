@@ -86,6 +86,11 @@ fn withhold_service_account_token() {
     check("withhold-service-account-token");
 }
 
+#[test]
+fn limit_resources() {
+    check("limit-resources");
+}
+
 fn check(id: &str) {
     let folder = folder(id);
     let mut changing = 0;

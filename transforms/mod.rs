@@ -23,6 +23,8 @@ mod t40_pin_digest;
 mod t50_inject_security_context;
 #[path = "60-withhold-service-account-token/mod.rs"]
 mod t60_withhold_service_account_token;
+#[path = "70-limit-resources/mod.rs"]
+mod t70_limit_resources;
 
 use crate::change::Change;
 use crate::error::{Applicability, SkipReason};
@@ -31,7 +33,7 @@ use crate::image::Reference;
 use crate::repository::FileId;
 
 /// Every transform, in the order in which they run.
-pub const ALL: [&dyn Transform; 7] = [
+pub const ALL: [&dyn Transform; 8] = [
     &t05_allow_low_ports::AllowLowPorts,
     &t10_split_build_stage::SplitBuildStage,
     &t20_own_by_root_group::OwnByRootGroup,
@@ -39,6 +41,7 @@ pub const ALL: [&dyn Transform; 7] = [
     &t40_pin_digest::PinDigest,
     &t50_inject_security_context::InjectSecurityContext,
     &t60_withhold_service_account_token::WithholdServiceAccountToken,
+    &t70_limit_resources::LimitResources,
 ];
 
 /// One ordered step.

@@ -15,6 +15,9 @@ use crate::repository::ContainerId;
 /// Command-line clients of the API.
 const CLIENTS: [&str; 6] = ["kubectl", "helm", "kustomize", "argocd", "flux", "istioctl"];
 
+/// Images that build stages take a tool from, and nothing that runs.
+const BUILD_TOOLS: [&str; 1] = ["ghcr.io/astral-sh/uv"];
+
 impl<'a> Application<'a> {
     /// The pods that it answers for, each by its first container: a pod may hold containers of several applications.
     pub fn pods(&self) -> impl Iterator<Item = &ContainerFacts<'a>> {
@@ -25,6 +28,10 @@ impl<'a> Application<'a> {
     pub fn token_obstacles(&self, container: &ContainerFacts<'_>) -> Vec<Obstacle> {
         let mut found = Vec::new();
         of_pod(self, container, &mut found);
+        if !found.is_empty() {
+            // All of them are hard, and sources take long to read.
+            return found;
+        }
         for index in 0..container.workload.containers.len() {
             let id = ContainerId { container: index, ..container.id };
             if let Some(container) = ContainerFacts::new(self.around, id) {
@@ -130,7 +137,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         found.push(unknown(format!("nothing is known of the base {}", printable(&image.base_text))));
     }
     if let Some(path) = copied_from_elsewhere(application, image) {
-        found.push(unknown(format!("{path} is copied from outside of the Dockerfile's folder")));
+        found.push(unknown(format!("{path} is copied and is not below the Dockerfile's folder")));
     }
     let own = match image.stack {
         Some(stack) => sources::holds_sources(tree, image.directory(), stack),
@@ -157,7 +164,7 @@ fn copied_from_elsewhere(application: &Application<'_>, image: &ImageFacts<'_>) 
     dockerfile.instructions().iter().find_map(|instruction| {
         let mut origins = dockerfile.copy_sources(instruction).into_iter().map(|source| source.origin);
         if let Some(Origin::Image(image)) = origins.next() {
-            return Some(printable(&image));
+            return (!BUILD_TOOLS.contains(&crate::link::without_tag(&image))).then(|| printable(&image));
         }
         if instruction.flag("from").is_some() {
             return None;

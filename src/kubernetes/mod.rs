@@ -10,7 +10,7 @@ mod workload;
 pub use account::{api_call, default_account_use, withhold_token};
 pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
 pub use pod::{ContainerView, Mount, PodView, UNPRIVILEGED_PORT_START, Volume, VolumeSource};
-pub use security_context::{allow_low_ports, complete, drop_all, share_claims};
+pub use security_context::{allow_low_ports, complete, drop_all, give_resources, share_claims};
 pub use workload::{
     Container, ContainerKind, Patched, Service, Workload, has_objects, objects, patched_workloads, services, workloads,
 };

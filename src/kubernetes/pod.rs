@@ -42,6 +42,11 @@ impl<'a> PodView<'a> {
         [os, selector("kubernetes.io/os"), selector("beta.kubernetes.io/os")].iter().flatten().any(|os| os == "windows")
     }
 
+    /// Whether the pod states resources for all its containers together.
+    pub fn has_resources(self) -> bool {
+        field(self.node, "resources").is_some_and(|resources| resources.entries().next().is_some())
+    }
+
     /// Whether the pod shares the node's network.
     pub fn is_on_host_network(self) -> bool {
         field(self.node, "hostNetwork").and_then(Node::as_bool) == Some(true)
@@ -86,6 +91,11 @@ impl<'a> ContainerView<'a> {
     /// The node of the container.
     pub fn node(self) -> Node<'a> {
         self.node
+    }
+
+    /// Whether `resources` says anything, through a merge as well.
+    pub fn has_resources(self) -> bool {
+        self.node.lookup("resources").is_some_and(|resources| resources.resolved().entries().next().is_some())
     }
 
     /// A value of the container's own `securityContext`.

@@ -1,5 +1,9 @@
 //! `unroot.toml`: what a repository tells the program once, so that nobody has to pass it as arguments.
 
+mod resources;
+
+pub use resources::{Amounts, Resources};
+
 use crate::error::Error;
 use crate::image::KnownImages;
 use serde::Deserialize;
@@ -28,6 +32,8 @@ pub struct Config {
     /// What is known of images beyond the program's own table, in rows of the same form.
     #[serde(rename = "image")]
     pub images: KnownImages,
+    /// What containers are given that say nothing of resources. Without it none is written.
+    pub resources: Option<Resources>,
     /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
     #[serde(rename = "registry")]
     pub registries: BTreeMap<String, RegistryEntry>,
@@ -107,6 +113,12 @@ mod tests {
     fn a_misspelt_key_is_an_error_that_names_it() {
         let error = Config::parse("udi = 5\n").unwrap_err();
         assert!(error.contains("udi") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn an_impossible_amount_is_an_error_that_says_where() {
+        let error = Config::parse("uid = 5\n[resources]\nlimits.memory = \"1 GB\"\n").unwrap_err();
+        assert!(error.contains("line 2") && error.contains("resources.limits.memory"), "{error}");
     }
 
     #[test]
