@@ -81,6 +81,16 @@ fn inject_security_context() {
     check("inject-security-context");
 }
 
+#[test]
+fn withhold_service_account_token() {
+    check("withhold-service-account-token");
+}
+
+#[test]
+fn limit_resources() {
+    check("limit-resources");
+}
+
 fn check(id: &str) {
     let folder = folder(id);
     let mut changing = 0;

@@ -480,8 +480,9 @@ fn neighbour_as_root(application: &Application<'_>, container: &ContainerFacts<'
 
 /// A kustomize patch of the same workload may undo what is written here, or add what needs root.
 fn patches(application: &Application<'_>, container: &ContainerFacts<'_>, found: &mut Vec<Obstacle>) {
+    const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];
     let workload = container.workload;
-    if let Some(path) = application.around.repository.patch_of(&workload.kind, &workload.name) {
+    if let Some(path) = application.around.repository.patch_of(workload, &MATTER) {
         let detail = format!("{path} patches {} where users, commands or volumes are set", workload.label());
         found.push(hard(SkipReason::AuthorChoice, detail));
     }

@@ -48,6 +48,11 @@ impl<'a> PodView<'a> {
         [os, selector("kubernetes.io/os"), selector("beta.kubernetes.io/os")].iter().flatten().any(|os| os == "windows")
     }
 
+    /// Whether the pod states resources for all its containers together.
+    pub fn has_resources(self) -> bool {
+        field(self.node, "resources").is_some_and(|resources| resources.entries().next().is_some())
+    }
+
     /// Whether the pod shares the node's network.
     pub fn is_on_host_network(self) -> bool {
         field(self.node, "hostNetwork").and_then(Node::as_bool) == Some(true)
@@ -92,6 +97,11 @@ impl<'a> ContainerView<'a> {
     /// The node of the container.
     pub fn node(self) -> Node<'a> {
         self.node
+    }
+
+    /// Whether `resources` says anything, through a merge as well.
+    pub fn has_resources(self) -> bool {
+        self.node.lookup("resources").is_some_and(|resources| resources.resolved().entries().next().is_some())
     }
 
     /// A value of the container's own `securityContext`.
@@ -230,6 +240,13 @@ impl<'a> Volume<'a> {
     /// The claim's name.
     pub fn claim(self) -> Option<String> {
         string(field(self.node, "persistentVolumeClaim")?, "claimName")
+    }
+
+    /// The names of the ConfigMaps in it.
+    pub fn config_maps(self) -> Vec<String> {
+        let sources = field(self.node, "projected").and_then(|projected| field(projected, "sources"));
+        let parts = sources.into_iter().flat_map(Node::items).map(Node::resolved).chain([self.node]);
+        parts.filter_map(|part| string(field(part, "configMap")?, "name")).collect()
     }
 
     /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.
