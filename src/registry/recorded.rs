@@ -76,6 +76,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn configurations_are_told_apart_by_tag_and_else_by_digest() {
+        let parse = |written: &str| Reference::parse(written).unwrap();
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let alone = parse(&format!("app@{digest}"));
+        let config = |user: &str| Ok(ImageConfig { user: user.to_owned(), ..ImageConfig::default() });
+        let mut recorded = Recorded::new();
+        recorded.record_config(&parse("app:1"), config("1000"));
+        recorded.record_config(&alone, config("2000"));
+        let pinned = parse(&format!("app:1@{digest}"));
+        let answers = recorded.configs(&[pinned.clone(), alone.clone(), parse("app")]);
+        assert_eq!((&answers[&pinned], &answers[&alone]), (&config("1000"), &config("2000")));
+        let refused = ResolveError::Refused("no configuration is recorded for app".to_owned());
+        assert_eq!(answers[&parse("app")], Err(refused));
+    }
+
+    #[test]
     fn spellings_of_one_image_share_a_record_and_others_are_refused() {
         let parse = |written: &str| Reference::parse(written).unwrap();
         let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
