@@ -56,6 +56,11 @@ pub trait Transform: Sync {
     fn references(&self, _application: &Application<'_>) -> Vec<Reference> {
         Vec::new()
     }
+
+    /// The references whose image [`Self::plan`] needs to know more of than files and the table tell. They are looked up after the digests.
+    fn configs(&self, _application: &Application<'_>) -> Vec<Reference> {
+        Vec::new()
+    }
 }
 
 /// What is fixed about a transform.

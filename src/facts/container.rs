@@ -5,10 +5,11 @@ use super::identity::printable;
 use super::{ImageFacts, Surroundings};
 use crate::config::Profile;
 use crate::error::SkipReason;
-use crate::image::{KnownImage, Reference};
+use crate::image::{ConfiguredUser, ImageConfig, KnownImage, Reference};
 use crate::kubernetes::{Container, ContainerView, PodView, Settings, VolumeSource, Workload};
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
+use crate::yaml::Node;
 
 /// One container and the pod it stands in.
 pub struct ContainerFacts<'a> {
@@ -34,6 +35,8 @@ pub struct ContainerFacts<'a> {
     pub reference: Option<Reference>,
     /// The image's row in the table; only for images that nothing in this tree may build.
     pub known: Option<&'a KnownImage>,
+    /// What the registry says of the image, where [`Self::asks_registry`].
+    pub config: Option<&'a ImageConfig>,
 }
 
 /// How a path of the container is backed.
@@ -65,7 +68,7 @@ impl<'a> ContainerFacts<'a> {
             Link::External => reference.as_ref().and_then(|reference| around.config.images.find(reference)),
             Link::Linked { .. } | Link::Ambiguous(_) => None,
         };
-        Some(Self {
+        let mut facts = Self {
             id,
             path: &file.path,
             manifest,
@@ -77,11 +80,32 @@ impl<'a> ContainerFacts<'a> {
             profile: around.config.profile,
             reference,
             known,
-        })
+            config: None,
+        };
+        if let Some(reference) = facts.asks_registry(around) {
+            facts.config = around.configs.get(reference).and_then(|answer| answer.as_ref().ok());
+        }
+        Some(facts)
+    }
+
+    /// The reference whose image only a registry tells of, when that is worth a question: nothing in this tree builds it, the table does not know it,
+    /// the manifest does not settle the user, and it is what a node pulls.
+    pub fn asks_registry(&self, around: Surroundings<'_>) -> Option<&Reference> {
+        let reference = self.reference.as_ref()?;
+        let is_unknown = matches!(self.link, Link::External) && self.known.is_none();
+        let has_user = self.security("runAsUser").and_then(Node::as_i64).is_some();
+        let is_pulled = self.view.node().get("imagePullPolicy").and_then(Node::as_str).as_deref() != Some("Never");
+        let is_replaced = around.repository.kustomization_of(reference.name()).is_some();
+        (is_unknown && !has_user && is_pulled && !is_replaced && !self.pod.is_windows()).then_some(reference)
+    }
+
+    /// Whether the image runs as a user other than root already, as its registry says.
+    pub(super) fn is_configured_non_root(&self) -> bool {
+        self.config.is_some_and(|config| matches!(config.user(), ConfiguredUser::Numeric { .. }))
     }
 
     /// What the container starts, where the manifest says anything about it: `command` and `args` replace the image's ENTRYPOINT and CMD as Kubernetes
-    /// does it. `None` when the image alone decides.
+    /// does it. `None` when the image alone decides and no registry told what it starts.
     pub fn argv(&self, image: Option<&ImageFacts<'_>>) -> Option<Vec<String>> {
         let args = self.view.args();
         match self.view.command() {
@@ -90,8 +114,16 @@ impl<'a> ContainerFacts<'a> {
                 Some(argv)
             }
             None => {
-                let mut argv = image.map(ImageFacts::entrypoint).unwrap_or_default();
-                argv.extend(args?);
+                let mut argv = match (image, self.config) {
+                    (Some(image), _) => image.entrypoint(),
+                    (None, Some(config)) => config.entrypoint.clone(),
+                    (None, None) => Vec::new(),
+                };
+                match (args, self.config) {
+                    (Some(args), _) => argv.extend(args),
+                    (None, Some(config)) => argv.extend(config.cmd.iter().cloned()),
+                    (None, None) => return None,
+                }
                 Some(argv)
             }
         }
@@ -148,7 +180,7 @@ impl<'a> ContainerFacts<'a> {
     }
 
     /// A value of `securityContext` as it holds for the container: its own, else the pod's.
-    pub fn security(&self, key: &str) -> Option<crate::yaml::Node<'a>> {
+    pub fn security(&self, key: &str) -> Option<Node<'a>> {
         self.view.security(key).or_else(|| self.pod.security(key))
     }
 

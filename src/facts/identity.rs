@@ -1,7 +1,8 @@
 //! The identity contract: one numeric uid and gid for everything that must agree.
 
 use super::{Application, ContainerFacts, User};
-use crate::image::Family;
+use crate::error::SkipReason;
+use crate::image::{ConfiguredUser, Family};
 use std::collections::BTreeSet;
 
 /// A numeric user, and how it is known.
@@ -131,9 +132,32 @@ impl Application<'_> {
                         EffectiveUser::Root { how: format!("the image {}", known.name) }
                     }
                 }
-                None => EffectiveUser::Unknown {
-                    how: format!("nothing is known of the image {}", printable(&container.container.image)),
-                },
+                None => self.configured_user(container, gid),
+            },
+        }
+    }
+
+    /// Who the registry says an image runs as that nothing else tells of. The kubelet reads the user of an image in the same way, but drops its group.
+    fn configured_user(&self, container: &ContainerFacts<'_>, gid: Option<u32>) -> EffectiveUser {
+        let image = printable(&container.container.image);
+        let Some(config) = container.config else {
+            let answer = container.asks_registry(self.around).and_then(|reference| self.around.configs.get(reference));
+            let why = match answer {
+                Some(Err((SkipReason::Offline, _))) => ", and its registry was not asked (--offline)".to_owned(),
+                Some(Err((_, message))) => format!(": {message}"),
+                Some(Ok(_)) | None => String::new(),
+            };
+            return EffectiveUser::Unknown { how: format!("nothing is known of the image {image}{why}") };
+        };
+        match config.user() {
+            ConfiguredUser::Root => EffectiveUser::Root { how: format!("as its registry says, the image {image}") },
+            ConfiguredUser::Numeric { uid, gid: image_gid } => EffectiveUser::Known(Identity {
+                uid,
+                gid: gid.or(image_gid),
+                how: format!("the user of the image {image}, as its registry says"),
+            }),
+            ConfiguredUser::Named(name) => EffectiveUser::Unknown {
+                how: format!("user `{}` of the image {image} is a name without a known number", printable(name)),
             },
         }
     }

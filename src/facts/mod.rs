@@ -25,7 +25,7 @@ pub use stack::Stack;
 
 use crate::config::Config;
 use crate::error::SkipReason;
-use crate::image::Reference;
+use crate::image::{ImageConfig, Reference};
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::cell::OnceCell;
@@ -33,6 +33,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What registries said about references: a digest, or why there is none.
 pub type Digests = BTreeMap<Reference, Result<String, (SkipReason, String)>>;
+
+/// What registries said about images that nothing else tells of: the configuration, or why it is not known.
+pub type Configs = BTreeMap<Reference, Result<ImageConfig, (SkipReason, String)>>;
 
 /// What every application of a run shares.
 #[derive(Clone, Copy)]
@@ -43,8 +46,10 @@ pub struct Surroundings<'a> {
     pub links: &'a Links,
     /// What the repository's owner configured.
     pub config: &'a Config,
-    /// What registries said.
+    /// What registries said about tags.
     pub digests: &'a Digests,
+    /// What registries said about images.
+    pub configs: &'a Configs,
 }
 
 /// A Dockerfile with its containers, or a container whose image comes from elsewhere.

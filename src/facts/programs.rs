@@ -86,10 +86,25 @@ pub(super) fn of_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     }
 }
 
+/// The words of a command line, also of one that is handed to a shell.
+fn shell_words(argv: &[String]) -> impl Iterator<Item = &str> {
+    argv.iter().flat_map(|word| word.split([' ', '\t', '\n', ';', '&', '|', '(', ')', '"', '\'']))
+}
+
+fn program_of(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+/// The first program of a command line that gives its caller the rights of another user, which `allowPrivilegeEscalation: false` prevents.
+pub(super) fn gains_privileges(argv: &[String]) -> Option<&'static str> {
+    const PROGRAMS: [&str; 4] = ["sudo", "su", "doas", "pkexec"];
+    shell_words(argv).find_map(|word| PROGRAMS.into_iter().find(|program| program_of(word) == *program))
+}
+
 /// The first program or path of a command line that needs root.
 pub(super) fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>) {
-    for word in argv.iter().flat_map(|word| word.split([' ', '\t', '\n', ';', '&', '|', '(', ')', '"', '\''])) {
-        let program = word.rsplit('/').next().unwrap_or(word);
+    for word in shell_words(argv) {
+        let program = program_of(word);
         if NEEDS_ROOT.contains(&program) {
             found.push(hard(
                 SkipReason::NeedsRoot,

@@ -4,7 +4,7 @@ use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::error::SkipReason;
 use crate::facts::{Application, ContainerFacts, EffectiveUser, Identity, Obstacle};
-use crate::image::Claim;
+use crate::image::{Claim, Reference};
 use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::link::Link;
 use crate::yaml::{Node, Value};
@@ -24,6 +24,11 @@ pub(super) struct InjectSecurityContext;
 impl Transform for InjectSecurityContext {
     fn metadata(&self) -> &'static Metadata {
         &METADATA
+    }
+
+    fn configs(&self, application: &Application<'_>) -> Vec<Reference> {
+        let asked = application.containers.iter().filter_map(|container| container.asks_registry(application.around));
+        asked.cloned().collect()
     }
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
@@ -80,7 +85,13 @@ fn user(
             Ok((identity, application.obstacles().to_vec()))
         }
         EffectiveUser::Root { how } => {
-            match application.obstacles().iter().find(|obstacle| obstacle.reason != SkipReason::UnknownStack) {
+            // Its port is not what keeps an image root of which no other user is known.
+            let matters = |obstacle: &&Obstacle| match obstacle.reason {
+                SkipReason::UnknownStack => false,
+                SkipReason::LowPort => container.config.is_none(),
+                _ => true,
+            };
+            match application.obstacles().iter().find(matters) {
                 Some(obstacle) => Err((obstacle.reason, format!("runs as root: {}", obstacle.detail))),
                 None if application.image.is_some() => {
                     Err((SkipReason::DependsOnSkipped, format!("runs as root ({how}), and the user was not switched")))
