@@ -77,6 +77,11 @@ fn pin_digest() {
 }
 
 #[test]
+fn mount_read_only_root() {
+    check("mount-read-only-root");
+}
+
+#[test]
 fn inject_security_context() {
     check("inject-security-context");
 }

@@ -11,14 +11,17 @@ mod image;
 mod obstacles;
 mod ports;
 mod programs;
+mod read_only;
 mod sources;
 mod stack;
+mod writes;
 
-pub use container::ContainerFacts;
+pub use container::{Arranged, ContainerFacts};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity};
 pub use image::{ImageFacts, User};
 pub use obstacles::Obstacle;
+pub use read_only::ReadOnlyRoot;
 pub use sources::{GoSources, PackageJson, loads_package};
 pub use stack::Stack;
 

@@ -4,11 +4,13 @@ mod kustomize;
 mod pod;
 pub mod pod_security;
 mod security_context;
+mod volumes;
 mod workload;
 
 pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
 pub use pod::{ContainerView, Mount, PodView, UNPRIVILEGED_PORT_START, Volume, VolumeSource};
 pub use security_context::{allow_low_ports, complete, drop_all, share_claims};
+pub use volumes::mount_empty;
 pub use workload::{
     Container, ContainerKind, Service, Workload, has_objects, objects, patched_workloads, services, workloads,
 };

@@ -103,6 +103,11 @@ impl<'a> ContainerView<'a> {
         strings(self.node, "args")
     }
 
+    /// `workingDir`, which replaces the image's.
+    pub fn working_dir(self) -> Option<String> {
+        string(self.node, "workingDir")
+    }
+
     /// The numbers of `ports[].containerPort`.
     pub fn ports(self) -> Vec<i64> {
         let Some(ports) = field(self.node, "ports") else { return Vec::new() };
@@ -224,6 +229,18 @@ impl<'a> Volume<'a> {
     /// The claim's name.
     pub fn claim(self) -> Option<String> {
         string(field(self.node, "persistentVolumeClaim")?, "claimName")
+    }
+
+    /// The name of the ConfigMap that it projects, when that is all it does.
+    pub fn config_map(self) -> Option<String> {
+        string(field(self.node, "configMap")?, "name")
+    }
+
+    /// The files that a ConfigMap or Secret is asked for by name; empty when it is all of them.
+    pub fn item_paths(self) -> Vec<String> {
+        let map = field(self.node, "configMap").or_else(|| field(self.node, "secret"));
+        let items = map.and_then(|map| field(map, "items")).into_iter().flat_map(Node::items).map(Node::resolved);
+        items.filter_map(|item| string(item, "path")).collect()
     }
 
     /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.
