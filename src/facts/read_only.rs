@@ -54,26 +54,28 @@ impl Application<'_> {
     /// What is not sure about a container whose image starts as root and steps down, when it is started as that user once any user may listen on low
     /// ports and its directories have volumes; `None` where that would not do.
     pub fn steps_down_once_arranged(&self, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
-        let root = self.read_only_root(container);
-        let directories = root.as_ref().map(|root| root.directories.as_slice()).unwrap_or_default();
-        let ports = Arranged { low_ports: true, ..Arranged::default() };
-        let needs_directories = container.stays_root(ports).is_some();
-        let (_, mut obstacles) = self.settled_user(container, Arranged { directories, ..ports }).ok()?;
-        if needs_directories {
-            obstacles.extend(root.ok()?.doubts);
-        }
+        let root = self.read_only_root(container).ok()?;
+        let arranged = Arranged { low_ports: true, directories: &root.directories };
+        let (_, mut obstacles) = self.settled_user(container, arranged).ok()?;
+        obstacles.extend(root.doubts);
         matches!(self.effective_user(container), EffectiveUser::Root { .. }).then_some(obstacles)
     }
 }
 
 impl ContainerFacts<'_> {
-    /// A configuration of the author's, where the table's row is about the image's own: it may name other directories and ports than those that a user
-    /// other than root was found to need.
+    /// A command or configuration of the author's, where the table's row is about the image's own: it may ask for other directories and ports than those
+    /// that a user other than root was found to need.
     pub(super) fn own_configuration(&self) -> Option<Obstacle> {
         let known = self.known?;
-        let depends = known.low_port().is_some() || !known.root_owned.is_empty();
+        if known.low_port().is_none() && known.root_owned.is_empty() {
+            return None;
+        }
+        if self.view.command().is_some() {
+            let detail = format!("{} sets a command, which may do what only root can", self.place());
+            return Some(soft(SkipReason::RunTimeWrites, detail));
+        }
         let mounts = self.mounts();
-        let mount = mounts.iter().find(|mount| depends && is_configuration(mount))?;
+        let mount = mounts.iter().find(|mount| is_configuration(mount) || is_program(known, mount))?;
         Some(configuration_doubt(self, known, mount))
     }
 }
@@ -135,16 +137,26 @@ fn of_known(
         }
     }
     let mut doubts = Vec::new();
-    if let Some(mount) =
-        mounts.iter().find(|mount| is_configuration(mount) && !is_data_only(application, container, mount))
-    {
+    let may_write = |mount: &&MountedVolume| {
+        is_program(known, mount) || is_configuration(mount) && !is_data_only(application, container, mount)
+    };
+    if let Some(mount) = mounts.iter().find(may_write) {
         doubts.push(configuration_doubt(container, known, mount));
     }
     if let Some(path) = container.view.working_dir() {
         let detail = format!("{place} works in {}, and not where {} does", printable(&path), known.name);
         doubts.push(soft(SkipReason::RunTimeWrites, detail));
     }
-    let variables = container.view.env_values();
+    let mut variables = container.view.env_values();
+    for name in container.view.env_config_maps() {
+        match config_map(application, &name) {
+            Some(entries) => variables.extend(entries),
+            None => {
+                let detail = format!("{place} takes variables from {}, which is not seen", printable(&name));
+                doubts.push(soft(SkipReason::RunTimeWrites, detail));
+            }
+        }
+    }
     if let Some((name, value)) = variables.iter().find(|(_, value)| names_a_path(value) && !is_writable(value)) {
         let detail = format!("{place} sets {} to {}, which may be written", printable(name), printable(value));
         doubts.push(soft(SkipReason::RunTimeWrites, detail));
@@ -176,9 +188,21 @@ fn names_a_path(value: &str) -> bool {
     value.starts_with('/') && !value.contains(':') && !value.contains("run/secrets")
 }
 
+/// Where httpd looks for a site: below its working directory, and no program.
+const HTDOCS: &str = "/usr/local/apache2/htdocs";
+
+/// Whether something is mounted where the image works, which then runs the author's program: the row knows nothing of what that writes.
+fn is_program(known: &KnownImage, mount: &MountedVolume) -> bool {
+    let keeps_data = |directory: &str| {
+        known.volumes.iter().chain(known.writable.iter().flatten()).any(|path| is_within(directory, path))
+    };
+    let below = |directory: &String| is_within(&mount.path, directory) && !is_within(&mount.path, HTDOCS);
+    known.workdir.as_ref().is_some_and(below) && !keeps_data(&mount.path)
+}
+
 /// Whether a projection is mounted where programs look for their configuration. Sites and keys are read and name nothing.
 fn is_configuration(mount: &MountedVolume) -> bool {
-    const CONTENT: [&str; 5] = ["/usr/share", "/var/www", "/srv", "/usr/local/apache2/htdocs", "/run/secrets"];
+    const CONTENT: [&str; 3] = ["/usr/share", HTDOCS, "/run/secrets"];
     const KEYS: [&str; 7] = ["secret", "tls", "ssl", "cert", "credential", "password", "/ca"];
     let content = CONTENT.iter().any(|directory| is_within(&mount.path, directory));
     let keys = KEYS.iter().any(|word| mount.path.to_ascii_lowercase().contains(word));
@@ -198,19 +222,21 @@ fn is_data_only(application: &Application<'_>, container: &ContainerFacts<'_>, m
     if files.is_empty()
         && let Some(name) = volume.config_map()
     {
-        files = keys_of_config_map(application, &name);
+        files = config_map(application, &name).unwrap_or_default().into_iter().map(|(key, _)| key).collect();
     }
     is_within(&mount.path, "/docker-entrypoint-initdb.d") && !files.is_empty() && files.iter().all(is_statements)
 }
 
-fn keys_of_config_map(application: &Application<'_>, name: &str) -> Vec<String> {
+/// The entries of a ConfigMap of the tree; `None` when it is not there.
+fn config_map(application: &Application<'_>, name: &str) -> Option<Vec<(String, String)>> {
     let manifests = application.around.repository.manifests();
     let mut maps = manifests.flat_map(|(_, manifest)| kubernetes::objects(&manifest.stream, "ConfigMap"));
     let named = |map: &Node<'_>| {
         map.get("metadata").and_then(|metadata| metadata.get("name")?.as_str()).is_some_and(|found| found == name)
     };
-    let Some(data) = maps.find(named).and_then(|map| map.get("data")) else { return Vec::new() };
-    data.entries().filter_map(|(key, _)| Some(key.as_str()?.into_owned())).collect()
+    let data = maps.find(named)?.get("data")?;
+    let text = |node: Node<'_>| node.resolved().as_str().map(|text| text.into_owned());
+    Some(data.entries().filter_map(|(key, value)| Some((text(key)?, text(value)?))).collect())
 }
 
 /// An image that is built here: its sources tell, as far as they can.
@@ -278,6 +304,10 @@ fn of_image(
         doubts.push(soft(SkipReason::RunTimeWrites, detail));
     }
     if temporary && !is_covered("/tmp") {
+        if let Some(place) = put_in_tmp(image) {
+            let detail = format!("{place} puts files into /tmp, which an empty volume would hide");
+            return Err((SkipReason::ImageFills, detail));
+        }
         directories.push("/tmp".to_owned());
     }
     directories.sort();
@@ -298,6 +328,18 @@ fn volumes(image: &ImageFacts<'_>) -> Vec<String> {
     volumes.sort();
     volumes.dedup();
     volumes
+}
+
+/// Where the build puts files into `/tmp` that the program may need.
+fn put_in_tmp(image: &ImageFacts<'_>) -> Option<String> {
+    let within = |path: &str| is_within(path, "/tmp");
+    let place = image.dockerfile.effective(image.stage).into_iter().find(|index| {
+        let keyword = image.dockerfile.instructions()[*index].keyword;
+        matches!(keyword, Keyword::Copy | Keyword::Add)
+            && image.copied_directory(*index).is_none_or(|path| within(&path))
+    });
+    let works_there = image.workdir().is_none_or(|path| within(&path));
+    place.map(|index| image.place(index)).or_else(|| works_there.then(|| image.path.to_owned()))
 }
 
 /// Where the build may put files into a directory; making it and giving it away does not.

@@ -2,7 +2,8 @@
 
 use super::sources::{SOURCE_LIMIT, is_source, line_at};
 use super::{ImageFacts, Stack};
-use crate::discover::join;
+use crate::discover::{file_name, join};
+use crate::dockerfile::{Instruction, Keyword};
 use crate::image::Family;
 use crate::repository::Repository;
 use regex::Regex;
@@ -35,9 +36,9 @@ type Pattern = LazyLock<Option<Regex>>;
 /// Calls of Go's standard library that change files, and of packages that keep a database or a log in one. Group 1 is the call, 2 its first argument.
 static GO: Pattern = LazyLock::new(|| {
     Regex::new(concat!(
-        r"\b((?:os|ioutil)\.(?:Create|OpenFile|WriteFile|Mkdir|MkdirAll|Rename|Remove|RemoveAll|Symlink|Link|Chmod|Chown|Chtimes|Truncate|CopyFS|OpenRoot)",
-        r#"|(?:bolt|bbolt|badger|leveldb|pebble)\.Open\w*|sql\.Open\(\s*"sqlite\w*"|lumberjack\.Logger|\w+\.SaveUploadedFile|net\.Listen\(\s*"unix\w*")"#,
-        r"\s*[({,]\s*([^,)\n}]*)",
+        r"\b((?:os|ioutil)\.(?:Create|OpenFile|WriteFile|Mkdir|MkdirAll|Rename|Remove|RemoveAll|Symlink|Link|Chmod|Chown|Chtimes|Truncate|CopyFS|OpenRoot)\b",
+        r#"|(?:bolt|bbolt|badger|leveldb|pebble)\.Open\w*|sql\.Open\(\s*"sqlite\w*"|lumberjack\.Logger|\w+\.SaveUploadedFile|net\.Listen\(\s*(?:"unix\w*"|[^"\s)])|ListenUnix\w*)"#,
+        r"(?:\s*[({,]\s*([^,)\n}]*))?",
     ))
     .ok()
 });
@@ -46,7 +47,7 @@ static GO: Pattern = LazyLock::new(|| {
 static NODE: Pattern = LazyLock::new(|| {
     Regex::new(concat!(
         r"\b((?:writeFile|appendFile|copyFile|rename|unlink|rmdir|rm|symlink|link|truncate|mkdir|chmod|utimes)(?:Sync)|(?:writeFile|appendFile|copyFile)",
-        r"|createWriteStream|mkdirp|(?:fs|fsp|fsPromises|promises|fse)\s*\.\s*(?:rename|unlink|rmdir|rm|symlink|truncate|mkdir|cp|open|openSync|cpSync)",
+        r"|createWriteStream|mkdirp?|(?:fs|fsp|fsPromises|promises|fse)\s*\.\s*(?:rename|unlink|rmdir|rm|symlink|truncate|mkdir|cp|open|openSync|cpSync)",
         r"|(?:ensure|output|write|move|copy|remove)(?:Dir|File|Json|JSON)(?:Sync)?|multer|transports\.File|pino\.destination|new\s+(?:sqlite3\.)?Database)",
         r"\s*\(\s*([^,)\n]*)",
     ))
@@ -56,7 +57,7 @@ static NODE: Pattern = LazyLock::new(|| {
 /// Calls of Python's standard library that change files, and of well-known packages.
 static PYTHON: Pattern = LazyLock::new(|| {
     Regex::new(concat!(
-        r"(\bos\.(?:makedirs|mkdir|rename|replace|remove|unlink|rmdir|symlink|chmod|mkfifo)|\bshutil\.(?:copy\w*|move|rmtree|make_archive|unpack_archive)",
+        r"(\bos\.(?:open|makedirs|mkdir|rename|replace|remove|unlink|rmdir|symlink|chmod|mkfifo)|\bshutil\.(?:copy\w*|move|rmtree|make_archive|unpack_archive)",
         r"|\bsqlite3\.connect|\bshelve\.open|\bdbm(?:\.\w+)?\.open|\b\w*FileHandler|\.to_(?:csv|excel|parquet|pickle|feather|hdf)|\.savefig|\.extractall",
         r"|\.(?:write_text|write_bytes|mkdir|touch|unlink|rmdir|symlink_to)|\bjoblib\.dump|\btorch\.save|\bnp\.save\w*|\bTinyDB|\burlretrieve)",
         r"\s*\(\s*([^,)\n]*)",
@@ -81,7 +82,8 @@ static PYTHON_OPEN_PATH: Pattern =
 static SETTINGS: Pattern = LazyLock::new(|| {
     Regex::new(concat!(
         r#"(sqlite:///[^"'`\s:]|django\.db\.backends\.sqlite3|UPLOAD_FOLDER|\bfilename\s*=\s*["'][^"']+\.log|dialect:\s*["'`]sqlite"#,
-        r#"|\b(?:accesslog|errorlog|logfile|pidfile)\s*=\s*["'][^-"'])"#,
+        r#"|\b(?:accesslog|errorlog|logfile|pidfile)\s*=\s*["'][^-"']|basicConfig\([^)]*filename\s*=|MEDIA_ROOT|FileSystemStorage|AF_UNIX"#,
+        r#"|\.save\(\s*(?:f?["']|os\.path|\w*(?:path|file|dir|name)\b)|\bopen\([^\n)]*,\s*["'][wax]\+?["'])"#,
     ))
     .ok()
 });
@@ -91,9 +93,9 @@ static TEMPORARY: Pattern = LazyLock::new(|| {
     Regex::new(r"\b(CreateTemp|MkdirTemp|TempDir|TempFile|FormValue|FormFile|MultipartForm|PostFormValue|temp_?file|tmpdir|mkdtemp)").ok()
 });
 
-/// Calls that start other programs or go round the library, whose writing is not seen.
+/// What starts other programs or goes round the library, or calls it by another name: its writing is not seen.
 static ELSEWHERE: Pattern = LazyLock::new(|| {
-    Regex::new(r#"(\bexec\.Command|\bos\.StartProcess|\bsyscall\.|"unsafe"|"plugin"|\bimport\s+"C"|^\s*"C"|golang\.org/x/sys)"#).ok()
+    Regex::new(r#"(?m)(\bexec\.Command|\bos\.StartProcess|"syscall"|"unsafe"|"plugin"|^\s*(?:import\s+)?"C"|^\s*(?:import\s+)?[\w.]+\s+"(?:os|io/ioutil|net)")"#).ok()
 });
 
 /// Packages that keep files beside the program or in its user's home.
@@ -173,6 +175,12 @@ pub(super) fn survey(repository: &Repository, image: &ImageFacts<'_>, stack: Sta
     }
     survey.doubt = elsewhere.or_else(|| match stack {
         Stack::Go if depends => Some("go.mod requires packages whose writing is not seen".to_owned()),
+        Stack::Go if built_elsewhere(image) => {
+            Some("it is not seen that the program is built from the sources beside the Dockerfile".to_owned())
+        }
+        Stack::Go if join(folder, "go.work").is_some_and(|path| tree.has(&path)) => {
+            Some("a workspace has other modules whose writing is not seen".to_owned())
+        }
         Stack::Go if join(folder, "go.mod").is_none_or(|path| !tree.has(&path)) => {
             Some("without a go.mod beside the Dockerfile it is not known what the program is made of".to_owned())
         }
@@ -180,6 +188,38 @@ pub(super) fn survey(repository: &Repository, image: &ImageFacts<'_>, stack: Sta
         _ => Some("libraries may write, and are not read".to_owned()),
     });
     Some(survey)
+}
+
+/// Whether the program may be another one than `go build` makes of the sources beside the Dockerfile: it is fetched, or has a name of its own.
+fn built_elsewhere(image: &ImageFacts<'_>) -> bool {
+    let text = image.dockerfile.text();
+    let fetches = ["go install", "go get", "git clone", "curl", "wget", "://"];
+    let instructions = image.dockerfile.instructions();
+    let argv = image.argv();
+    let program =
+        argv.iter().find(|word| !word.ends_with("/sh") && *word != "-c").map(String::as_str).unwrap_or_default();
+    let program = program.split_whitespace().find(|word| *word != "exec").unwrap_or_default();
+    let name = file_name(program);
+    let builds = |instruction: &&Instruction| {
+        instruction.keyword == Keyword::Run && instruction.span.of(text).contains("go build")
+    };
+    let built = instructions.iter().filter(builds).any(|run| {
+        run.span
+            .of(text)
+            .split(|c: char| c.is_whitespace() || matches!(c, '/' | '=' | ';' | '&'))
+            .any(|word| word == name)
+    });
+    let copied = instructions.iter().any(|copy| {
+        copy.keyword == Keyword::Copy
+            && copy
+                .flag("from")
+                .and_then(|flag| flag.value.as_deref())
+                .is_some_and(|from| image.dockerfile.stage(from).is_some())
+            && image.dockerfile.copy_words(copy).is_some_and(|(_, to)| file_name(&to) == name)
+    });
+    let fetched =
+        instructions.iter().any(|instruction| fetches.iter().any(|word| instruction.span.of(text).contains(word)));
+    name.is_empty() || fetched || !(built || copied && instructions.iter().any(|instruction| builds(&instruction)))
 }
 
 /// Whether a list of dependencies names a package, as a word of its own.
@@ -275,6 +315,10 @@ mod tests {
         assert_eq!(target(&GO, r#"net.Listen("unix", path)"#), Some(None));
         assert_eq!(target(&NODE, "fs.writeFileSync(`${dir}/x`, a)"), Some(None));
         assert_eq!(target(&NODE, "const log = createWriteStream('/var/log/a.log')"), known("/var/log/a.log"));
+        assert_eq!(target(&GO, "create := os.Create\n"), Some(None));
+        assert_eq!(target(&SETTINGS, "await open(path, 'w')"), Some(None));
+        assert_eq!(target(&SETTINGS, "image.save(os.path.join(a, b))"), Some(None));
+        assert_eq!(target(&SETTINGS, "logging.basicConfig(level=INFO, filename=LOG)"), Some(None));
         assert_eq!(target(&NODE, "await fs.mkdir('uploads')"), known("uploads"));
         assert_eq!(target(&PYTHON, "os.makedirs(\"/cache\")"), known("/cache"));
         assert_eq!(target(&PYTHON, "sqlite3.connect(PATH)"), Some(None));
@@ -294,6 +338,9 @@ mod tests {
         for (pattern, text) in [
             (&GO, "os.ReadFile(\"x\")"),
             (&GO, "os.Open(name)"),
+            (&GO, "os.CreateTemp(\"\", \"a\")"),
+            (&SETTINGS, "serializer.save()"),
+            (&SETTINGS, "user.save(update_fields=['a'])"),
             (&GO, "net.Listen(\"tcp\", \":80\")"),
             (&NODE, "fs.readFileSync('a', 'utf8')"),
             (&NODE, "fs.createReadStream(a)"),

@@ -145,6 +145,12 @@ impl<'a> ContainerView<'a> {
         entries.filter_map(|entry| Some((string(entry, "name")?, string(entry, "value")?))).collect()
     }
 
+    /// The ConfigMaps whose entries become variables.
+    pub fn env_config_maps(self) -> Vec<String> {
+        let sources = field(self.node, "envFrom").into_iter().flat_map(Node::items).map(Node::resolved);
+        sources.filter_map(|source| string(field(source, "configMapRef")?, "name")).collect()
+    }
+
     /// The commands that the kubelet runs inside the container: exec probes and lifecycle hooks.
     pub fn exec_commands(self) -> Vec<Vec<String>> {
         let probes = ["livenessProbe", "readinessProbe", "startupProbe"].map(|probe| field(self.node, probe));
