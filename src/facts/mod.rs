@@ -58,6 +58,8 @@ pub struct Application<'a> {
     /// The containers that run the image, in file order.
     pub containers: Vec<ContainerFacts<'a>>,
     obstacles: OnceCell<Vec<Obstacle>>,
+    /// What the image's sources write, once somebody asked.
+    survey: OnceCell<Option<writes::Survey>>,
 }
 
 /// Names an application of a repository.
@@ -95,7 +97,7 @@ impl<'a> Application<'a> {
             Key::Container(id) => (None, std::slice::from_ref(id)),
         };
         let containers = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
-        Some(Self { around, image, containers, obstacles: OnceCell::new() })
+        Some(Self { around, image, containers, obstacles: OnceCell::new(), survey: OnceCell::new() })
     }
 
     /// What speaks against running this application as anything but root; empty when nothing known does.

@@ -179,8 +179,10 @@ fn strange_argument(
     if !same {
         return Some(first.clone());
     }
-    let path = |argument: &str| argument.find('/').map(|at| argument.get(at..).unwrap_or_default().to_owned());
-    let strange = |argument: &&String| path(argument).is_some_and(|path| !is_writable(&path));
+    let strange = |argument: &&String| {
+        let path = argument.find('/').and_then(|at| argument.get(at..));
+        path.is_some_and(|path| !argument.contains("://") && !is_writable(path))
+    };
     args.iter().find(strange).cloned()
 }
 
@@ -266,9 +268,13 @@ fn of_image(
         }
         directories.push(volume);
     }
-    let survey = writes::survey(application.around.repository, image, stack)
+    let survey = application
+        .survey
+        .get_or_init(|| writes::survey(application.around.repository, image, stack))
+        .as_ref()
         .ok_or_else(|| unknown(format!("the sources of {} are not beside it", image.path)))?;
-    let mut temporary = stack != Stack::Go || survey.temporary || directories.iter().any(|path| is_below(path, "/tmp"));
+    // Libraries leave temporary files where their language has them.
+    let mut temporary = stack != Stack::Go || survey.temporary || survey.doubt.is_some();
     let workdir = container.view.working_dir().or_else(|| image.workdir());
     for site in &survey.sites {
         let target = site.target.as_deref().and_then(|target| match target.starts_with('/') {
@@ -292,8 +298,8 @@ fn of_image(
         }
     }
     let mut doubts: Vec<Obstacle> = Vec::new();
-    if let Some(why) = survey.doubt {
-        doubts.push(soft(SkipReason::RunTimeWrites, why));
+    if let Some(why) = &survey.doubt {
+        doubts.push(soft(SkipReason::RunTimeWrites, why.clone()));
     }
     let of_start = |obstacle: &&Obstacle| {
         matches!(obstacle.reason, SkipReason::UnknownStack | SkipReason::UnaccountedCommand | SkipReason::NeedsRoot)

@@ -90,7 +90,7 @@ static SETTINGS: Pattern = LazyLock::new(|| {
 
 /// Calls that make temporary files, or leave large requests in some.
 static TEMPORARY: Pattern = LazyLock::new(|| {
-    Regex::new(r"\b(CreateTemp|MkdirTemp|TempDir|TempFile|FormValue|FormFile|MultipartForm|PostFormValue|temp_?file|tmpdir|mkdtemp)").ok()
+    Regex::new(r"\b(CreateTemp|MkdirTemp|TempDir|TempFile|FormValue|FormFile|MultipartForm|ReadForm|PostFormValue|temp_?file|tmpdir|mkdtemp)").ok()
 });
 
 /// What starts other programs or goes round the library, or calls it by another name: its writing is not seen.
@@ -281,7 +281,12 @@ pub(super) fn by_program(image: &ImageFacts<'_>, stack: Stack, argv: &[String]) 
             matches!(program, "python" | "python3" | "gunicorn" | "uvicorn" | "hypercorn" | "flask" | "waitress-serve")
                 || image.family == Some(Family::Distroless) && first.ends_with(".py")
         }
-        Stack::Go => !matches!(program, "go" | "air" | "sh" | "bash" | "ash" | "make") && !program.contains('.'),
+        // A script arranges things before the program starts.
+        Stack::Go => {
+            !matches!(program, "go" | "air" | "sh" | "bash" | "ash" | "make" | "start" | "run" | "init")
+                && !program.contains('.')
+                && !program.contains("entrypoint")
+        }
     };
     (!told)
         .then(|| format!("{} may write files of its own: caches, logs, or what a script makes", program.escape_debug()))

@@ -46,6 +46,12 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
     if container.view.security(KEY).and_then(Node::as_bool) == Some(true) {
         return Some(Proposal::already(subject, "the root is read-only"));
     }
+    // Sources are searched only for images that are known not to be root any more.
+    if application.image.is_some()
+        && let Err((_, detail)) = application.settled_user(container, Arranged::default())
+    {
+        return Some(stays_root(subject, &detail));
+    }
     let root = application.read_only_root(container);
     let directories = root.as_ref().map(|root| root.directories.as_slice()).unwrap_or_default();
     let settled = application.settled_user(container, Arranged { directories, ..Arranged::default() });
@@ -55,10 +61,7 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
         (Err((reason, detail)), Ok(_) | Err((SkipReason::SystemDirectory, _))) => {
             return Some(Proposal::declined(subject, reason, detail));
         }
-        (_, Err((_, detail))) => {
-            let detail = format!("no user other than root is settled: {detail}");
-            return Some(Proposal::declined(subject, SkipReason::DependsOnSkipped, detail));
-        }
+        (_, Err((_, detail))) => return Some(stays_root(subject, &detail)),
     };
     let volumes = named(container, &root.directories);
     let mut change = Change::default();
@@ -73,6 +76,10 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
     let obstacles: Vec<Obstacle> = obstacles.into_iter().chain(root.doubts).collect();
     let detail = format!("read-only root for uid {}, {places} ({})", identity.uid, root.how);
     Some(Proposal::change(subject, change, &obstacles, detail))
+}
+
+fn stays_root(subject: Subject, detail: &str) -> Proposal {
+    Proposal::declined(subject, SkipReason::DependsOnSkipped, format!("no user other than root is settled: {detail}"))
 }
 
 /// A name for the volume of each directory. Other containers of the pod are given theirs at the same time and do not see these, so where there are others
