@@ -172,6 +172,10 @@ skip_reasons! {
     NoShell => "no-shell", false;
     /// The directory is shared with the system, so its ownership is left alone.
     SystemDirectory => "system-directory", true;
+    /// The program writes somewhere in its image while it runs, or nobody can tell that it does not.
+    RunTimeWrites => "run-time-writes", false;
+    /// A directory that is written holds files of the image, which a volume would hide.
+    ImageFills => "image-fills", false;
     /// Another change this one depends on was not made.
     DependsOnSkipped => "depends-on-skipped", false;
     /// The text could not be edited without risk; the message names the engine's code.

@@ -18,7 +18,7 @@ use crate::source::Position;
 use crate::suppression;
 use crate::transforms::{ALL, Proposal, Subject, Transform, Verdict};
 use crate::verify;
-use crate::yaml::{self, Action};
+use crate::yaml::{self, Action, Value};
 use rayon::iter::Either;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -557,6 +557,7 @@ fn plan_file(repository: &Repository, file: FileId, changes: &[&Change]) -> Resu
             let operations = changes.iter().filter_map(|change| change.manifests.get(&file)).flatten();
             let operations: Vec<yaml::Operation> =
                 operations.filter(|operation| seen.insert(*operation)).cloned().collect();
+            let operations = joined_lists(operations);
             one_value_per_key(&operations)?;
             let edits = manifest
                 .stream
@@ -567,6 +568,30 @@ fn plan_file(repository: &Repository, file: FileId, changes: &[&Change]) -> Resu
         Content::Compose(_) => return Ok(None),
     };
     Ok((!plan.edits.is_empty()).then_some(plan))
+}
+
+/// Two containers of a pod may both add to a list that it does not have yet: it is inserted once, with the items of both.
+fn joined_lists(operations: Vec<yaml::Operation>) -> Vec<yaml::Operation> {
+    let mut joined: Vec<yaml::Operation> = Vec::with_capacity(operations.len());
+    let mut places = BTreeMap::new();
+    for operation in operations {
+        let Action::Insert { key, value: Value::Seq(items) } = &operation.action else {
+            joined.push(operation);
+            continue;
+        };
+        let place = *places.entry((operation.document, operation.route.key(key))).or_insert(joined.len());
+        match joined.get_mut(place).map(|earlier| &mut earlier.action) {
+            Some(Action::Insert { value: Value::Seq(list), .. }) => {
+                for item in items {
+                    if !list.contains(item) {
+                        list.push(item.clone());
+                    }
+                }
+            }
+            _ => joined.push(operation),
+        }
+    }
+    joined
 }
 
 /// Two containers of a pod may both want a group for its volumes; only one can have it.

@@ -79,6 +79,11 @@ fn pin_digest() {
 }
 
 #[test]
+fn mount_read_only_root() {
+    check("mount-read-only-root");
+}
+
+#[test]
 fn inject_security_context() {
     check("inject-security-context");
 }

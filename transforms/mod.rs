@@ -19,6 +19,8 @@ mod t20_own_by_root_group;
 mod t30_switch_user;
 #[path = "40-pin-digest/mod.rs"]
 mod t40_pin_digest;
+#[path = "45-mount-read-only-root/mod.rs"]
+mod t45_mount_read_only_root;
 #[path = "50-inject-security-context/mod.rs"]
 mod t50_inject_security_context;
 #[path = "60-withhold-service-account-token/mod.rs"]
@@ -33,12 +35,13 @@ use crate::image::Reference;
 use crate::repository::FileId;
 
 /// Every transform, in the order in which they run.
-pub const ALL: [&dyn Transform; 8] = [
+pub const ALL: [&dyn Transform; 9] = [
     &t05_allow_low_ports::AllowLowPorts,
     &t10_split_build_stage::SplitBuildStage,
     &t20_own_by_root_group::OwnByRootGroup,
     &t30_switch_user::SwitchUser,
     &t40_pin_digest::PinDigest,
+    &t45_mount_read_only_root::MountReadOnlyRoot,
     &t50_inject_security_context::InjectSecurityContext,
     &t60_withhold_service_account_token::WithholdServiceAccountToken,
     &t70_limit_resources::LimitResources,

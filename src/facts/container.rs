@@ -1,11 +1,11 @@
 //! Facts of one container.
 
-use super::directories::is_below;
+use super::directories::is_within;
 use super::identity::printable;
 use super::{ImageFacts, Surroundings};
 use crate::config::Profile;
 use crate::error::SkipReason;
-use crate::image::{ConfiguredUser, ImageConfig, KnownImage, Reference};
+use crate::image::{Claim, ConfiguredUser, ImageConfig, KnownImage, Reference};
 use crate::kubernetes::{Container, ContainerView, PodView, Settings, VolumeSource, Workload};
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
@@ -54,6 +54,15 @@ pub struct MountedVolume {
     pub is_private: bool,
     /// Mounted read-only.
     pub read_only: bool,
+}
+
+/// What a step is about to arrange for a container, so that it keeps nobody root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arranged<'a> {
+    /// Any user of the pod may listen on any port.
+    pub low_ports: bool,
+    /// These directories get volumes that any user may write to.
+    pub directories: &'a [String],
 }
 
 impl<'a> ContainerFacts<'a> {
@@ -131,9 +140,12 @@ impl<'a> ContainerFacts<'a> {
 
     /// Why an image of the table that starts as root stays root, to be read after "runs as root and"; `None` when it can be started as the user that it
     /// steps down to. A port below 1024 takes root, and so does a directory of root's that no volume covers.
-    pub fn stays_root(&self) -> Option<(SkipReason, String)> {
+    pub fn stays_root(&self, arranged: Arranged<'_>) -> Option<(SkipReason, String)> {
         let known = self.known.filter(|known| known.user.is_none())?;
-        if let Some(port) = known.low_port() {
+        if let Some(port) = known.low_port()
+            && !arranged.low_ports
+            && !self.pod.allows_low_ports()
+        {
             let detail = format!("listens on {port}; an unprivileged variant listens higher");
             return Some((SkipReason::LowPort, detail));
         }
@@ -147,10 +159,7 @@ impl<'a> ContainerFacts<'a> {
             let mut writable = mounts.iter().filter(|mount| {
                 !mount.read_only && matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir)
             });
-            writable.any(|mount| {
-                let path = mount.path.trim_end_matches('/');
-                directory == path || is_below(directory, path)
-            })
+            arranged.directories.contains(directory) || writable.any(|mount| is_within(directory, &mount.path))
         };
         let directory = printable(known.root_owned.iter().find(|directory| !is_covered(directory))?);
         Some((SkipReason::SystemDirectory, format!("writes {directory}, where only root may; mount an emptyDir there")))
@@ -162,6 +171,44 @@ impl<'a> ContainerFacts<'a> {
             (Profile::ArbitraryUid, Settings::AsWritten) => Settings::UserAssigned,
             (_, settings) => settings,
         }
+    }
+
+    /// Where the program of an image of the table keeps its data: where the variable for it points, else the VOLUME paths.
+    pub(super) fn data_directories(&self) -> Vec<String> {
+        let Some(known) = self.known else { return Vec::new() };
+        match known.data_variable.as_deref().and_then(|name| self.view.env(name)) {
+            Some(data) => vec![data],
+            None => known.volumes.clone(),
+        }
+    }
+
+    /// A mount that the image's own user cannot use, whatever `fsGroup` says: a program that must own the directory of its data was given a mount there,
+    /// and a mount belongs to root. A folder below a mount is the program's own.
+    pub(super) fn unfit_mount(&self) -> Option<String> {
+        let known = self.known?;
+        if known.claim == Some(Claim::Group) {
+            return None;
+        }
+        let moved = known.data_variable.as_deref().and_then(|name| self.view.env(name));
+        let data = self.data_directories();
+        let mount = self.mounts().into_iter().find(|mount| {
+            let holds = match &moved {
+                Some(data) => is_within(&mount.path, data),
+                None => {
+                    // Without a place for data, a claim may be meant for it.
+                    data.is_empty() && (mount.source == VolumeSource::Claim || known.claim == Some(Claim::Never))
+                        || data.iter().any(|data| is_within(data, &mount.path) || is_within(&mount.path, data))
+                }
+            };
+            matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && holds
+        })?;
+        let advice = match &known.data_variable {
+            Some(name) => {
+                format!("; point {name} to a folder below {} and move the data there", printable(&mount.path))
+            }
+            None => String::new(),
+        };
+        Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
     }
 
     /// How reports name it: `Deployment/web container app`.

@@ -1,8 +1,10 @@
 //! The identity contract: one numeric uid and gid for everything that must agree.
 
-use super::{Application, ContainerFacts, User};
+use super::{Application, Arranged, ContainerFacts, Obstacle, User};
 use crate::error::SkipReason;
 use crate::image::{ConfiguredUser, Family};
+use crate::kubernetes::Settings;
+use crate::link::Link;
 use std::collections::BTreeSet;
 
 /// A numeric user, and how it is known.
@@ -83,8 +85,86 @@ impl Application<'_> {
         Some(Identity { uid: self.around.config.uid(), gid: Some(0), how: "the configured uid".to_owned() })
     }
 
+    /// The user that a manifest may ask for, with what speaks against it, or why none is settled; judged as if `arranged` were done already.
+    ///
+    /// # Errors
+    /// The code and one line, where the process is or may be root.
+    pub fn settled_user(
+        &self,
+        container: &ContainerFacts<'_>,
+        arranged: Arranged<'_>,
+    ) -> Result<(Identity, Vec<Obstacle>), (SkipReason, String)> {
+        // What breaks a process that is no longer root does not matter to one that never was.
+        let of_settings = |obstacle: &&Obstacle| {
+            matches!(
+                obstacle.reason,
+                SkipReason::NeedsRoot | SkipReason::AuthorChoice | SkipReason::LowPort | SkipReason::WindowsPod
+            )
+        };
+        let mut obstacles: Vec<Obstacle> = self.obstacles().to_vec();
+        obstacles.retain(|obstacle| obstacle.reason != SkipReason::LowPort || !arranged.low_ports);
+        let assigned = container.settings() == Settings::UserAssigned;
+        match self.user_once(container, arranged) {
+            // Nothing is written down, so where the platform assigns none the image alone must do; a number in its Dockerfile does.
+            EffectiveUser::Known(_) | EffectiveUser::StepsDown(_)
+                if assigned && self.image.is_none() && container.security("runAsUser").is_none() =>
+            {
+                let kind = &container.workload.kind;
+                Err((
+                    SkipReason::UnknownUser,
+                    format!("the platform may assign a {kind} another user than the image's"),
+                ))
+            }
+            EffectiveUser::Known(identity) => Ok((identity, obstacles.iter().filter(of_settings).cloned().collect())),
+            EffectiveUser::StepsDown(identity) => {
+                if let Some(refusal) = container.unfit_mount() {
+                    return Err((SkipReason::VolumeOwnership, refusal));
+                }
+                obstacles.extend(container.own_configuration());
+                Ok((identity, obstacles))
+            }
+            EffectiveUser::Root { how } => {
+                // Its port is not what keeps an image root of which no other user is known.
+                let matters = |obstacle: &Obstacle| match obstacle.reason {
+                    SkipReason::UnknownStack => false,
+                    SkipReason::LowPort => container.config.is_none(),
+                    _ => true,
+                };
+                match obstacles.into_iter().find(matters) {
+                    Some(obstacle) => Err((obstacle.reason, format!("runs as root: {}", obstacle.detail))),
+                    None if self.image.is_some() => Err((
+                        SkipReason::DependsOnSkipped,
+                        format!("runs as root ({how}), and the user was not switched"),
+                    )),
+                    None => {
+                        let unknown = (SkipReason::UnknownUser, "no other user is known to work".to_owned());
+                        let (reason, detail) = container.stays_root(arranged).unwrap_or(unknown);
+                        Err((reason, format!("{how} runs as root and {detail}")))
+                    }
+                }
+            }
+            EffectiveUser::Unknown { how } => match container.link {
+                Link::Ambiguous(candidates) => {
+                    let paths: Vec<_> =
+                        candidates.iter().map(|id| self.around.repository.file(*id).path.as_str()).collect();
+                    let detail =
+                        format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
+                    Err((SkipReason::AmbiguousLink, detail))
+                }
+                Link::Linked { .. } | Link::External => {
+                    Err((SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number")))
+                }
+            },
+        }
+    }
+
     /// Who the process of one of the containers is.
     pub fn effective_user(&self, container: &ContainerFacts<'_>) -> EffectiveUser {
+        self.user_once(container, Arranged::default())
+    }
+
+    /// Who it is once `arranged` is done.
+    fn user_once(&self, container: &ContainerFacts<'_>, arranged: Arranged<'_>) -> EffectiveUser {
         let gid = asked_uid(container, "runAsGroup");
         match asked_uid(container, "runAsUser") {
             Some(0) => return EffectiveUser::Root { how: format!("runAsUser: 0 at {}", container.place()) },
@@ -121,7 +201,7 @@ impl Application<'_> {
                             how: format!("the image {}", known.name),
                         })
                     } else if let Some(ids) = known.service
-                        && container.stays_root().is_none()
+                        && container.stays_root(arranged).is_none()
                     {
                         EffectiveUser::StepsDown(Identity {
                             uid: ids.uid,

@@ -12,14 +12,17 @@ mod image;
 mod obstacles;
 mod ports;
 mod programs;
+mod read_only;
 mod sources;
 mod stack;
+mod writes;
 
-pub use container::ContainerFacts;
+pub use container::{Arranged, ContainerFacts};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity};
 pub use image::{ImageFacts, User};
 pub use obstacles::Obstacle;
+pub use read_only::ReadOnlyRoot;
 pub use sources::{GoSources, PackageJson, loads_package};
 pub use stack::Stack;
 
@@ -63,6 +66,8 @@ pub struct Application<'a> {
     obstacles: OnceCell<Vec<Obstacle>>,
     /// What speaks for its image being a client of the Kubernetes API.
     api: OnceCell<Vec<Obstacle>>,
+    /// What the image's sources write, once somebody asked.
+    survey: OnceCell<Option<writes::Survey>>,
 }
 
 /// Names an application of a repository.
@@ -100,7 +105,14 @@ impl<'a> Application<'a> {
             Key::Container(id) => (None, std::slice::from_ref(id)),
         };
         let containers = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
-        Some(Self { around, image, containers, obstacles: OnceCell::new(), api: OnceCell::new() })
+        Some(Self {
+            around,
+            image,
+            containers,
+            obstacles: OnceCell::new(),
+            api: OnceCell::new(),
+            survey: OnceCell::new(),
+        })
     }
 
     /// What speaks against running this application as anything but root; empty when nothing known does.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 /// Sources above this size are generated or bundled and are not searched. 1 MiB.
-const SOURCE_LIMIT: usize = 1 << 20;
+pub(super) const SOURCE_LIMIT: usize = 1 << 20;
 
 /// The parts of a `package.json` that decide what runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -329,7 +329,8 @@ fn search(tree: &Tree, folder: &str, find: impl Fn(&str, &str) -> Option<(usize,
     None
 }
 
-fn is_source(path: &str) -> bool {
+/// Whether a file is a program's own source, and not a test or somebody else's.
+pub(super) fn is_source(path: &str) -> bool {
     let skipped = |part: &str| {
         matches!(part, "vendor" | "node_modules" | "test" | "tests" | "__tests__" | "dist" | "docs" | "examples")
     };
@@ -352,7 +353,7 @@ fn line_of(text: &str, regex: Option<&Regex>) -> Option<usize> {
     Some(line_at(text, regex?.find(text)?.end()))
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
+pub(super) fn line_at(text: &str, offset: usize) -> usize {
     crate::source::Position::of(text, offset).line
 }
 

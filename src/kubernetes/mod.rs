@@ -6,6 +6,7 @@ mod kustomize;
 mod pod;
 pub mod pod_security;
 mod security_context;
+mod volumes;
 mod workload;
 
 pub use account::{api_call, default_account_use, withhold_token};
@@ -13,6 +14,7 @@ pub use kinds::{Kind, Kinds, NeedsRoot, Settings};
 pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
 pub use pod::{ContainerView, Mount, PodView, UNPRIVILEGED_PORT_START, Volume, VolumeSource};
 pub use security_context::{allow_low_ports, complete, drop_all, give_resources, share_claims};
+pub use volumes::mount_empty;
 pub use workload::{
     Container, ContainerKind, Patched, Service, Workload, has_objects, objects, patched_workloads, services, workloads,
 };

@@ -119,6 +119,11 @@ impl<'a> ContainerView<'a> {
         strings(self.node, "args")
     }
 
+    /// `workingDir`, which replaces the image's.
+    pub fn working_dir(self) -> Option<String> {
+        string(self.node, "workingDir")
+    }
+
     /// The numbers of `ports[].containerPort`.
     pub fn ports(self) -> Vec<i64> {
         let Some(ports) = field(self.node, "ports") else { return Vec::new() };
@@ -154,6 +159,12 @@ impl<'a> ContainerView<'a> {
         let Some(entries) = field(self.node, "env") else { return Vec::new() };
         let entries = entries.items().map(Node::resolved);
         entries.filter_map(|entry| Some((string(entry, "name")?, string(entry, "value")?))).collect()
+    }
+
+    /// The ConfigMaps whose entries become variables.
+    pub fn env_config_maps(self) -> Vec<String> {
+        let sources = field(self.node, "envFrom").into_iter().flat_map(Node::items).map(Node::resolved);
+        sources.filter_map(|source| string(field(source, "configMapRef")?, "name")).collect()
     }
 
     /// The commands that the kubelet runs inside the container: exec probes and lifecycle hooks.
@@ -247,6 +258,18 @@ impl<'a> Volume<'a> {
         let sources = field(self.node, "projected").and_then(|projected| field(projected, "sources"));
         let parts = sources.into_iter().flat_map(Node::items).map(Node::resolved).chain([self.node]);
         parts.filter_map(|part| string(field(part, "configMap")?, "name")).collect()
+    }
+
+    /// The name of the ConfigMap that it projects, when that is all it does.
+    pub fn config_map(self) -> Option<String> {
+        string(field(self.node, "configMap")?, "name")
+    }
+
+    /// The files that a ConfigMap or Secret is asked for by name; empty when it is all of them.
+    pub fn item_paths(self) -> Vec<String> {
+        let map = field(self.node, "configMap").or_else(|| field(self.node, "secret"));
+        let items = map.and_then(|map| field(map, "items")).into_iter().flat_map(Node::items).map(Node::resolved);
+        items.filter_map(|item| string(item, "path")).collect()
     }
 
     /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.

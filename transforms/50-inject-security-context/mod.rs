@@ -3,10 +3,9 @@
 use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::error::SkipReason;
-use crate::facts::{Application, ContainerFacts, EffectiveUser, Identity, Obstacle};
-use crate::image::{Claim, Reference};
+use crate::facts::{Application, Arranged, ContainerFacts, Identity, Obstacle};
+use crate::image::Reference;
 use crate::kubernetes::{self, Settings, VolumeSource};
-use crate::link::Link;
 use crate::yaml::{Node, Value};
 
 static METADATA: Metadata = Metadata {
@@ -46,95 +45,12 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
         return vec![Proposal::declined(subject, SkipReason::WindowsPod, detail)];
     }
     let chosen = contradictions(container, &subject);
-    let mut proposals = vec![match user(application, container) {
+    let mut proposals = vec![match application.settled_user(container, Arranged::default()) {
         Ok((identity, obstacles)) => complete(container, subject, &identity, &obstacles),
         Err((reason, detail)) => Proposal::declined(subject, reason, detail),
     }];
     proposals.extend(chosen);
     proposals
-}
-
-/// The user to write down, with what speaks against it, or why none can be.
-fn user(
-    application: &Application<'_>,
-    container: &ContainerFacts<'_>,
-) -> Result<(Identity, Vec<Obstacle>), (SkipReason, String)> {
-    // What breaks a process that is no longer root does not matter to one that never was.
-    let of_settings = |obstacle: &&Obstacle| {
-        matches!(
-            obstacle.reason,
-            SkipReason::NeedsRoot | SkipReason::AuthorChoice | SkipReason::LowPort | SkipReason::WindowsPod
-        )
-    };
-    let assigned = container.settings() == Settings::UserAssigned;
-    match application.effective_user(container) {
-        // Nothing is written down, so where the platform assigns none the image alone must do; a number in its Dockerfile does.
-        EffectiveUser::Known(_) | EffectiveUser::StepsDown(_)
-            if assigned && application.image.is_none() && container.security("runAsUser").is_none() =>
-        {
-            let kind = &container.workload.kind;
-            Err((SkipReason::UnknownUser, format!("the platform may assign a {kind} another user than the image's")))
-        }
-        EffectiveUser::Known(identity) => {
-            Ok((identity, application.obstacles().iter().filter(of_settings).cloned().collect()))
-        }
-        EffectiveUser::StepsDown(identity) => {
-            if let Some(refusal) = unfit_mount(container) {
-                return Err((SkipReason::VolumeOwnership, refusal));
-            }
-            Ok((identity, application.obstacles().to_vec()))
-        }
-        EffectiveUser::Root { how } => {
-            // Its port is not what keeps an image root of which no other user is known.
-            let matters = |obstacle: &&Obstacle| match obstacle.reason {
-                SkipReason::UnknownStack => false,
-                SkipReason::LowPort => container.config.is_none(),
-                _ => true,
-            };
-            match application.obstacles().iter().find(matters) {
-                Some(obstacle) => Err((obstacle.reason, format!("runs as root: {}", obstacle.detail))),
-                None if application.image.is_some() => {
-                    Err((SkipReason::DependsOnSkipped, format!("runs as root ({how}), and the user was not switched")))
-                }
-                None => {
-                    let unknown = (SkipReason::UnknownUser, "no other user is known to work".to_owned());
-                    let (reason, detail) = container.stays_root().unwrap_or(unknown);
-                    Err((reason, format!("{how} runs as root and {detail}")))
-                }
-            }
-        }
-        EffectiveUser::Unknown { how } => match container.link {
-            Link::Ambiguous(candidates) => {
-                let paths: Vec<_> =
-                    candidates.iter().map(|id| application.around.repository.file(*id).path.as_str()).collect();
-                let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
-                Err((SkipReason::AmbiguousLink, detail))
-            }
-            Link::Linked { .. } | Link::External => {
-                Err((SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number")))
-            }
-        },
-    }
-}
-
-/// A mount that the image's own user cannot use, whatever `fsGroup` says.
-fn unfit_mount(container: &ContainerFacts<'_>) -> Option<String> {
-    let known = container.known?;
-    if known.claim == Some(Claim::Group) {
-        return None;
-    }
-    let data = known.data_variable.as_deref().and_then(|name| container.view.env(name));
-    let mount = container.mounts().into_iter().find(|mount| {
-        let below = data.as_ref().is_some_and(|data| {
-            data.len() > mount.path.len() + 1 && data.starts_with(&format!("{}/", mount.path.trim_end_matches('/')))
-        });
-        matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && !below
-    })?;
-    let advice = match &known.data_variable {
-        Some(name) => format!("; point {name} to a folder below {} and move the data there", mount.path.escape_debug()),
-        None => String::new(),
-    };
-    Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
 }
 
 fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identity, obstacles: &[Obstacle]) -> Proposal {
