@@ -176,6 +176,10 @@ skip_reasons! {
     DependsOnSkipped => "depends-on-skipped", false;
     /// The text could not be edited without risk; the message names the engine's code.
     NotEditable => "not-editable", true;
+    /// The pod's service account was chosen, or given something, for a purpose.
+    AccountInUse => "account-in-use", false;
+    /// A program of the pod talks to the Kubernetes API, or may.
+    ApiClient => "api-client", false;
     /// The pod is a Windows pod, where these fields are rejected.
     WindowsPod => "windows-pod", false;
     /// The change did not prove to be what was planned and was dropped. A defect of this program: please report it.

@@ -600,7 +600,7 @@ fn carry_out(repository: &Repository, plan: FilePlan) -> Result<Outgoing, String
         (Content::Manifest(before), Operations::Manifest(operations)) => {
             let after = yaml::verify(&before.stream, &operations, &edits, &after)
                 .map_err(|refusal| format!("{}: {}", refusal.code, refusal.message))?;
-            let after = Manifest::new(after);
+            let after = Manifest::new(after, repository.kinds());
             verify::same_workloads(&before.workloads, &after.workloads)?;
             Content::Manifest(after)
         }

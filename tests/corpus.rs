@@ -258,7 +258,7 @@ fn check_series(before: &Files, series: &[(String, String)], after: &Files) {
     for (name, patch) in series {
         workspace.write(name, patch);
         workspace.git_ok(&["apply", "--whitespace=error-all", "--directory=app", name]);
-        let repository = Repository::parse(Tree::discover(&[workspace.path("app")], &[]).unwrap());
+        let repository = Repository::parse(Tree::discover(&[workspace.path("app")], &[]).unwrap(), &Config::default());
         assert!(repository.unread().is_empty(), "after {name}: {:?}", repository.unread());
     }
     assert_eq!(&files(&workspace.path("app")), after);
@@ -288,7 +288,8 @@ fn run(name: &str, files: &Files, resolver: &dyn Resolver) -> Run {
         workspace.write(&format!("{name}/{path}"), text);
     }
     let tree = Tree::discover(&[workspace.path(name)], &[]).unwrap();
-    pipeline::run(Repository::parse(tree), &Config::default(), &Options::default(), resolver).unwrap()
+    pipeline::run(Repository::parse(tree, &Config::default()), &Config::default(), &Options::default(), resolver)
+        .unwrap()
 }
 
 fn applied(before: &Files, run: &Run) -> Files {

@@ -1,47 +1,199 @@
 //! Where pod specs are found, and where something only looks like one.
 #![allow(clippy::unwrap_used)]
 
-use unroot::kubernetes::{PodView, VolumeSource, workloads};
+use unroot::config::{Config, KindEntry};
+use unroot::kubernetes::{Kinds, PodView, Settings, VolumeSource, Workload, workloads};
 use unroot::yaml;
 
 /// `kind/name container,container` of each workload.
 fn found(text: &str) -> Vec<String> {
+    found_as(&Kinds::default(), text)
+}
+
+fn found_as(kinds: &Kinds, text: &str) -> Vec<String> {
     let stream = yaml::parse(text).unwrap();
-    let names = |workload: &unroot::kubernetes::Workload| {
+    let names = |workload: &Workload| {
         let names: Vec<&str> = workload.containers.iter().map(|container| container.name.as_str()).collect();
         format!("{} {}", workload.label(), names.join(","))
     };
-    workloads(&stream).iter().map(names).collect()
+    workloads(&stream, kinds).iter().map(names).collect()
 }
 
-fn object(api_version: &str, kind: &str, path: &[&str]) -> String {
+/// An object with a pod spec at `path`; below `*`, in the second of two items, of which the first is something else.
+fn object(api_version: &str, kind: &str, path: &str) -> String {
     let mut text = format!("apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: one\n");
-    for (depth, key) in path.iter().enumerate() {
-        text.push_str(&format!("{}{key}:\n", "  ".repeat(depth)));
+    let mut indent = String::new();
+    for step in path.split('.') {
+        if step == "*" {
+            text.push_str(&format!("{indent}- other: 1\n{indent}- name: second\n"));
+        } else {
+            text.push_str(&format!("{indent}{step}:\n"));
+        }
+        indent.push_str("  ");
     }
-    let indent = "  ".repeat(path.len());
     text.push_str(&format!("{indent}containers:\n{indent}- name: c\n{indent}  image: i\n"));
     text
 }
 
+const TEMPLATE: &str = "spec.template.spec";
+
 #[test]
 fn every_built_in_kind() {
-    let template: &[&str] = &["spec", "template", "spec"];
     for (api_version, kind, path) in [
-        ("v1", "Pod", &["spec"][..]),
-        ("v1", "PodTemplate", &["template", "spec"]),
-        ("v1", "ReplicationController", template),
-        ("apps/v1", "Deployment", template),
-        ("apps/v1", "ReplicaSet", template),
-        ("apps/v1", "DaemonSet", template),
-        ("apps/v1", "StatefulSet", template),
-        ("extensions/v1beta1", "Deployment", template),
-        ("apps/v1beta2", "Deployment", template),
-        ("batch/v1", "Job", template),
-        ("batch/v1", "CronJob", &["spec", "jobTemplate", "spec", "template", "spec"]),
+        ("v1", "Pod", "spec"),
+        ("v1", "PodTemplate", "template.spec"),
+        ("v1", "ReplicationController", TEMPLATE),
+        ("apps/v1", "Deployment", TEMPLATE),
+        ("apps/v1", "ReplicaSet", TEMPLATE),
+        ("apps/v1", "DaemonSet", TEMPLATE),
+        ("apps/v1", "StatefulSet", TEMPLATE),
+        ("extensions/v1beta1", "Deployment", TEMPLATE),
+        ("extensions/v1beta1", "DaemonSet", TEMPLATE),
+        ("apps/v1beta1", "StatefulSet", TEMPLATE),
+        ("apps/v1beta2", "Deployment", TEMPLATE),
+        ("batch/v1", "Job", TEMPLATE),
+        ("batch/v1", "CronJob", "spec.jobTemplate.spec.template.spec"),
+        ("batch/v1beta1", "CronJob", "spec.jobTemplate.spec.template.spec"),
     ] {
         assert_eq!(found(&object(api_version, kind, path)), [format!("{kind}/one c")], "{api_version} {kind}");
     }
+}
+
+#[test]
+fn kinds_of_operators() {
+    for (api_version, kind, path, label) in [
+        ("argoproj.io/v1alpha1", "Rollout", TEMPLATE, "Rollout/one"),
+        ("argoproj.io/v1alpha1", "Experiment", "spec.templates.*.template.spec", "Experiment/one templates[1]"),
+        ("serving.knative.dev/v1", "Service", TEMPLATE, "Service/one"),
+        ("serving.knative.dev/v1", "Configuration", TEMPLATE, "Configuration/one"),
+        ("serving.knative.dev/v1", "Revision", "spec", "Revision/one"),
+        ("apps.openshift.io/v1", "DeploymentConfig", TEMPLATE, "DeploymentConfig/one"),
+        ("v1", "DeploymentConfig", TEMPLATE, "DeploymentConfig/one"),
+        (
+            "jobset.x-k8s.io/v1alpha2",
+            "JobSet",
+            "spec.replicatedJobs.*.template.spec.template.spec",
+            "JobSet/one replicatedJobs[1]",
+        ),
+        (
+            "leaderworkerset.x-k8s.io/v1",
+            "LeaderWorkerSet",
+            "spec.leaderWorkerTemplate.leaderTemplate.spec",
+            "LeaderWorkerSet/one leaderWorkerTemplate.leaderTemplate",
+        ),
+        (
+            "leaderworkerset.x-k8s.io/v1",
+            "LeaderWorkerSet",
+            "spec.leaderWorkerTemplate.workerTemplate.spec",
+            "LeaderWorkerSet/one leaderWorkerTemplate.workerTemplate",
+        ),
+        ("ray.io/v1", "RayCluster", "spec.headGroupSpec.template.spec", "RayCluster/one headGroupSpec"),
+        (
+            "ray.io/v1alpha1",
+            "RayCluster",
+            "spec.workerGroupSpecs.*.template.spec",
+            "RayCluster/one workerGroupSpecs[1]",
+        ),
+        (
+            "ray.io/v1",
+            "RayJob",
+            "spec.rayClusterSpec.workerGroupSpecs.*.template.spec",
+            "RayJob/one rayClusterSpec.workerGroupSpecs[1]",
+        ),
+        ("ray.io/v1", "RayJob", "spec.submitterPodTemplate.spec", "RayJob/one submitterPodTemplate"),
+        (
+            "ray.io/v1",
+            "RayService",
+            "spec.rayClusterConfig.headGroupSpec.template.spec",
+            "RayService/one rayClusterConfig.headGroupSpec",
+        ),
+        (
+            "kubeflow.org/v2beta1",
+            "MPIJob",
+            "spec.mpiReplicaSpecs.Worker.template.spec",
+            "MPIJob/one mpiReplicaSpecs.Worker",
+        ),
+        (
+            "kubeflow.org/v1",
+            "PyTorchJob",
+            "spec.pytorchReplicaSpecs.Master.template.spec",
+            "PyTorchJob/one pytorchReplicaSpecs.Master",
+        ),
+        ("kubeflow.org/v1", "TFJob", "spec.tfReplicaSpecs.PS.template.spec", "TFJob/one tfReplicaSpecs.PS"),
+        ("batch.volcano.sh/v1alpha1", "Job", "spec.tasks.*.template.spec", "Job/one tasks[1]"),
+        ("keda.sh/v1alpha1", "ScaledJob", "spec.jobTargetRef.template.spec", "ScaledJob/one"),
+        ("apps.kruise.io/v1alpha1", "CloneSet", TEMPLATE, "CloneSet/one"),
+        ("apps.kruise.io/v1beta1", "StatefulSet", TEMPLATE, "StatefulSet/one"),
+        ("apps.kruise.io/v1alpha1", "DaemonSet", TEMPLATE, "DaemonSet/one"),
+        ("agones.dev/v1", "Fleet", "spec.template.spec.template.spec", "Fleet/one"),
+    ] {
+        assert_eq!(found(&object(api_version, kind, path)), [format!("{label} c")], "{api_version} {kind} {path}");
+    }
+}
+
+#[test]
+fn every_row_of_the_table_finds_its_own_group_only() {
+    for row in Kinds::default().iter() {
+        let version = if row.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", row.group) };
+        for path in &row.pod_specs {
+            assert_eq!(found(&object(&version, &row.kind, path)).len(), 1, "{version} {} {path}", row.kind);
+            assert_eq!(found(&object("example.com/v1", &row.kind, path)).len(), 0, "another group's {}", row.kind);
+            let patch = object(&version, &row.kind, path).replace("image: i", "resources: {}");
+            assert_eq!(found(&patch).len(), 0, "a patch of {version} {} names no image", row.kind);
+        }
+    }
+}
+
+#[test]
+fn an_object_with_several_pod_specs_has_a_workload_for_each() {
+    let cluster = "apiVersion: ray.io/v1\nkind: RayCluster\nmetadata: {name: ml}\nspec:\n  headGroupSpec:\n    template:\n      metadata: {labels: {group: head}}\n      spec:\n        containers: [{name: head, image: ray}]\n  workerGroupSpecs:\n  - groupName: small\n    template:\n      metadata: {labels: {group: small}}\n      spec:\n        initContainers: [{name: i, image: x}]\n        containers: [{name: worker, image: ray}]\n  - groupName: large\n    template:\n      spec:\n        containers: [{name: worker, image: ray}]\n";
+    assert_eq!(
+        found(cluster),
+        [
+            "RayCluster/ml headGroupSpec head",
+            "RayCluster/ml workerGroupSpecs[0] i,worker",
+            "RayCluster/ml workerGroupSpecs[1] worker"
+        ]
+    );
+    let stream = yaml::parse(cluster).unwrap();
+    let small = &workloads(&stream, &Kinds::default())[1];
+    assert_eq!(small.labels(&stream), [("group".to_owned(), "small".to_owned())]);
+    assert_eq!(small.container_label(1), "RayCluster/ml workerGroupSpecs[0] container worker");
+    let job = "apiVersion: kubeflow.org/v1\nkind: PyTorchJob\nmetadata: {name: fit}\nspec:\n  pytorchReplicaSpecs:\n    Master: {template: {spec: {containers: [{name: pytorch, image: fit}]}}}\n    Worker: {template: {spec: {containers: [{name: pytorch, image: fit}]}}}\n";
+    assert_eq!(
+        found(job),
+        ["PyTorchJob/fit pytorchReplicaSpecs.Master pytorch", "PyTorchJob/fit pytorchReplicaSpecs.Worker pytorch"]
+    );
+}
+
+#[test]
+fn the_configuration_adds_kinds() {
+    let app = object("example.com/v1beta1", "App", "spec.parts.*.pod");
+    assert_eq!(found(&app).len(), 0);
+    let entry =
+        KindEntry { group: "example.com".to_owned(), kind: "App".to_owned(), pod_spec: "spec.parts.*.pod".to_owned() };
+    let kinds = Kinds::new(&Config { kinds: vec![entry], ..Config::default() });
+    assert_eq!(found_as(&kinds, &app), ["App/one parts[1].pod c"]);
+    assert_eq!(found_as(&kinds, &object("example.org/v1", "App", "spec.parts.*.pod")).len(), 0);
+    assert_eq!(found_as(&kinds, &object("apps/v1", "Deployment", TEMPLATE)).len(), 1, "those of the table stay");
+}
+
+#[test]
+fn what_an_operator_does_with_the_settings_is_known() {
+    let of = |text: &str| {
+        let stream = yaml::parse(text).unwrap();
+        let workload = workloads(&stream, &Kinds::default()).remove(0);
+        (workload.settings, workload.needs_root.is_some())
+    };
+    assert_eq!(of(&object("apps/v1", "Deployment", TEMPLATE)), (Settings::AsWritten, false));
+    assert_eq!(of(&object("serving.knative.dev/v1", "Service", TEMPLATE)), (Settings::ContainersOnly, false));
+    assert_eq!(of(&object("apps.openshift.io/v1", "DeploymentConfig", TEMPLATE)), (Settings::UserAssigned, false));
+    let volcano = object("batch.volcano.sh/v1alpha1", "Job", "spec.tasks.*.template.spec");
+    assert_eq!(of(&volcano), (Settings::AsWritten, false));
+    assert_eq!(
+        of(&volcano.replace("spec:\n  tasks", "spec:\n  plugins: {ssh: []}\n  tasks")),
+        (Settings::AsWritten, true)
+    );
 }
 
 #[test]
@@ -55,23 +207,35 @@ fn lists_hold_workloads() {
 #[test]
 fn look_alikes_are_not_workloads() {
     let none: [String; 0] = [];
-    assert_eq!(
-        found(&object("serving.knative.dev/v1", "Service", &["spec", "template", "spec"])),
-        none,
-        "another API's kind"
-    );
-    assert_eq!(
-        found(&object("example.com/v1", "Deployment", &["spec", "template", "spec"])),
-        none,
-        "another API's Deployment"
-    );
-    assert_eq!(
-        found(&object("apps/v1", "Deployment", &["spec", "template", "spec"]).replace("image: i", "resources: {}")),
-        none,
-        "a patch names no image"
-    );
+    assert_eq!(found(&object("v1", "Service", TEMPLATE)), none, "Knative's kind in the core group");
+    assert_eq!(found(&object("batch/v1", "Job", "spec.tasks.*.template.spec")), none, "Volcano's path in another Job");
+    assert_eq!(found(&object("example.com/v1", "Deployment", TEMPLATE)), none, "another API's Deployment");
+    let deployment = object("apps/v1", "Deployment", TEMPLATE);
+    assert_eq!(found(&deployment.replace("image: i", "resources: {}")), none, "a patch names no image");
+    for (at, patch) in [
+        ("      containers:\n", "      $patch: replace\n      containers:\n"),
+        ("      - name: c\n", "      - $patch: replace\n      - name: c\n"),
+        ("spec:\n  template", "spec:\n  $patch: replace\n  template"),
+    ] {
+        assert_eq!(found(&deployment.replacen(at, patch, 1)), none, "a directive of a patch: {patch}");
+    }
+    let reference = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: r}\nspec:\n  workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web}\n";
+    assert_eq!(found(reference), none, "a Rollout of another object's pods");
+    let values = "image: i\ncontainers:\n- name: c\n  image: i\nspec:\n  containers:\n  - {name: c, image: i}\n";
+    assert_eq!(found(values), none, "values of a chart");
+    for (api_version, kind, path) in [
+        ("argoproj.io/v1alpha1", "Workflow", "spec.templates.*.container"),
+        ("tekton.dev/v1", "Task", "spec.steps.*"),
+        ("monitoring.coreos.com/v1", "Prometheus", "spec"),
+        ("elasticsearch.k8s.elastic.co/v1", "Elasticsearch", "spec.nodeSets.*.podTemplate.spec"),
+        ("sparkoperator.k8s.io/v1beta2", "SparkApplication", "spec.driver.template.spec"),
+    ] {
+        assert_eq!(found(&object(api_version, kind, path)), none, "{kind} is merged by its operator, or no pod spec");
+    }
     let schema = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: i\n";
     assert_eq!(found(schema), none, "a schema");
+    let schema = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec:\n  names: {kind: Rollout}\n  versions:\n  - schema:\n      openAPIV3Schema:\n        properties:\n          spec:\n            properties:\n              template:\n                properties:\n                  spec:\n                    properties:\n                      containers:\n                        type: array\n                        items: {properties: {image: {type: string}}}\n";
+    assert_eq!(found(schema), none, "the schema of a kind that holds pod specs");
     let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  pod.yaml: |\n    apiVersion: v1\n    kind: Pod\n    spec:\n      containers:\n      - name: c\n        image: i\n";
     assert_eq!(found(text), none, "a pod in a string");
     assert_eq!(found("services:\n  web:\n    image: i\n"), none, "a compose file");
@@ -79,7 +243,7 @@ fn look_alikes_are_not_workloads() {
 
 #[test]
 fn every_document_of_a_stream() {
-    let pod = object("v1", "Pod", &["spec"]);
+    let pod = object("v1", "Pod", "spec");
     assert_eq!(
         found(&format!("# licence\n---\n{pod}---\n{}---\n# end\n", pod.replace("name: one", "name: two"))),
         ["Pod/one c", "Pod/two c"]
@@ -90,7 +254,7 @@ fn every_document_of_a_stream() {
 fn views_read_through_aliases_and_know_windows() {
     let text = "apiVersion: v1\nkind: Pod\nspec:\n  nodeSelector: {kubernetes.io/os: windows}\n  securityContext: &s {runAsNonRoot: yes}\n  volumes:\n  - name: a\n    hostPath: {path: /x}\n  - name: b\n    emptyDir: {}\n  - name: c\n    secret: {secretName: s, defaultMode: 0400}\n  containers:\n  - name: c\n    image: i\n    securityContext: *s\n    livenessProbe: {exec: {command: [sh, -c, x]}}\n";
     let stream = yaml::parse(text).unwrap();
-    let workload = &workloads(&stream)[0];
+    let workload = &workloads(&stream, &Kinds::default())[0];
     let pod = PodView::new(workload, &stream).unwrap();
     assert!(pod.is_windows());
     assert_eq!(pod.security("runAsNonRoot").unwrap().as_bool(), Some(true), "yes is a boolean for kubectl");

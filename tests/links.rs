@@ -29,7 +29,7 @@ fn link(files: &[(&str, &str)]) -> String {
     }
     let root = workspace.path("shop");
     let config = Config::load(&root).unwrap();
-    let repository = Repository::parse(Tree::discover(&[root], &[]).unwrap());
+    let repository = Repository::parse(Tree::discover(&[root], &[]).unwrap(), &config);
     let links = Links::find(&repository, &config);
     let id = repository.containers().next().unwrap();
     let path = |id: &unroot::repository::FileId| repository.file(*id).path.clone();

@@ -331,7 +331,7 @@ fn run(root: &Path, allow_unsafe: bool) -> Run {
     let tree = Tree::discover(&[root.to_path_buf()], &config.exclude).unwrap();
     let target = Some("restricted@1.37".parse().unwrap());
     let options = Options { allow_unsafe, target, ..Options::default() };
-    pipeline::run(Repository::parse(tree), &config, &options, &Offline).unwrap()
+    pipeline::run(Repository::parse(tree, &config), &config, &options, &Offline).unwrap()
 }
 
 fn dockerfile_name(path: &str) -> bool {

@@ -83,6 +83,16 @@ fn inject_security_context() {
     check("inject-security-context");
 }
 
+#[test]
+fn withhold_service_account_token() {
+    check("withhold-service-account-token");
+}
+
+#[test]
+fn limit_resources() {
+    check("limit-resources");
+}
+
 fn check(id: &str) {
     let folder = folder(id);
     let mut changing = 0;
@@ -256,7 +266,7 @@ fn transform(id: &str, before: &Files, expect: &Expect) -> (Files, Run) {
         false => vec![id.to_owned()],
     };
     let options = Options { only, allow_unsafe: expect.r#unsafe, ..Options::default() };
-    let run = pipeline::run(Repository::parse(tree), &config, &options, &recorded).unwrap();
+    let run = pipeline::run(Repository::parse(tree, &config), &config, &options, &recorded).unwrap();
     let mut after = before.clone();
     for file in &run.files {
         after.insert(file.path.clone(), file.after.as_bytes().to_vec());

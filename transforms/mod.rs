@@ -2,7 +2,7 @@
 //!
 //! Each transform is a folder: `README.md` (what, why, an example that is run as a test, when it declines), `mod.rs`, and `cases/`, tiny repositories
 //! before and after. The number in the folder's name is its place: structure first, then the files' ownership while the build still is root, then the
-//! user, then the bases' digests, and last the manifest that describes the result. A step may rely on what an earlier one did, because facts are
+//! user, then the bases' digests, then the manifest that describes the result, and last what goes beyond the standard. A step may rely on what an earlier one did, because facts are
 //! derived anew after each.
 //!
 //! The folders stand outside `src/`, so modules name their path. rustfmt sorts neighbouring `mod` lines by name, which is why [`ALL`] is the order
@@ -21,6 +21,10 @@ mod t30_switch_user;
 mod t40_pin_digest;
 #[path = "50-inject-security-context/mod.rs"]
 mod t50_inject_security_context;
+#[path = "60-withhold-service-account-token/mod.rs"]
+mod t60_withhold_service_account_token;
+#[path = "70-limit-resources/mod.rs"]
+mod t70_limit_resources;
 
 use crate::change::Change;
 use crate::error::{Applicability, SkipReason};
@@ -29,13 +33,15 @@ use crate::image::Reference;
 use crate::repository::FileId;
 
 /// Every transform, in the order in which they run.
-pub const ALL: [&dyn Transform; 6] = [
+pub const ALL: [&dyn Transform; 8] = [
     &t05_allow_low_ports::AllowLowPorts,
     &t10_split_build_stage::SplitBuildStage,
     &t20_own_by_root_group::OwnByRootGroup,
     &t30_switch_user::SwitchUser,
     &t40_pin_digest::PinDigest,
     &t50_inject_security_context::InjectSecurityContext,
+    &t60_withhold_service_account_token::WithholdServiceAccountToken,
+    &t70_limit_resources::LimitResources,
 ];
 
 /// One ordered step.

@@ -73,7 +73,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
     }
     let (tree, config) = discover(arguments)?;
     let root = tree.root().to_path_buf();
-    let repository = Repository::parse(tree);
+    let repository = Repository::parse(tree, &config);
     let options = Options {
         only: arguments.selection.only.clone(),
         skip: arguments.selection.skip.clone(),

@@ -3,9 +3,10 @@
 use super::directories::is_below;
 use super::identity::printable;
 use super::{ImageFacts, Surroundings};
+use crate::config::Profile;
 use crate::error::SkipReason;
 use crate::image::{ConfiguredUser, ImageConfig, KnownImage, Reference};
-use crate::kubernetes::{Container, ContainerView, PodView, VolumeSource, Workload};
+use crate::kubernetes::{Container, ContainerView, PodView, Settings, VolumeSource, Workload};
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
 use crate::yaml::Node;
@@ -28,6 +29,8 @@ pub struct ContainerFacts<'a> {
     pub view: ContainerView<'a>,
     /// What builds its image.
     pub link: &'a Link,
+    /// Who decides which uid it runs as.
+    profile: Profile,
     /// The image, when it is a reference.
     pub reference: Option<Reference>,
     /// The image's row in the table; only for images that nothing in this tree may build.
@@ -74,6 +77,7 @@ impl<'a> ContainerFacts<'a> {
             pod: PodView::new(workload, &manifest.stream)?,
             view: workload.container_view(&manifest.stream, id.container)?,
             link,
+            profile: around.config.profile,
             reference,
             known,
             config: None,
@@ -85,14 +89,16 @@ impl<'a> ContainerFacts<'a> {
     }
 
     /// The reference whose image only a registry tells of, when that is worth a question: nothing in this tree builds it, the table does not know it,
-    /// the manifest does not settle the user, and it is what a node pulls.
+    /// neither the manifest nor the platform settles the user, and it is what a node pulls.
     pub fn asks_registry(&self, around: Surroundings<'_>) -> Option<&Reference> {
         let reference = self.reference.as_ref()?;
         let is_unknown = matches!(self.link, Link::External) && self.known.is_none();
-        let has_user = self.security("runAsUser").and_then(Node::as_i64).is_some();
+        let has_user = self.security("runAsUser").and_then(Node::as_i64).is_some()
+            || self.settings() == Settings::UserAssigned
+            || self.pod.is_windows();
         let is_pulled = self.view.node().get("imagePullPolicy").and_then(Node::as_str).as_deref() != Some("Never");
         let is_replaced = around.repository.kustomization_of(reference.name()).is_some();
-        (is_unknown && !has_user && is_pulled && !is_replaced && !self.pod.is_windows()).then_some(reference)
+        (is_unknown && !has_user && is_pulled && !is_replaced).then_some(reference)
     }
 
     /// Whether the image runs as a user other than root already, as its registry says.
@@ -150,6 +156,14 @@ impl<'a> ContainerFacts<'a> {
         };
         let directory = printable(known.root_owned.iter().find(|directory| !is_covered(directory))?);
         Some((SkipReason::SystemDirectory, format!("writes {directory}, where only root may; mount an emptyDir there")))
+    }
+
+    /// What becomes of the security settings that are written for it: as its kind has it, or as the profile says for all.
+    pub fn settings(&self) -> Settings {
+        match (self.profile, self.pod.settings()) {
+            (Profile::ArbitraryUid, Settings::AsWritten) => Settings::UserAssigned,
+            (_, settings) => settings,
+        }
     }
 
     /// How reports name it: `Deployment/web container app`.

@@ -4,6 +4,7 @@
 //! and nothing else; a fact that is missing is a reason to decline. Facts are derived from the files as they are now, so each step sees what the
 //! steps before it did.
 
+mod api;
 mod container;
 mod directories;
 mod identity;
@@ -60,6 +61,8 @@ pub struct Application<'a> {
     /// The containers that run the image, in file order.
     pub containers: Vec<ContainerFacts<'a>>,
     obstacles: OnceCell<Vec<Obstacle>>,
+    /// What speaks for its image being a client of the Kubernetes API.
+    api: OnceCell<Vec<Obstacle>>,
 }
 
 /// Names an application of a repository.
@@ -97,7 +100,7 @@ impl<'a> Application<'a> {
             Key::Container(id) => (None, std::slice::from_ref(id)),
         };
         let containers = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
-        Some(Self { around, image, containers, obstacles: OnceCell::new() })
+        Some(Self { around, image, containers, obstacles: OnceCell::new(), api: OnceCell::new() })
     }
 
     /// What speaks against running this application as anything but root; empty when nothing known does.

@@ -7,14 +7,16 @@ use super::directories::is_below;
 use super::{
     Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Stack, User, ports, programs, sources, stack,
 };
+use crate::config::Profile;
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
 use crate::image::{Claim, Family};
-use crate::kubernetes::{self, VolumeSource};
+use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::link::Link;
 use crate::repository::ContainerId;
 use crate::yaml::Node;
+use std::collections::BTreeSet;
 
 /// One reason to stay root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +82,9 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     root_home(application, image, found);
     let tree = application.around.repository.tree();
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
-    paths_in_variables(application, image, &owned, found);
+    // What is mounted is not the image's, and whether a volume can be written is told of the volume.
+    let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
+    paths_in_variables(application, image, &writable, found);
     unseen_containers(application, image, found);
     private_files(image, &owned, found);
     if image.stack.is_some() {
@@ -95,7 +99,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             let detail = format!("{place}, which may write, and an image without a shell cannot be arranged for that");
             found.push(soft(SkipReason::SystemDirectory, detail));
         }
-        if let Some(place) = sources::system_path(tree, image.directory(), &owned) {
+        if let Some(place) = sources::system_path(tree, image.directory(), &writable) {
             found.push(soft(SkipReason::SystemDirectory, format!("{place} may be written, and only root can")));
         }
         let interpreted = image.family.is_some_and(Family::has_shell);
@@ -220,8 +224,11 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
         Some(format!("{} may run its image and is a template, which is not read", unread.path))
     };
     let unknown_kind = || {
-        let starts =
-            |stream: &crate::yaml::Stream| stream.text().contains("containers:") && stream.text().contains("image:");
+        // A step of an Argo Workflow has one container.
+        let starts = |stream: &crate::yaml::Stream| {
+            let has = |key: &str| stream.text().contains(key);
+            (has("containers:") || has("container:")) && has("image:")
+        };
         let mut manifests = repository.manifests().filter(|(_, manifest)| manifest.workloads.is_empty());
         let (file, _) = manifests.find(|(_, manifest)| {
             let schema = !kubernetes::objects(&manifest.stream, "CustomResourceDefinition").is_empty();
@@ -232,6 +239,15 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     if let Some(detail) = doubt.or_else(template).or_else(unknown_kind) {
         found.push(soft(SkipReason::AmbiguousLink, detail));
     }
+}
+
+/// The paths at which every container of the image has a volume.
+fn mounted_everywhere(application: &Application<'_>) -> BTreeSet<String> {
+    let paths = |container: &ContainerFacts<'_>| -> BTreeSet<String> {
+        container.mounts().into_iter().map(|mount| mount.path.trim_end_matches('/').to_owned()).collect()
+    };
+    let all = application.containers.iter().map(paths).reduce(|common, paths| &common & &paths);
+    all.unwrap_or_default()
 }
 
 /// Files that only root may read, outside the directories that are shared with the group.
@@ -275,7 +291,7 @@ fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obsta
 fn paths_in_variables(
     application: &Application<'_>,
     image: &ImageFacts<'_>,
-    owned: &[String],
+    writable: &[String],
     found: &mut Vec<Obstacle>,
 ) {
     const KEPT: [&str; 10] = ["/var", "/run", "/data", "/srv", "/mnt", "/opt", "/root", "/logs", "/log", "/home"];
@@ -285,10 +301,8 @@ fn paths_in_variables(
         .into_iter()
         .map(|(name, value)| (image.path.to_owned(), name, value))
         .collect();
-    let mut writable = owned.to_vec();
     for container in &application.containers {
         variables.extend(container.view.env_values().into_iter().map(|(name, value)| (container.place(), name, value)));
-        writable.extend(container.mounts().into_iter().map(|mount| mount.path.trim_end_matches('/').to_owned()));
     }
     for (place, name, value) in variables {
         let within = |directory: &str| value == directory || is_below(&value, directory);
@@ -319,6 +333,9 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
         found.push(hard(SkipReason::AuthorChoice, format!("{place} says runAsUser: 0")));
     } else if is("runAsNonRoot", false) {
         found.push(hard(SkipReason::AuthorChoice, format!("{place} says runAsNonRoot: false")));
+    }
+    if let Some(because) = &container.workload.needs_root {
+        found.push(hard(SkipReason::NeedsRoot, format!("{place}: {because}")));
     }
     if let Some(known) = container.known {
         if let Some(why) = &known.root_only {
@@ -389,11 +406,8 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
                         format!("{place} mounts {name}, {claim}, where fsGroup has no effect"),
                     ));
                 }
-                if !mount.read_only
-                    && let Some(other) = neighbour_with_a_claim(application, container)
-                {
-                    let detail = format!("{place} mounts {name}; fsGroup would hold for the claim of {other} as well");
-                    found.push(soft(SkipReason::VolumeOwnership, detail));
+                if !mount.read_only {
+                    found.extend(shared_claim(application, container, &format!("{place} mounts {name}")));
                 }
             }
             VolumeSource::HostPath if mount.read_only => {}
@@ -413,12 +427,32 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
     }
 }
 
-/// Another container of the pod that writes to a claim, and is not known to work with a group's: `fsGroup` is the whole pod's.
-fn neighbour_with_a_claim(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<String> {
+/// What speaks against giving the pod's claims a group, which a user other than root needs.
+fn shared_claim(application: &Application<'_>, container: &ContainerFacts<'_>, seen: &str) -> Option<Obstacle> {
     if container.pod.security("fsGroup").is_some() {
         // The author chose one, and nothing is added.
         return None;
     }
+    let kind = &container.workload.kind;
+    match container.settings() {
+        // The cluster that the profile describes gives every pod a group of its own.
+        Settings::UserAssigned if application.around.config.profile == Profile::ArbitraryUid => None,
+        Settings::AsWritten => {
+            let other = neighbour_with_a_claim(application, container)?;
+            let detail = format!("{seen}; fsGroup would hold for the claim of {other} as well");
+            Some(soft(SkipReason::VolumeOwnership, detail))
+        }
+        Settings::ContainersOnly => {
+            Some(hard(SkipReason::VolumeOwnership, format!("{seen}, and a {kind} takes no fsGroup")))
+        }
+        Settings::UserAssigned => {
+            Some(soft(SkipReason::VolumeOwnership, format!("{seen}, and the platform may give a {kind} no fsGroup")))
+        }
+    }
+}
+
+/// Another container of the pod that writes to a claim, and is not known to work with a group's: `fsGroup` is the whole pod's.
+fn neighbour_with_a_claim(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<String> {
     (0..container.workload.containers.len()).find_map(|index| {
         let id = ContainerId { container: index, ..container.id };
         if application.containers.iter().any(|ours| ours.id == id) {
@@ -452,8 +486,9 @@ fn neighbour_as_root(application: &Application<'_>, container: &ContainerFacts<'
 
 /// A kustomize patch of the same workload may undo what is written here, or add what needs root.
 fn patches(application: &Application<'_>, container: &ContainerFacts<'_>, found: &mut Vec<Obstacle>) {
+    const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];
     let workload = container.workload;
-    if let Some(path) = application.around.repository.patch_of(&workload.kind, &workload.name) {
+    if let Some(path) = application.around.repository.patch_of(workload, &MATTER) {
         let detail = format!("{path} patches {} where users, commands or volumes are set", workload.label());
         found.push(hard(SkipReason::AuthorChoice, detail));
     }

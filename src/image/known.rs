@@ -52,6 +52,8 @@ pub struct KnownImage {
     pub claim: Option<Claim>,
     /// The variable that names the data directory, for programs that must own it: set to a folder below the mount, a claim is fine.
     pub data_variable: Option<String>,
+    /// Whether its program talks to the Kubernetes API; `None` where that depends on what it is given to do.
+    pub api: Option<bool>,
     /// The end-to-end tests start a look-alike of the image under the settings that follow from the row.
     #[serde(default)]
     pub proved: bool,

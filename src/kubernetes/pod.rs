@@ -1,6 +1,6 @@
 //! Reading views of a pod spec and its containers. They answer what the file says, after aliases, and change nothing.
 
-use super::Workload;
+use super::{Settings, Workload};
 use crate::yaml::{Node, Stream};
 
 /// The first port that a process without privileges may listen on; 1024 where nothing is set. A property of the network namespace, and
@@ -12,17 +12,23 @@ pub const UNPRIVILEGED_PORT_START: &str = "net.ipv4.ip_unprivileged_port_start";
 #[derive(Clone, Copy)]
 pub struct PodView<'a> {
     node: Node<'a>,
+    settings: Settings,
 }
 
 impl<'a> PodView<'a> {
     /// The pod spec of `workload`, which was found in `stream`.
     pub fn new(workload: &Workload, stream: &'a Stream) -> Option<Self> {
-        Some(Self { node: workload.pod_node(stream)? })
+        Some(Self { node: workload.pod_node(stream)?, settings: workload.settings })
     }
 
     /// The node of the pod spec.
     pub fn node(self) -> Node<'a> {
         self.node
+    }
+
+    /// What becomes of the security settings in it.
+    pub fn settings(self) -> Settings {
+        self.settings
     }
 
     /// `securityContext`, when it is there and not empty.
@@ -40,6 +46,11 @@ impl<'a> PodView<'a> {
         let os = field(self.node, "os").and_then(|os| string(os, "name"));
         let selector = |key| field(self.node, "nodeSelector").and_then(|selector| string(selector, key));
         [os, selector("kubernetes.io/os"), selector("beta.kubernetes.io/os")].iter().flatten().any(|os| os == "windows")
+    }
+
+    /// Whether the pod states resources for all its containers together.
+    pub fn has_resources(self) -> bool {
+        field(self.node, "resources").is_some_and(|resources| resources.entries().next().is_some())
     }
 
     /// Whether the pod shares the node's network.
@@ -86,6 +97,11 @@ impl<'a> ContainerView<'a> {
     /// The node of the container.
     pub fn node(self) -> Node<'a> {
         self.node
+    }
+
+    /// Whether `resources` says anything, through a merge as well.
+    pub fn has_resources(self) -> bool {
+        self.node.lookup("resources").is_some_and(|resources| resources.resolved().entries().next().is_some())
     }
 
     /// A value of the container's own `securityContext`.
@@ -226,6 +242,13 @@ impl<'a> Volume<'a> {
         string(field(self.node, "persistentVolumeClaim")?, "claimName")
     }
 
+    /// The names of the ConfigMaps in it.
+    pub fn config_maps(self) -> Vec<String> {
+        let sources = field(self.node, "projected").and_then(|projected| field(projected, "sources"));
+        let parts = sources.into_iter().flat_map(Node::items).map(Node::resolved).chain([self.node]);
+        parts.filter_map(|part| string(field(part, "configMap")?, "name")).collect()
+    }
+
     /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.
     pub fn is_private(self) -> bool {
         let private = |mode: i64| mode & 0o004 == 0;
@@ -269,6 +292,8 @@ impl Workload {
     /// How reports name a container: `Deployment/web container app`.
     pub fn container_label(&self, index: usize) -> String {
         match self.containers.get(index) {
+            // Knative lets the name be left out.
+            Some(container) if container.name.is_empty() => format!("{} {}", self.label(), container.kind.noun()),
             Some(container) => format!("{} {} {}", self.label(), container.kind.noun(), container.name),
             None => self.label(),
         }

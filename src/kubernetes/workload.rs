@@ -1,14 +1,16 @@
-//! Where pod specs live: the built-in kinds, and lists of them.
+//! The pod specs of a stream: in objects of the kinds that hold some, and in lists of them.
 //!
-//! An object is judged by `apiVersion` and `kind` together, so that Knative's `Service` or a CRD's schema is never taken for a workload. An object
-//! without any image is a patch that some other file completes, and no workload.
+//! An object is judged by `apiVersion` and `kind` together, so that a Service is told from Knative's, and a CRD's schema is never taken for a
+//! workload. An object without any image is a patch that some other file completes, and no workload.
 
-use crate::yaml::{Document, Kind, Node, Route, Stream};
+use super::{Kinds, Settings};
+use crate::yaml::{Document, Kind, Node, Route, Step, Stream};
+use std::collections::BTreeSet;
 
 /// How deep `List` objects are looked into; nesting them has no use.
 const LIST_DEPTH: usize = 4;
 
-/// An object that starts containers.
+/// A pod spec, in the object that starts pods from it. An object may hold several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
     /// Index of the document in the stream.
@@ -19,10 +21,18 @@ pub struct Workload {
     pub kind: String,
     /// `metadata.name`, or `metadata.generateName`; empty when there is none.
     pub name: String,
+    /// Which of the object's pod specs this is (`workerGroupSpecs[0]`); empty for kinds that hold one.
+    pub part: String,
     /// The pod spec.
     pub pod_spec: Route,
     /// Init containers, containers, ephemeral containers, in this order.
     pub containers: Vec<Container>,
+    /// What becomes of the security settings in it.
+    pub settings: Settings,
+    /// Programs that the object's operator starts in the containers, whatever the image's command is.
+    pub starts: Option<String>,
+    /// What the object's operator does in the containers that takes root, to be read after the place of a container.
+    pub needs_root: Option<String>,
 }
 
 impl Workload {
@@ -49,9 +59,10 @@ impl Workload {
         object.map_or(0, |object| object.span().start)
     }
 
-    /// How reports name it: `Deployment/web`.
+    /// How reports name it: `Deployment/web`, `RayCluster/ml workerGroupSpecs[0]`.
     pub fn label(&self) -> String {
-        format!("{}/{}", self.kind, self.name)
+        let Self { kind, name, part, .. } = self;
+        if part.is_empty() { format!("{kind}/{name}") } else { format!("{kind}/{name} {part}") }
     }
 }
 
@@ -102,12 +113,12 @@ pub struct Container {
     pub route: Route,
 }
 
-/// The workloads of a stream, in file order.
-pub fn workloads(stream: &Stream) -> Vec<Workload> {
+/// The workloads of a stream: objects in file order, and within an object by the paths of its kind.
+pub fn workloads(stream: &Stream, kinds: &Kinds) -> Vec<Workload> {
     let mut found = Vec::new();
     for document in stream.documents() {
         if let Some(root) = document.root() {
-            collect(document, root, &Route::root(), LIST_DEPTH, &mut found);
+            collect(document, kinds, root, &Route::root(), LIST_DEPTH, &mut found);
         }
     }
     found
@@ -121,21 +132,35 @@ pub fn has_objects(stream: &Stream) -> bool {
         .any(|root| text(root, "apiVersion").is_some() && text(root, "kind").is_some())
 }
 
-/// Kind and name of the workloads that a strategic-merge patch changes where users, commands, ports or volumes are concerned.
-pub fn patched_workloads(stream: &Stream) -> Vec<(String, String)> {
-    const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];
+/// A workload that a strategic-merge patch changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patched {
+    /// `Deployment`, `CronJob`, ...
+    pub kind: String,
+    /// `metadata.name`
+    pub name: String,
+    /// The keys that it sets in the pod spec and in containers.
+    pub keys: BTreeSet<String>,
+}
+
+/// The workloads that a strategic-merge patch changes.
+pub fn patched_workloads<'a>(stream: &'a Stream, kinds: &Kinds) -> Vec<Patched> {
     let roots = stream.documents().filter_map(Document::root);
     roots
         .filter_map(|object| {
             let (api_version, kind) = (text(object, "apiVersion")?, text(object, "kind")?);
             let name = text(object.get("metadata")?, "name")?;
-            let mut pod = object;
-            for step in pod_spec_steps(&api_version, &kind)? {
-                pod = pod.get(step)?;
-            }
-            let containers = ContainerKind::ALL.iter().filter_map(|kind| pod.get(kind.key())).flat_map(Node::items);
-            let matters = |node: Node<'_>| MATTER.iter().any(|key| node.has(key));
-            (matters(pod) || containers.into_iter().any(matters)).then_some((kind, name))
+            let pods = kinds.find(&api_version, &kind)?.pod_specs(object, &Route::root());
+            let containers = |pod: Node<'a>| ContainerKind::ALL.iter().filter_map(move |kind| pod.get(kind.key()));
+            let entries = pods
+                .into_iter()
+                .flat_map(|(pod, _)| containers(pod).flat_map(Node::items).chain([pod]))
+                .flat_map(Node::entries);
+            Some(Patched {
+                kind,
+                name,
+                keys: entries.filter_map(|(key, _)| Some(key.as_str()?.into_owned())).collect(),
+            })
         })
         .collect()
 }
@@ -157,55 +182,69 @@ pub fn objects<'a>(stream: &'a Stream, kind: &str) -> Vec<Node<'a>> {
     found
 }
 
-fn collect(document: Document<'_>, object: Node<'_>, route: &Route, depth: usize, found: &mut Vec<Workload>) {
+fn collect(
+    document: Document<'_>,
+    kinds: &Kinds,
+    object: Node<'_>,
+    route: &Route,
+    depth: usize,
+    found: &mut Vec<Workload>,
+) {
     let (Some(api_version), Some(kind)) = (text(object, "apiVersion"), text(object, "kind")) else { return };
-    if kind.ends_with("List") && depth > 0 {
-        if let Some(items) = object.get("items") {
-            for (index, item) in items.items().enumerate() {
-                collect(document, item, &route.key("items").index(index), depth - 1, found);
+    let Some(row) = kinds.find(&api_version, &kind) else {
+        if kind.ends_with("List") && depth > 0 {
+            let items = object.get("items").into_iter().flat_map(Node::items);
+            for (index, item) in items.enumerate() {
+                collect(document, kinds, item, &route.key("items").index(index), depth - 1, found);
             }
         }
         return;
-    }
-    let Some(steps) = pod_spec_steps(&api_version, &kind) else { return };
-    let mut pod_spec = route.clone();
-    let mut node = object;
-    for step in steps {
-        pod_spec = pod_spec.key(step);
-        match node.get(step) {
-            Some(next) => node = next,
-            None => return,
-        }
-    }
-    let containers = containers(node, &pod_spec);
-    if containers.iter().all(|container| container.image.is_empty()) {
-        return;
-    }
+    };
     let metadata = object.get("metadata");
     let named = |key| metadata.and_then(|metadata| text(metadata, key));
-    found.push(Workload {
-        document: document.index(),
-        route: route.clone(),
-        kind,
-        name: named("name").or_else(|| named("generateName")).unwrap_or_default(),
-        pod_spec,
-        containers,
-    });
+    for (node, pod_spec) in row.pod_specs(object, route) {
+        let containers = containers(node, &pod_spec);
+        if containers.iter().all(|container| container.image.is_empty()) || is_patch(node) {
+            continue;
+        }
+        found.push(Workload {
+            document: document.index(),
+            route: route.clone(),
+            kind: kind.clone(),
+            name: named("name").or_else(|| named("generateName")).unwrap_or_default(),
+            part: if row.holds_several() { part(route, &pod_spec) } else { String::new() },
+            pod_spec,
+            containers,
+            settings: row.settings,
+            starts: row.starts.clone(),
+            needs_root: row.needs_root(object).map(str::to_owned),
+        });
+    }
 }
 
-/// The keys from a built-in object to its pod spec. The removed groups (`extensions`, `apps/v1beta1`) held the same shapes.
-fn pod_spec_steps(api_version: &str, kind: &str) -> Option<&'static [&'static str]> {
-    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
-    match (group, kind) {
-        ("", "Pod") => Some(&["spec"]),
-        ("", "PodTemplate") => Some(&["template", "spec"]),
-        ("", "ReplicationController")
-        | ("apps" | "extensions", "Deployment" | "ReplicaSet" | "DaemonSet")
-        | ("apps", "StatefulSet")
-        | ("batch", "Job") => Some(&["spec", "template", "spec"]),
-        ("batch", "CronJob") => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
-        _ => None,
+/// What tells pod specs of one object apart: the route from the object, without the `spec` before and the `template.spec` behind that all have.
+fn part(object: &Route, pod_spec: &Route) -> String {
+    let is = |step: &Step, names: &[&str]| matches!(step, Step::Key(key) if names.contains(&key.as_str()));
+    let mut steps = pod_spec.0.get(object.0.len()..).unwrap_or_default();
+    if let [first, rest @ ..] = steps
+        && is(first, &["spec"])
+    {
+        steps = rest;
     }
+    while let [rest @ .., last] = steps
+        && is(last, &["spec", "template"])
+    {
+        steps = rest;
+    }
+    Route(steps.to_vec()).to_string()
+}
+
+/// Whether a directive of a strategic merge patch stands in the pod spec or above it
+/// (<https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md#basic-patch-format>).
+fn is_patch(pod_spec: Node<'_>) -> bool {
+    let above = std::iter::successors(Some(pod_spec), |node| node.parent());
+    let items = ContainerKind::ALL.iter().filter_map(|kind| pod_spec.get(kind.key())).flat_map(Node::items);
+    above.chain(items).any(|node| node.has("$patch"))
 }
 
 fn containers(pod_spec: Node<'_>, route: &Route) -> Vec<Container> {

@@ -267,6 +267,8 @@ impl Habits {
 /// The scalar key of the block collection `node`, if it is the value of one.
 fn previous(node: Node<'_>) -> Option<Node<'_>> {
     node.parent()?;
+    // A collection that is itself a key, behind a `?`, follows the value of the entry above.
+    node.lead().filter(|lead| node.source()[*lead..].starts_with(':'))?;
     let key = node.before()?;
     (key.parent() == node.parent() && key.kind() == Kind::Scalar).then_some(key)
 }

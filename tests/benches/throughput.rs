@@ -70,7 +70,13 @@ fn check(bencher: Bencher<'_, '_>, threads: usize) {
     bencher.counter(size(&texts)).counter(files(&texts)).bench_local(|| {
         let run = pool.install(|| {
             let tree = Tree::discover(std::slice::from_ref(TREE.get().unwrap()), &[]).unwrap();
-            pipeline::run(Repository::parse(tree), &Config::default(), &Options::default(), &Offline).unwrap()
+            pipeline::run(
+                Repository::parse(tree, &Config::default()),
+                &Config::default(),
+                &Options::default(),
+                &Offline,
+            )
+            .unwrap()
         });
         assert!(
             run.files.is_empty() && run.dockerfiles == DOCKERFILES && run.manifests == MANIFESTS,

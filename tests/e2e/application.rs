@@ -22,6 +22,9 @@ pub(crate) struct Application {
     /// The images that are built from the tree; every other image comes from the registry.
     #[serde(rename = "image", default)]
     pub(crate) images: Vec<Image>,
+    /// The uid, and the group of volumes, that the cluster gives hardened pods, as OpenShift's admission does; pods have none of their own then.
+    #[serde(default)]
+    pub(crate) cluster_uid: Option<u32>,
     /// What is asked, in order, and what must come back.
     #[serde(rename = "probe")]
     pub(crate) probes: Vec<Probe>,
@@ -88,6 +91,9 @@ pub(crate) struct Naive {
     /// Merged into the `securityContext` of each pod that has one of the containers.
     #[serde(default)]
     pub(crate) pod: serde_json::Map<String, serde_json::Value>,
+    /// Merged into the spec itself of each such pod.
+    #[serde(default)]
+    pub(crate) spec: serde_json::Map<String, serde_json::Value>,
     /// Paths of each container that get an emptyDir.
     #[serde(default)]
     pub(crate) writable: Vec<String>,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use unroot::kubernetes::{self, pod_security::Level, pod_security::Version};
+use unroot::kubernetes::{self, Kinds, pod_security::Level, pod_security::Version};
 use unroot::yaml;
 
 use crate::application::Application;
@@ -16,7 +16,7 @@ pub(crate) fn of(application: &Application, tree: &Path) -> Result<Level> {
     for file in manifest::files(tree, &application.manifests)? {
         let stream =
             yaml::parse(fs::read_to_string(&file)?).map_err(|refusal| format!("{}: {refusal}", file.display()))?;
-        for workload in kubernetes::workloads(&stream) {
+        for workload in kubernetes::workloads(&stream, &Kinds::default()) {
             weakest = weakest.min(workload.level(&stream, Version::LATEST));
         }
     }

@@ -152,7 +152,7 @@ impl Bench<'_> {
         }
         self.same("hardened, image volumes read-only", &hardened, answers, ImageVolumes::PartOfRoot)?;
         if !self.application.kept.is_empty() {
-            let documents = self.documents(&hardened)?;
+            let documents = self.admitted(&hardened)?;
             let kept = &self.application.kept;
             match self.judge(&hardened, &documents, kept, ImageVolumes::Writable, old_disks)? {
                 Verdict::Answers { .. } => self.row("hardened, on the old disks", "finds its data".to_owned(), true),
@@ -199,7 +199,7 @@ impl Bench<'_> {
         answers: &[String],
         image_volumes: ImageVolumes,
     ) -> Result<Option<Vec<Settings>>> {
-        let documents = self.documents(tree)?;
+        let documents = self.admitted(tree)?;
         let disks = self.lab.scratch(&self.application.name, "new-disks")?;
         let verdict = self.judge(tree, &documents, &self.application.probes, image_volumes, &disks)?;
         self.record.judged(&verdict, answers);
@@ -233,6 +233,20 @@ impl Bench<'_> {
 
     fn documents(&self, tree: &Path) -> Result<Vec<Value>> {
         manifest::documents(tree, &self.application.manifests)
+    }
+
+    /// The documents of a hardened tree as the cluster takes them in.
+    fn admitted(&self, tree: &Path) -> Result<Vec<Value>> {
+        let mut documents = self.documents(tree)?;
+        if let Some(uid) = self.application.cluster_uid {
+            let given = Map::from_iter([("runAsUser".to_owned(), json!(uid)), ("fsGroup".to_owned(), json!(uid))]);
+            for template in documents.iter_mut().filter_map(manifest::pod_template) {
+                if let Some(spec) = template.get_mut("spec") {
+                    merge(spec, &given);
+                }
+            }
+        }
+        Ok(documents)
     }
 
     /// Runs the program under test in a tree; a row tells what it said when it failed.
@@ -305,6 +319,9 @@ fn merged(documents: &[Value], naive: &Naive) -> Vec<Value> {
         }
         if touched {
             merge(spec, &naive.pod);
+            if let Some(spec) = spec.as_object_mut() {
+                spec.extend(naive.spec.clone());
+            }
             for number in 0..naive.writable.len() {
                 push(spec, "volumes", json!({"name": format!("writable-{number}"), "emptyDir": {}}));
             }

@@ -1,7 +1,7 @@
 //! Where violations are, and which metadata belongs to a pod.
 
 use super::judge;
-use unroot::kubernetes::workloads;
+use unroot::kubernetes::{Kinds, workloads};
 use unroot::yaml;
 
 #[test]
@@ -28,7 +28,7 @@ spec:
         image: i
 ";
     let stream = yaml::parse(text).unwrap();
-    let workload = &workloads(&stream)[0];
+    let workload = &workloads(&stream, &Kinds::default())[0];
     let places: Vec<String> = workload
         .violations(&stream, "restricted".parse().unwrap())
         .iter()
@@ -61,7 +61,7 @@ spec:
 fn a_bare_pod_has_its_own_annotations() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {annotations: {container.apparmor.security.beta.kubernetes.io/a: unconfined}}\nspec: {containers: [{name: a, image: i}]}\n";
     let stream = yaml::parse(text).unwrap();
-    let found = workloads(&stream)[0].violations(&stream, "baseline".parse().unwrap());
+    let found = workloads(&stream, &Kinds::default())[0].violations(&stream, "baseline".parse().unwrap());
     assert_eq!(found.iter().map(|violation| violation.check).collect::<Vec<_>>(), ["appArmorProfile"]);
 }
 

@@ -55,6 +55,8 @@ fn the_next_entry_moves_up_to_the_dash() {
     declined("- a: 0 # why\n  b: 1\n", &[delete("[0].a")], Code::Inseparable);
     declined("- a: 0\n  # about b\n  b: 1\n", &[delete("[0].a")], Code::Inseparable);
     declined("- a: 0\n  ? b\n  : 1\n", &[delete("[0].a")], Code::Inseparable);
+    // Nothing can follow the block scalar, and what would precede it goes with the line.
+    declined("- a: 0\n  b: |\n    x", &[delete("[0].a"), insert("[0]", "c", one())], Code::EofBlockScalar);
     declined("- a: 0\n", &[delete("[0].a"), insert("[0]", "b", one())], Code::Inseparable);
 }
 
@@ -82,6 +84,7 @@ fn elements_of_flow_collections_go_with_one_comma() {
     deleted("a: [x, y, ]\n", &[delete("a[0]")], "a: [y, ]\n");
     deleted("a: { b: 0, c: {d: 1}, e: 2 }\n", &[delete("a.c")], "a: { b: 0, e: 2 }\n");
     deleted("a: {b: , c: 0}\n", &[delete("a.c")], "a: {b: }\n");
+    deleted("a: [0, !, x]\n", &[delete("a[2]")], "a: [0, ! ]\n");
     deleted("a: [b: 0, c, d: 1]\n", &[delete("a[0]"), delete("a[2]")], "a: [c]\n");
     deleted("{\"a\":1,\"b\":2,\"c\":3}", &[delete("a"), delete("c")], "{\"b\":2}");
     declined("a: {? b : 0, c: 1}\n", &[delete("a.b")], Code::Inseparable);

@@ -124,6 +124,7 @@ fn an_empty_value_takes_entries_or_items() {
     inserted("a:\n    b: 0\nc:", &[insert("c", "d", one())], "a:\n    b: 0\nc:\n    d: 1");
     inserted("l:\n  - x\nc:\n", &[append("c", one())], "l:\n  - x\nc:\n  - 1\n");
     inserted("-\n- b\n", &[insert("[0]", "c", one())], "-\n  c: 1\n- b\n");
+    inserted("a:\n? # c\n  b: 0\n", &[insert("a", "d", one())], "a:\n  d: 1\n? # c\n  b: 0\n");
     inserted("a: {b: , c}\n", &[insert("a.b", "d", one())], "a: {b: {d: 1} , c}\n");
     inserted("a: {b: , c}\n", &[append("a.c", one())], "a: {b: , c: [1]}\n");
     inserted("a: {b}\n", &[insert("a", "c", one())], "a: {b , c: 1}\n");

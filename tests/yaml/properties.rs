@@ -271,7 +271,7 @@ proptest! {
 
     #[test]
     fn every_edit_is_proved_or_refused_with_a_reason(text in manifest()) {
-        let stream = parse(text.as_str()).expect("generated manifests parse");
+        let stream = parse(text.as_str()).unwrap();
         let nested = map(&[("a", Value::Seq(vec![string("ALL"), map(&[("b", Value::Bool(true))])])), ("c", string("y"))]);
         for operation in operations(&stream, &nested) {
             match run(&text, std::slice::from_ref(&operation)) {
@@ -299,7 +299,7 @@ proptest! {
 
     #[test]
     fn edits_at_different_nodes_commute(text in manifest(), picks in (any::<prop::sample::Index>(), any::<prop::sample::Index>())) {
-        let stream = parse(text.as_str()).expect("generated manifests parse");
+        let stream = parse(text.as_str()).unwrap();
         let all = operations(&stream, &string("v"));
         let (first, second) = (picks.0.get(&all).clone(), picks.1.get(&all).clone());
         if (first.document, &first.route) == (second.document, &second.route) {
@@ -321,7 +321,7 @@ proptest! {
 
     #[test]
     fn many_edits_at_once_are_proved_or_refused_in_any_order(text in manifest(), picks in vec(any::<prop::sample::Index>(), 2..8)) {
-        let stream = parse(text.as_str()).expect("generated manifests parse");
+        let stream = parse(text.as_str()).unwrap();
         let chosen = picked(&stream, &picks);
         let backwards: Vec<Operation> = chosen.iter().rev().cloned().collect();
         let (together, swapped) = (run(&text, &chosen), run(&text, &backwards));
@@ -376,10 +376,10 @@ proptest! {
     fn strings_that_are_written_load_back(written in prop_oneof![any::<String>(), "[-_/a-zA-Z0-9.:@+=~ ]{0,8}", "(?i)(y|n|yes|no|on|off|true|false|null|nan|[-+.]?inf)"]) {
         for text in ["a: 0\n", "{a: 0}\n", "{\"a\": 0}\n"] {
             let after = run(text, &[insert("", "b", string(&written))]).map_err(|refusal| TestCaseError::fail(format!("{written:?}: {refusal}")))?;
-            let stream = parse(after.as_str()).expect("verified");
-            let node = stream.document(0).and_then(|document| document.at(&route("b"))).expect("inserted");
+            let stream = parse(after.as_str()).unwrap();
+            let node = stream.document(0).and_then(|document| document.at(&route("b"))).unwrap();
             prop_assert!(node.as_str().is_some_and(|text| text == written), "{written:?} in {after:?}");
-            let loose: serde_yaml::Value = serde_yaml::from_str(&after).expect("verified");
+            let loose: serde_yaml::Value = serde_yaml::from_str(&after).unwrap();
             prop_assert_eq!(loose["b"].as_str(), Some(written.as_str()));
         }
         let after = run("a: 0\n", &[insert("", &format!("{written}b"), string(&written))]);
@@ -409,14 +409,15 @@ fn picked(stream: &Stream, picks: &[prop::sample::Index]) -> Vec<Operation> {
 }
 
 /// What `text` must load as after `operations`, by a reader and in a way that share nothing with the engine.
+#[allow(clippy::expect_used, reason = "a place that is missing should end the test")]
 fn expected(text: &str, operations: &[Operation]) -> Vec<serde_yaml::Value> {
     use serde_yaml::Value as Loose;
     fn at<'v>(value: &'v mut Loose, steps: &[Step]) -> &'v mut Loose {
         steps.iter().fold(value, |value, step| {
             let value = if let Loose::Tagged(tagged) = value { &mut tagged.value } else { value };
             match step {
-                Step::Key(key) => value.get_mut(key.as_str()).expect("the key is there"),
-                Step::Index(index) => value.get_mut(index).expect("the item is there"),
+                Step::Key(key) => value.get_mut(key.as_str()).unwrap(),
+                Step::Index(index) => value.get_mut(index).unwrap(),
             }
         })
     }
@@ -433,10 +434,10 @@ fn expected(text: &str, operations: &[Operation]) -> Vec<serde_yaml::Value> {
         let root = &mut documents[operation.document];
         match (&operation.action, operation.route.0.split_last()) {
             (Action::Delete, Some((Step::Key(key), holder))) => {
-                at(root, holder).as_mapping_mut().expect("a mapping").shift_remove(key.as_str());
+                at(root, holder).as_mapping_mut().unwrap().shift_remove(key.as_str());
             }
             (Action::Delete, Some((Step::Index(index), holder))) => {
-                at(root, holder).as_sequence_mut().expect("a sequence").remove(*index);
+                at(root, holder).as_sequence_mut().unwrap().remove(*index);
             }
             (Action::Delete, None) => panic!("no root is deleted"),
             (Action::Insert { key, value }, _) => {
@@ -444,14 +445,14 @@ fn expected(text: &str, operations: &[Operation]) -> Vec<serde_yaml::Value> {
                 if place.is_null() {
                     *place = Loose::Mapping(serde_yaml::Mapping::new());
                 }
-                place.as_mapping_mut().expect("a mapping").insert(Loose::String(key.clone()), new(value));
+                place.as_mapping_mut().unwrap().insert(Loose::String(key.clone()), new(value));
             }
             (Action::Append { value }, _) => {
                 let place = at(root, &operation.route.0);
                 if place.is_null() {
                     *place = Loose::Sequence(Vec::new());
                 }
-                place.as_sequence_mut().expect("a sequence").push(new(value));
+                place.as_sequence_mut().unwrap().push(new(value));
             }
             (Action::Replace { value }, _) => *at(root, &operation.route.0) = new(value),
         }

@@ -4,7 +4,7 @@ use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::error::SkipReason;
 use crate::facts::{Application, ContainerFacts, EffectiveUser, Obstacle, User};
-use crate::kubernetes;
+use crate::kubernetes::{self, Settings};
 
 static METADATA: Metadata = Metadata {
     number: 5,
@@ -43,6 +43,10 @@ impl Transform for AllowLowPorts {
         let mut change = Change::default();
         for container in application.containers.iter().filter(|container| !container.pod.allows_low_ports()) {
             let pod = container.pod;
+            if pod.settings() == Settings::ContainersOnly {
+                let detail = format!("{}; a {} takes no sysctl for its pod", low.detail, container.workload.kind);
+                return vec![Proposal::declined(subject, SkipReason::LowPort, detail)];
+            }
             if pod.is_on_host_network() {
                 let detail =
                     format!("{}; the pod shares the node's network, whose sysctls are not the pod's", low.detail);

@@ -10,7 +10,8 @@ use crate::change::Change;
 use crate::dockerfile::{Dockerfile, Operation};
 use crate::edit::EditSet;
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts, Obstacle, Stack};
+use crate::facts::{Application, ContainerFacts, ImageFacts, Obstacle, Stack};
+use crate::kubernetes::Workload;
 use survey::Survey;
 
 static METADATA: Metadata = Metadata {
@@ -58,6 +59,9 @@ impl Transform for SplitBuildStage {
         let Some(stack) = image.stack else {
             return vec![Proposal::declined(subject, SkipReason::UnknownStack, "no recipe for its language")];
         };
+        if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
+            return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
+        }
         let split = survey::survey(image).and_then(|survey| {
             let split = match stack {
                 Stack::Go => go::split(application, image, &survey)?,
@@ -75,6 +79,13 @@ impl Transform for SplitBuildStage {
             Err((reason, detail)) => vec![Proposal::declined(subject, reason, detail)],
         }
     }
+}
+
+/// What runs in the container besides what image and manifest name.
+fn started_by_operator(container: &ContainerFacts<'_>) -> Option<String> {
+    let Workload { kind, starts, .. } = container.workload;
+    let starts = starts.as_ref()?;
+    Some(format!("{}: the operator of a {kind} starts {starts}, which the final image may not hold", container.place()))
 }
 
 /// The name of the stage that builds.

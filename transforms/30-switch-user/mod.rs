@@ -6,7 +6,7 @@ use crate::dockerfile::{Keyword, Operation};
 use crate::error::SkipReason;
 use crate::facts::{Application, ContainerFacts, Identity, ImageFacts, User};
 use crate::image::Family;
-use crate::kubernetes::{self, VolumeSource};
+use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::yaml::{self, Value};
 
 static METADATA: Metadata = Metadata {
@@ -62,7 +62,7 @@ impl Transform for SwitchUser {
         for container in &application.containers {
             change.manifest(container.id.file, container_operations(container, &identity));
         }
-        let shared = application.containers.iter().any(mounts_claim);
+        let shared = application.containers.iter().any(needs_group);
         let group = identity.gid.filter(|_| shared).map(|gid| format!(", fsGroup {gid}")).unwrap_or_default();
         let detail = format!("USER {}{group} ({})", user_argument(image, &identity), identity.how);
         // A name that becomes its number is the same user: nothing else can break.
@@ -129,6 +129,10 @@ fn account(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
 }
 
 fn container_operations(container: &ContainerFacts<'_>, identity: &Identity) -> Vec<yaml::Operation> {
+    if container.settings() == Settings::UserAssigned {
+        // Whatever user it gets is in group 0, to which the application's files belong.
+        return Vec::new();
+    }
     let mut values = Vec::new();
     for (key, id) in [("runAsUser", Some(identity.uid)), ("runAsGroup", identity.gid)] {
         if let Some(id) = id
@@ -139,15 +143,17 @@ fn container_operations(container: &ContainerFacts<'_>, identity: &Identity) -> 
     }
     let mut operations = kubernetes::complete(container.view.node(), values);
     if let Some(gid) = identity.gid
-        && mounts_claim(container)
+        && needs_group(container)
     {
         operations.extend(kubernetes::share_claims(container.pod, gid));
     }
     operations
 }
 
-fn mounts_claim(container: &ContainerFacts<'_>) -> bool {
-    container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only)
+/// Whether it writes to a claim that has no group unless `fsGroup` gives one.
+fn needs_group(container: &ContainerFacts<'_>) -> bool {
+    container.settings() == Settings::AsWritten
+        && container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only)
 }
 
 /// What USER takes. For a name that becomes its number the group is left out: written, it would take the account's other groups away.

@@ -5,7 +5,7 @@ use crate::change::Change;
 use crate::error::SkipReason;
 use crate::facts::{Application, ContainerFacts, EffectiveUser, Identity, Obstacle};
 use crate::image::{Claim, Reference};
-use crate::kubernetes::{self, VolumeSource};
+use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::link::Link;
 use crate::yaml::{Node, Value};
 
@@ -66,7 +66,15 @@ fn user(
             SkipReason::NeedsRoot | SkipReason::AuthorChoice | SkipReason::LowPort | SkipReason::WindowsPod
         )
     };
+    let assigned = container.settings() == Settings::UserAssigned;
     match application.effective_user(container) {
+        // Nothing is written down, so where the platform assigns none the image alone must do; a number in its Dockerfile does.
+        EffectiveUser::Known(_) | EffectiveUser::StepsDown(_)
+            if assigned && application.image.is_none() && container.security("runAsUser").is_none() =>
+        {
+            let kind = &container.workload.kind;
+            Err((SkipReason::UnknownUser, format!("the platform may assign a {kind} another user than the image's")))
+        }
         EffectiveUser::Known(identity) => {
             Ok((identity, application.obstacles().iter().filter(of_settings).cloned().collect()))
         }
@@ -136,11 +144,13 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identit
     if absent("runAsNonRoot") {
         push("runAsNonRoot", Value::Bool(true));
     }
-    if absent("runAsUser") {
+    let assigned = container.settings() == Settings::UserAssigned;
+    if absent("runAsUser") && !assigned {
         push("runAsUser", Value::Int(i64::from(identity.uid)));
     }
     if let Some(gid) = identity.gid
         && absent("runAsGroup")
+        && !assigned
     {
         push("runAsGroup", Value::Int(i64::from(gid)));
     }
@@ -167,6 +177,7 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identit
         && container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
     if let Some(gid) = identity.gid
         && claims
+        && !assigned
     {
         let shared = kubernetes::share_claims(container.pod, gid);
         if !shared.is_empty() {

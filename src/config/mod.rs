@@ -1,0 +1,187 @@
+//! `unroot.toml`: what a repository tells the program once, so that nobody has to pass it as arguments.
+
+mod resources;
+
+pub use resources::{Amounts, Resources};
+
+use crate::error::Error;
+use crate::image::KnownImages;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The file's name, looked for in the root only.
+pub const FILE_NAME: &str = "unroot.toml";
+
+/// The uid written where neither the image nor the author names one: above 10000, so away from the accounts of hosts and distributions.
+pub const DEFAULT_UID: u32 = 60096;
+
+/// The whole configuration. Unknown keys are errors: a misspelt setting must not be ignored in silence.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The uid for images without a known user. Default [`DEFAULT_UID`].
+    pub uid: Option<u32>,
+    /// Who decides which uid containers run as.
+    pub profile: Profile,
+    /// Transforms that are never run, by id.
+    pub skip: Vec<String>,
+    /// Paths left alone, as patterns of ignore files.
+    pub exclude: Vec<String>,
+    /// Which Dockerfile builds which image, where names do not tell.
+    #[serde(rename = "link")]
+    pub links: Vec<LinkEntry>,
+    /// Kinds of object that hold pod specs, beside those that are known.
+    #[serde(rename = "kind")]
+    pub kinds: Vec<KindEntry>,
+    /// What is known of images beyond the program's own table, in rows of the same form.
+    #[serde(rename = "image")]
+    pub images: KnownImages,
+    /// What containers are given that say nothing of resources. Without it none is written.
+    pub resources: Option<Resources>,
+    /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
+    #[serde(rename = "registry")]
+    pub registries: BTreeMap<String, RegistryEntry>,
+}
+
+/// Who decides which uid containers run as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// The manifests: they ask for the uid and gid that the image was made for.
+    #[default]
+    Owned,
+    /// The cluster: it gives each namespace uids of its own, always in group 0, and a fsGroup for its volumes, and refuses what manifests ask for, as
+    /// OpenShift does (<https://docs.redhat.com/en/documentation/openshift_container_platform/4.17/html/authentication_and_authorization/managing-pod-security-policies>).
+    ArbitraryUid,
+}
+
+/// One `[[link]]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkEntry {
+    /// The image as manifests name it; a tag or digest is not compared unless it is written here.
+    pub image: String,
+    /// The Dockerfile, relative to the root.
+    pub dockerfile: String,
+    /// The stage that is built, where it is not the last one.
+    pub target: Option<String>,
+}
+
+/// One `[[kind]]` table. A kind with several pod specs has several of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindEntry {
+    /// The part of `apiVersion` before the slash.
+    pub group: String,
+    /// `kind`
+    pub kind: String,
+    /// The path from the object to its pod spec: keys with dots between them; `*` is every item of a list or every value of a mapping.
+    pub pod_spec: String,
+}
+
+/// One `[registry."host"]` table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistryEntry {
+    /// Ask this host, with an optional path prefix, instead.
+    pub mirror: Option<String>,
+    /// Speak HTTP without TLS.
+    pub plain_http: bool,
+}
+
+impl Config {
+    /// Reads `unroot.toml` below `root`; the default configuration when there is none.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with line and column when the file cannot be read or says something that has no meaning.
+    pub fn load(root: &Path) -> Result<Self, Error> {
+        let path = root.join(FILE_NAME);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Error::Config { path, message: error.to_string() }),
+        };
+        Self::parse(&text).map_err(|message| Error::Config { path, message })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        config.kinds.iter().try_for_each(KindEntry::check)?;
+        match config.uid {
+            Some(0) => Err("uid = 0 is root; choose a uid above 0".to_owned()),
+            // Linux keeps the highest value for "no change", and Kubernetes takes signed 32-bit values.
+            Some(uid) if uid > i32::MAX as u32 => {
+                Err(format!("uid = {uid} is above the highest uid Kubernetes accepts (2147483647)"))
+            }
+            _ => Ok(config),
+        }
+    }
+
+    /// The uid for images without a known user.
+    pub fn uid(&self) -> u32 {
+        self.uid.unwrap_or(DEFAULT_UID)
+    }
+}
+
+impl KindEntry {
+    fn check(&self) -> Result<(), String> {
+        let Self { group, kind, pod_spec } = self;
+        if group.contains('/') {
+            return Err(format!("group = {group:?} holds more than a group; leave the version out"));
+        }
+        if kind.is_empty() || pod_spec.split('.').any(str::is_empty) {
+            return Err(format!(
+                "kind = {kind:?}, pod_spec = {pod_spec:?}: name a kind and a path such as spec.template.spec"
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_links_and_registries() {
+        let config = Config::parse(
+            "uid = 12345\n[[link]]\nimage = \"web\"\ndockerfile = \"app/Dockerfile\"\n[registry.\"docker.io\"]\nmirror = \"127.0.0.1:5000\"\nplain_http = true\n",
+        )
+        .unwrap();
+        assert_eq!(config.uid(), 12345);
+        assert_eq!(config.links[0].dockerfile, "app/Dockerfile");
+        assert!(config.registries["docker.io"].plain_http);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error_that_names_it() {
+        let error = Config::parse("udi = 5\n").unwrap_err();
+        assert!(error.contains("udi") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_kind_that_cannot_be_found_is_an_error() {
+        let parse = |group: &str, kind: &str, path: &str| {
+            Config::parse(&format!("[[kind]]\ngroup = \"{group}\"\nkind = \"{kind}\"\npod_spec = \"{path}\"\n"))
+        };
+        let config = parse("example.com", "App", "spec.jobs.*.template.spec").unwrap();
+        assert_eq!(config.kinds[0].pod_spec, "spec.jobs.*.template.spec");
+        assert!(parse("example.com/v1", "App", "spec").unwrap_err().contains("version"));
+        for (kind, path) in [("", "spec"), ("App", ""), ("App", "spec..spec"), ("App", ".spec")] {
+            assert!(parse("example.com", kind, path).unwrap_err().contains("spec.template.spec"), "{kind} {path}");
+        }
+    }
+
+    #[test]
+    fn an_impossible_amount_is_an_error_that_says_where() {
+        let error = Config::parse("uid = 5\n[resources]\nlimits.memory = \"1 GB\"\n").unwrap_err();
+        assert!(error.contains("line 2") && error.contains("resources.limits.memory"), "{error}");
+    }
+
+    #[test]
+    fn root_and_impossible_uids_are_refused() {
+        assert!(Config::parse("uid = 0").unwrap_err().contains("root"));
+        assert!(Config::parse("uid = 4000000000").unwrap_err().contains("highest"));
+    }
+}

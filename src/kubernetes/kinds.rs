@@ -1,0 +1,185 @@
+//! Which kinds hold pod specs, and where: the table `kinds.toml`, and what a repository adds to it.
+
+use crate::config::{Config, KindEntry};
+use crate::yaml::{self, Node, Route};
+use serde::Deserialize;
+
+/// The kinds that a run looks into.
+#[derive(Clone, Debug)]
+pub struct Kinds {
+    kinds: Vec<Kind>,
+}
+
+/// A row of the table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kind {
+    /// The part of `apiVersion` before the slash; empty for the core group. A group stands for all its versions.
+    pub group: String,
+    /// `kind`
+    pub kind: String,
+    /// Paths from the object to its pod specs: keys with dots between them; `*` is every item of a list or every value of a mapping.
+    pub pod_specs: Vec<String>,
+    /// What becomes of security settings.
+    #[serde(default)]
+    pub settings: Settings,
+    /// Programs that its operator starts in the containers, whatever the image's command is.
+    pub starts: Option<String>,
+    /// When its operator does things in the containers that take root.
+    pub needs_root: Option<NeedsRoot>,
+    /// Where the paths are defined.
+    pub source: String,
+}
+
+/// What becomes of the security settings that an object is written with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settings {
+    /// They reach the pod as they are.
+    #[default]
+    AsWritten,
+    /// Those of containers reach the pod; an object that has a `securityContext` for the pod is refused.
+    ContainersOnly,
+    /// The platform chooses the user and the volumes' group, and may refuse an object that names its own.
+    UserAssigned,
+}
+
+/// What an operator does that takes root, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NeedsRoot {
+    /// Paths from the object; one that leads somewhere suffices.
+    pub with: Vec<String>,
+    /// What it does, to be read after the place of a container.
+    pub because: String,
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        // The text is part of the program; a test parses it.
+        let kinds = toml::from_str::<Table>(include_str!("kinds.toml")).map(|table| table.kind).unwrap_or_default();
+        Self { kinds }
+    }
+}
+
+impl Kinds {
+    /// The table with the configuration's additions. A path that is added to a kind of the table is looked at as well.
+    pub fn new(config: &Config) -> Self {
+        let mut kinds = Self::default();
+        for entry in &config.kinds {
+            kinds.add(entry);
+        }
+        kinds
+    }
+
+    fn add(&mut self, entry: &KindEntry) {
+        let same = |row: &&mut Kind| row.group == entry.group && row.kind == entry.kind;
+        match self.kinds.iter_mut().find(same) {
+            Some(row) if row.pod_specs.contains(&entry.pod_spec) => {}
+            Some(row) => row.pod_specs.push(entry.pod_spec.clone()),
+            None => self.kinds.push(Kind {
+                group: entry.group.clone(),
+                kind: entry.kind.clone(),
+                pod_specs: vec![entry.pod_spec.clone()],
+                settings: Settings::AsWritten,
+                starts: None,
+                needs_root: None,
+                source: crate::config::FILE_NAME.to_owned(),
+            }),
+        }
+    }
+
+    /// All of them, those of the table first.
+    pub fn iter(&self) -> impl Iterator<Item = &Kind> {
+        self.kinds.iter()
+    }
+
+    /// The row of an object.
+    pub fn find(&self, api_version: &str, kind: &str) -> Option<&Kind> {
+        let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+        self.kinds.iter().find(|row| row.kind == kind && row.group == group)
+    }
+}
+
+impl Kind {
+    /// What stands at its paths in `object`, with the routes to there. `route` leads to the object.
+    pub(super) fn pod_specs<'a>(&self, object: Node<'a>, route: &Route) -> Vec<(Node<'a>, Route)> {
+        self.pod_specs.iter().flat_map(|path| follow(object, route, path)).collect()
+    }
+
+    /// Whether an object of this kind may hold more than one pod spec.
+    pub(super) fn holds_several(&self) -> bool {
+        self.pod_specs.len() > 1 || self.pod_specs.iter().any(|path| path.contains('*'))
+    }
+
+    /// What the operator does in the containers of `object` that takes root.
+    pub(super) fn needs_root(&self, object: Node<'_>) -> Option<&str> {
+        let needs = self.needs_root.as_ref()?;
+        let applies = |path: &String| !follow(object, &Route::root(), path).is_empty();
+        needs.with.iter().any(applies).then_some(needs.because.as_str())
+    }
+}
+
+fn follow<'a>(object: Node<'a>, route: &Route, path: &str) -> Vec<(Node<'a>, Route)> {
+    let mut found = vec![(object, route.clone())];
+    for step in path.split('.') {
+        found = found.into_iter().flat_map(|(node, route)| children(node, &route, step)).collect();
+    }
+    found
+}
+
+fn children<'a>(node: Node<'a>, route: &Route, step: &str) -> Vec<(Node<'a>, Route)> {
+    if step != "*" {
+        return node.get(step).map(|value| (value, route.key(step))).into_iter().collect();
+    }
+    match node.kind() {
+        yaml::Kind::Sequence => node.items().enumerate().map(|(index, item)| (item, route.index(index))).collect(),
+        yaml::Kind::Mapping => {
+            node.entries().filter_map(|(key, value)| Some((value, route.key(&key.as_str()?)))).collect()
+        }
+        yaml::Kind::Scalar | yaml::Kind::Alias => Vec::new(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Table {
+    kind: Vec<Kind>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_parses_and_no_row_hides_another() {
+        let kinds = Kinds::default();
+        assert!(kinds.kinds.len() > 40);
+        for (index, row) in kinds.iter().enumerate() {
+            let same = |other: &&Kind| other.group == row.group && other.kind == row.kind;
+            assert_eq!(kinds.kinds[..index].iter().find(same), None);
+            assert!(row.source.starts_with("https://"), "{}", row.kind);
+            assert!(!row.pod_specs.is_empty(), "{}", row.kind);
+            for path in &row.pod_specs {
+                assert!(path.split('.').all(|step| !step.is_empty()) && path.ends_with("spec"), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_configured_is_added_once() {
+        let entry = |group: &str, kind: &str, pod_spec: &str| KindEntry {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            pod_spec: pod_spec.to_owned(),
+        };
+        let mut config = Config::default();
+        config.kinds.push(entry("example.com", "App", "spec.template.spec"));
+        config.kinds.push(entry("example.com", "App", "spec.jobs.*.spec"));
+        config.kinds.push(entry("apps", "Deployment", "spec.template.spec"));
+        let kinds = Kinds::new(&config);
+        assert_eq!(kinds.find("example.com/v1", "App").unwrap().pod_specs, ["spec.template.spec", "spec.jobs.*.spec"]);
+        assert_eq!(kinds.find("apps/v1", "Deployment").unwrap().pod_specs, ["spec.template.spec"]);
+        assert_eq!(kinds.find("example.com/v1", "Deployment"), None);
+        assert_eq!(kinds.find("v1", "App"), None);
+    }
+}
