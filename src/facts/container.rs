@@ -98,14 +98,16 @@ impl<'a> ContainerFacts<'a> {
     }
 
     /// The reference whose image only a registry tells of, when that is worth a question: nothing in this tree builds it, the table does not know it,
-    /// the manifest does not settle the user, and it is what a node pulls.
+    /// neither the manifest nor the platform settles the user, and it is what a node pulls.
     pub fn asks_registry(&self, around: Surroundings<'_>) -> Option<&Reference> {
         let reference = self.reference.as_ref()?;
         let is_unknown = matches!(self.link, Link::External) && self.known.is_none();
-        let has_user = self.security("runAsUser").and_then(Node::as_i64).is_some();
+        let has_user = self.security("runAsUser").and_then(Node::as_i64).is_some()
+            || self.settings() == Settings::UserAssigned
+            || self.pod.is_windows();
         let is_pulled = self.view.node().get("imagePullPolicy").and_then(Node::as_str).as_deref() != Some("Never");
         let is_replaced = around.repository.kustomization_of(reference.name()).is_some();
-        (is_unknown && !has_user && is_pulled && !is_replaced && !self.pod.is_windows()).then_some(reference)
+        (is_unknown && !has_user && is_pulled && !is_replaced).then_some(reference)
     }
 
     /// Whether the image runs as a user other than root already, as its registry says.

@@ -134,16 +134,18 @@ fn indexed(image: &Image) -> Image {
 }
 
 impl Image {
+    fn answer(&self, request: &Request) -> Response {
+        let version = request.target.rsplit('/').next().unwrap_or_default();
+        if let Some(response) = self.stored.get(version) {
+            return response.clone();
+        }
+        let digest = self.digest.as_ref().map(|digest| ("Docker-Content-Digest", digest.as_str()));
+        let headers: Vec<_> = [("Content-Type", self.manifest_type)].into_iter().chain(digest).collect();
+        Response::new(200, &headers, &self.manifest)
+    }
+
     fn served(self) -> Server {
-        registry_that_answers(move |request| {
-            let version = request.target.rsplit('/').next().unwrap_or_default();
-            if let Some(response) = self.stored.get(version) {
-                return response.clone();
-            }
-            let digest = self.digest.as_ref().map(|digest| ("Docker-Content-Digest", digest.as_str()));
-            let headers: Vec<_> = [("Content-Type", self.manifest_type)].into_iter().chain(digest).collect();
-            Response::new(200, &headers, &self.manifest)
-        })
+        registry_that_answers(move |request| self.answer(request))
     }
 
     fn told(self) -> Result<ImageConfig, ResolveError> {
@@ -188,7 +190,7 @@ fn each_lie_is_refused_with_one_line() {
         Image { stored: all, ..indexed_as(index_of(OCI_MANIFEST, &sha256(inner.as_bytes()), linux)) }
     };
     let both = honest.manifest.replace(r#""layers""#, r#""manifests":[],"layers""#);
-    for (what, lie, words) in [
+    let lies = [
         ("another manifest", Image { digest: Some(sha256(b"else")), ..honest.clone() }, NOT_ITS_DIGEST),
         (
             "no digest",
@@ -253,10 +255,19 @@ fn each_lie_is_refused_with_one_line() {
             honest.clone().storing(Response::new(403, &[], "s3cret")),
             "not allowed, asked without a login",
         ),
-    ] {
-        let message = refusal(lie.told());
-        assert!(message.ends_with(&format!("({words})")), "{what}: {message}");
-        assert!(message.contains(" gave no configuration for 127.0.0.1:") && message.len() < 200, "{what}: {message}");
+    ];
+    let (told, images): (Vec<_>, Vec<_>) = lies.into_iter().map(|(what, image, words)| ((what, words), image)).unzip();
+    let server = registry_that_answers(move |request| {
+        let repository = request.target.split('/').nth(2).unwrap();
+        images[repository.parse::<usize>().unwrap()].answer(request)
+    });
+    let written: Vec<Reference> =
+        (0..told.len()).map(|index| reference(&format!("{}/{index}:1", server.address))).collect();
+    let mut answers = Online::new(plain(server.address)).configs(&written);
+    for ((what, words), reference) in told.into_iter().zip(&written) {
+        let message = refusal(answers.remove(reference).unwrap());
+        let expected = format!("{} gave no configuration for {reference} ({words})", server.address);
+        assert_eq!(message, expected, "{what}");
     }
 }
 
@@ -307,14 +318,14 @@ fn a_body_that_drips_costs_one_timeout() {
     let server = image(&with_user("1000")).storing(drops).served();
     let written: Vec<Reference> = (0..3).map(|n| reference(&format!("{}/app{n}:1", server.address))).collect();
     let timeout = Duration::from_millis(400);
-    let started = Instant::now();
     let answers = Online::new(NetworkSettings { timeout, ..plain(server.address) }).configs(&written);
-    assert!(started.elapsed() < timeout * 4, "{:?}", started.elapsed());
     assert_eq!(answers.len(), 3);
     for answer in answers.into_values() {
         let message = outage(&answer);
         assert!(message.ends_with("(no answer within 400ms)"), "{message}");
     }
+    let blobs = server.requests().iter().filter(|request| request.target.contains("/blobs/")).count();
+    assert_eq!(blobs, 1, "{:#?}", server.requests());
 }
 
 #[test]
@@ -324,9 +335,7 @@ fn a_host_that_did_not_answer_is_not_asked_something_else() {
     let timeout = Duration::from_millis(400);
     let online = Online::new(NetworkSettings { timeout, ..plain(server.address) });
     outage(&online.resolve(&written[..1])[&written[0]]);
-    let started = Instant::now();
     let answers = online.configs(&written);
-    assert!(started.elapsed() < timeout, "{:?}", started.elapsed());
     assert_eq!(answers.values().map(outage).count(), 2);
     assert_eq!(server.connections(), 1);
 }
