@@ -47,8 +47,10 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
         return Some(Proposal::already(subject, "the root is read-only"));
     }
     // Sources are searched only for images that are known not to be root any more.
-    if application.image.is_some() && application.settled_user(container, Arranged::default()).is_err() {
-        return Some(stays_root(subject));
+    if application.image.is_some()
+        && let Err((reason, _)) = application.settled_user(container, Arranged::default())
+    {
+        return Some(stays_root(subject, reason));
     }
     let root = application.read_only_root(container);
     let directories = root.as_ref().map(|root| root.directories.as_slice()).unwrap_or_default();
@@ -59,7 +61,7 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
         (Err((reason, detail)), Ok(_) | Err((SkipReason::SystemDirectory, _))) => {
             return Some(Proposal::declined(subject, reason, detail));
         }
-        (_, Err(_)) => return Some(stays_root(subject)),
+        (_, Err((reason, _))) => return Some(stays_root(subject, reason)),
     };
     let volumes = named(container, &root.directories);
     let mut change = Change::default();
@@ -76,8 +78,8 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
     Some(Proposal::change(subject, change, &obstacles, detail))
 }
 
-fn stays_root(subject: Subject) -> Proposal {
-    let detail = "no user other than root is settled; inject-security-context says why";
+fn stays_root(subject: Subject, reason: SkipReason) -> Proposal {
+    let detail = format!("no user other than root is settled ({reason}); inject-security-context says why");
     Proposal::declined(subject, SkipReason::DependsOnSkipped, detail)
 }
 
