@@ -174,10 +174,18 @@ skip_reasons! {
     NoShell => "no-shell", false;
     /// The directory is shared with the system, so its ownership is left alone.
     SystemDirectory => "system-directory", true;
+    /// The program writes somewhere in its image while it runs, or nobody can tell that it does not.
+    RunTimeWrites => "run-time-writes", false;
+    /// A directory that is written holds files of the image, which a volume would hide.
+    ImageFills => "image-fills", false;
     /// Another change this one depends on was not made.
     DependsOnSkipped => "depends-on-skipped", false;
     /// The text could not be edited without risk; the message names the engine's code.
     NotEditable => "not-editable", true;
+    /// The pod's service account was chosen, or given something, for a purpose.
+    AccountInUse => "account-in-use", false;
+    /// A program of the pod talks to the Kubernetes API, or may.
+    ApiClient => "api-client", false;
     /// The pod is a Windows pod, where these fields are rejected.
     WindowsPod => "windows-pod", false;
     /// The change did not prove to be what was planned and was dropped. A defect of this program: please report it.

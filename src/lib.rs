@@ -11,7 +11,7 @@
 //!    Both engines turn *operations*, which name things in words, into *edits*, which are byte spans, and can prove that a result is what was meant.
 //! 4. [`link`] joins containers to the Dockerfiles that build their images; doubt is a value.
 //! 5. [`facts`] says what is known about each application and how: user, ports, directories, language, and what speaks against leaving root.
-//!    [`registry`] turns tags into digests and is the only asynchronous code.
+//!    [`registry`] turns tags into digests, tells what images say of themselves, and is the only asynchronous code.
 //! 6. [`transforms`] is the ordered list of what is done; a transform looks at facts and proposes a [`change`], or declines with a reason.
 //! 7. [`pipeline`] runs them: plan, apply in memory, parse again, [`verify`], record. [`suppression`] lets an author decline in a comment.
 //! 8. [`report`] shows the result, or [`write`](mod@write) writes it: the diff a reviewer saw is what lands on disk.

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::dockerfile;
 use crate::edit::{Edit, EditSet};
 use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
-use crate::facts::{Application, Digests, Key, Surroundings};
+use crate::facts::{Application, Configs, Digests, Key, Surroundings};
 use crate::image::Reference;
 use crate::kubernetes::pod_security::Policy;
 use crate::levels::{Levels, WorkloadLevel};
@@ -18,7 +18,8 @@ use crate::source::Position;
 use crate::suppression;
 use crate::transforms::{ALL, Proposal, Subject, Transform, Verdict};
 use crate::verify;
-use crate::yaml::{self, Action};
+use crate::yaml::{self, Action, Value};
+use rayon::iter::Either;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -122,7 +123,8 @@ pub fn run(
             let changed: Vec<Key> = changed.map(|(key, _)| *key).collect();
             lookups.ask(&repository, &links, config, &changed, &transforms[position..], resolver);
         }
-        let around = Surroundings { repository: &repository, links: &links, config, digests: &lookups.digests };
+        let (digests, configs) = (&lookups.digests, &lookups.configs);
+        let around = Surroundings { repository: &repository, links: &links, config, digests, configs };
         let plan = |key: &Key| -> Vec<Vec<Proposal>> {
             let Some(application) = Application::new(around, *key) else { return Vec::new() };
             transforms[position..].iter().rev().map(|transform| transform.plan(&application)).collect()
@@ -170,12 +172,14 @@ fn selected(config: &Config, options: &Options) -> Result<Vec<&'static dyn Trans
 #[derive(Default)]
 struct Lookups {
     digests: Digests,
+    configs: Configs,
     /// One line per reference that could not be looked up.
     failures: BTreeSet<String>,
 }
 
 impl Lookups {
-    /// Asks the resolver, in one go, for everything that `transforms` will want to know about these applications and that it was not asked before.
+    /// Asks the resolver, in one go for digests and one for configurations, for everything that `transforms` will want to know about these applications
+    /// and that it was not asked before.
     fn ask(
         &mut self,
         repository: &Repository,
@@ -185,33 +189,92 @@ impl Lookups {
         transforms: &[&dyn Transform],
         resolver: &dyn Resolver,
     ) {
-        let around = Surroundings { repository, links, config, digests: &self.digests };
-        let references: BTreeSet<Reference> = keys
+        let around = Surroundings { repository, links, config, digests: &self.digests, configs: &self.configs };
+        let (digests, configs): (BTreeSet<Reference>, BTreeSet<Reference>) = keys
             .par_iter()
             .filter_map(|key| Application::new(around, *key))
             .flat_map_iter(|application| {
-                transforms.iter().flat_map(|transform| transform.references(&application)).collect::<Vec<_>>()
+                let wanted = |transform: &&dyn Transform| {
+                    let digests = transform.references(&application).into_iter().map(Wanted::Digest);
+                    digests.chain(transform.configs(&application).into_iter().map(Wanted::Config)).collect::<Vec<_>>()
+                };
+                transforms.iter().flat_map(wanted).collect::<Vec<_>>()
             })
-            .filter(|reference| !self.digests.contains_key(reference))
-            .collect();
+            .filter(|wanted| match wanted {
+                Wanted::Digest(reference) => !self.digests.contains_key(reference),
+                Wanted::Config(reference) => !self.configs.contains_key(reference),
+            })
+            .partition_map(|wanted| match wanted {
+                Wanted::Digest(reference) => Either::Left(reference),
+                Wanted::Config(reference) => Either::Right(reference),
+            });
+        self.ask_digests(digests, resolver);
+        self.ask_configs(configs, resolver);
+    }
+
+    fn ask_digests(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
         if references.is_empty() {
             return;
         }
         for (reference, result) in resolver.resolve(&Vec::from_iter(references)) {
             let result = match result {
                 Ok(digest) => Ok(digest.as_str().to_owned()),
-                Err(ResolveError::Offline) => Err((SkipReason::Offline, "--offline was given".to_owned())),
-                Err(ResolveError::Unreachable(message)) => {
-                    self.failures.insert(message.clone());
-                    Err((SkipReason::RegistryUnreachable, message))
-                }
-                Err(ResolveError::Refused(message)) => {
-                    self.failures.insert(message.clone());
-                    Err((SkipReason::RegistryRefused, message))
+                Err(error) => {
+                    if !matches!(error, ResolveError::Offline) {
+                        self.failures.insert(error.to_string());
+                    }
+                    Err(declined(error))
                 }
             };
             self.digests.insert(reference, result);
         }
+    }
+
+    /// An image whose digest could not be had is not asked about again, and one whose digest is known is asked about by it, so that both answers are of one
+    /// image. A registry that does not tell costs a fact and no more; one that does not answer is a failure here as it is for digests.
+    fn ask_configs(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
+        let mut asked: BTreeMap<Reference, Vec<Reference>> = BTreeMap::new();
+        for reference in references {
+            let pinned = match self.digests.get(&reference) {
+                Some(Err(why)) => {
+                    self.configs.insert(reference, Err(why.clone()));
+                    continue;
+                }
+                Some(Ok(digest)) => Reference::parse(&reference.with_digest(digest)).ok(),
+                None => None,
+            };
+            asked.entry(pinned.unwrap_or_else(|| reference.clone())).or_default().push(reference);
+        }
+        if asked.is_empty() {
+            return;
+        }
+        for (reference, result) in resolver.configs(&asked.keys().cloned().collect::<Vec<_>>()) {
+            let result = result.map_err(|error| {
+                if let ResolveError::Unreachable(message) = &error {
+                    self.failures.insert(message.clone());
+                }
+                declined(error)
+            });
+            for written in asked.remove(&reference).unwrap_or_default() {
+                self.configs.insert(written, result.clone());
+            }
+            // As pinning writes it down.
+            self.configs.insert(reference, result);
+        }
+    }
+}
+
+/// A reference, and what a transform wants to know of it.
+enum Wanted {
+    Digest(Reference),
+    Config(Reference),
+}
+
+fn declined(error: ResolveError) -> (SkipReason, String) {
+    match error {
+        ResolveError::Offline => (SkipReason::Offline, "--offline was given".to_owned()),
+        ResolveError::Unreachable(message) => (SkipReason::RegistryUnreachable, message),
+        ResolveError::Refused(message) => (SkipReason::RegistryRefused, message),
     }
 }
 
@@ -495,6 +558,7 @@ fn plan_file(repository: &Repository, file: FileId, changes: &[&Change]) -> Resu
             let operations = changes.iter().filter_map(|change| change.manifests.get(&file)).flatten();
             let operations: Vec<yaml::Operation> =
                 operations.filter(|operation| seen.insert(*operation)).cloned().collect();
+            let operations = joined_lists(operations);
             one_value_per_key(&operations)?;
             let edits = manifest
                 .stream
@@ -505,6 +569,30 @@ fn plan_file(repository: &Repository, file: FileId, changes: &[&Change]) -> Resu
         Content::Compose(_) => return Ok(None),
     };
     Ok((!plan.edits.is_empty()).then_some(plan))
+}
+
+/// Two containers of a pod may both add to a list that it does not have yet: it is inserted once, with the items of both.
+fn joined_lists(operations: Vec<yaml::Operation>) -> Vec<yaml::Operation> {
+    let mut joined: Vec<yaml::Operation> = Vec::with_capacity(operations.len());
+    let mut places = BTreeMap::new();
+    for operation in operations {
+        let Action::Insert { key, value: Value::Seq(items) } = &operation.action else {
+            joined.push(operation);
+            continue;
+        };
+        let place = *places.entry((operation.document, operation.route.key(key))).or_insert(joined.len());
+        match joined.get_mut(place).map(|earlier| &mut earlier.action) {
+            Some(Action::Insert { value: Value::Seq(list), .. }) => {
+                for item in items {
+                    if !list.contains(item) {
+                        list.push(item.clone());
+                    }
+                }
+            }
+            _ => joined.push(operation),
+        }
+    }
+    joined
 }
 
 /// Two containers of a pod may both want a group for its volumes; only one can have it.

@@ -3,8 +3,8 @@
 use crate::config::Config;
 use crate::discover::{Candidate, Class, Tree, directory, file_name, join};
 use crate::dockerfile::{self, Dockerfile};
-use crate::kubernetes::{self, KUSTOMIZATION_NAMES, Kinds, Kustomization, Workload};
-use crate::source::{Lines, Position};
+use crate::kubernetes::{self, KUSTOMIZATION_NAMES, Kinds, Kustomization, Patched, Workload};
+use crate::source::{Lines, Position, printable};
 use crate::yaml::{self, Code, Stream};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -92,8 +92,14 @@ pub struct Repository {
     unread: Vec<Unread>,
     /// Names of images that a kustomization overrides, and its path.
     kustomized: BTreeMap<String, String>,
-    /// Kind and name of workloads that a patch changes where it matters, and its path.
-    patched: BTreeMap<(String, String), String>,
+    /// What patches change, and their paths.
+    patched: Vec<(Patched, String)>,
+    /// What is arranged for the account that pods get without asking, where and what.
+    default_account: Option<String>,
+    /// Where a LimitRange stands.
+    limit_range: Option<String>,
+    /// Names of ConfigMaps that tell a program to talk to the Kubernetes API, where and how.
+    api_configs: BTreeMap<String, String>,
 }
 
 impl Repository {
@@ -120,7 +126,12 @@ impl Repository {
             }
         }
         let mut kustomized = BTreeMap::new();
-        let mut patched = BTreeMap::new();
+        let mut patched = Vec::new();
+        files.sort_by(|left, right| left.path.cmp(&right.path));
+        // Patches say what holds as well as others do.
+        let default_account = files.iter().find_map(default_account).or_else(|| unread_binding(&tree, &unread));
+        let limit_range = files.iter().find_map(limit_range);
+        let api_configs = files.iter().flat_map(api_configs).collect();
         for (path, kustomization) in kustomizations(&tree) {
             let patches: Vec<String> =
                 kustomization.patches.iter().filter_map(|patch| join(directory(&path), patch)).collect();
@@ -134,15 +145,14 @@ impl Repository {
             for file in files.iter().filter(|file| is_patch(file)) {
                 let targets = |manifest: &Manifest| kubernetes::patched_workloads(&manifest.stream, &kinds);
                 for target in file.manifest().into_iter().flat_map(targets) {
-                    patched.insert(target, file.path.clone());
+                    patched.push((target, file.path.clone()));
                 }
             }
             files.retain(|file| !is_patch(file));
             kustomized.extend(kustomization.images.into_iter().map(|image| (image, path.clone())));
         }
-        files.sort_by(|left, right| left.path.cmp(&right.path));
         unread.sort_by(|left, right| left.path.cmp(&right.path));
-        Self { tree, kinds, files, unread, kustomized, patched }
+        Self { tree, kinds, files, unread, kustomized, patched, default_account, limit_range, api_configs }
     }
 
     /// The tree behind it: other files that facts may ask for.
@@ -165,9 +175,26 @@ impl Repository {
         self.kustomized.get(image).map(String::as_str)
     }
 
-    /// The patch that sets users, commands, ports or volumes of a workload.
-    pub fn patch_of(&self, kind: &str, name: &str) -> Option<&str> {
-        self.patched.get(&(kind.to_owned(), name.to_owned())).map(String::as_str)
+    /// The patch that sets one of these keys in the pod spec of a workload, or in its containers.
+    pub fn patch_of(&self, workload: &Workload, keys: &[&str]) -> Option<&str> {
+        let concerns = |patched: &Patched| patched.kind == workload.kind && patched.name == workload.name;
+        let sets = |patched: &Patched| keys.iter().any(|key| patched.keys.contains(*key));
+        self.patched.iter().find(|(patched, _)| concerns(patched) && sets(patched)).map(|(_, path)| path.as_str())
+    }
+
+    /// What the tree arranges for the service account `default`, whose token pods get without asking.
+    pub fn default_account_use(&self) -> Option<&str> {
+        self.default_account.as_deref()
+    }
+
+    /// Where a LimitRange stands, which gives containers of its namespace what they do not state, and bounds what they may.
+    pub fn limit_range(&self) -> Option<&str> {
+        self.limit_range.as_deref()
+    }
+
+    /// Where a ConfigMap of this name tells a program to talk to the Kubernetes API.
+    pub fn api_config(&self, name: &str) -> Option<&str> {
+        self.api_configs.get(name).map(String::as_str)
     }
 
     /// All files with their ids, in path order.
@@ -235,6 +262,48 @@ impl File {
             _ => None,
         }
     }
+}
+
+fn default_account(file: &File) -> Option<String> {
+    let manifest = file.manifest()?;
+    let text = manifest.stream.text();
+    let mentions = ["RoleBinding", "ServiceAccount", "Namespace"].iter().any(|kind| text.contains(kind));
+    let (offset, what) = mentions.then(|| kubernetes::default_account_use(&manifest.stream)).flatten()?;
+    Some(format!("{}:{} {}", file.path, manifest.line(offset), printable(&what)))
+}
+
+fn limit_range(file: &File) -> Option<String> {
+    let manifest = file.manifest()?;
+    let found =
+        manifest.stream.text().contains("LimitRange").then(|| kubernetes::objects(&manifest.stream, "LimitRange"));
+    let offset = found?.first()?.span().start;
+    Some(format!("{}:{}", file.path, manifest.line(offset)))
+}
+
+/// A template is not read; one that binds the account may be among them.
+fn unread_binding(tree: &Tree, unread: &[Unread]) -> Option<String> {
+    unread.iter().find_map(|file| {
+        let text = tree.read(&file.path)?;
+        let binds = text.contains("RoleBinding")
+            && ["name: default", "name: \"default\"", "system:serviceaccounts"].iter().any(|name| text.contains(name));
+        binds.then(|| format!("{} may give it rights, and is not read", file.path))
+    })
+}
+
+fn api_configs(file: &File) -> Vec<(String, String)> {
+    let Some(manifest) = file.manifest() else { return Vec::new() };
+    let text = manifest.stream.text();
+    if !text.contains("ConfigMap") || kubernetes::api_call(text).is_none() {
+        return Vec::new();
+    }
+    let maps = kubernetes::objects(&manifest.stream, "ConfigMap").into_iter();
+    maps.filter_map(|map| {
+        let name = map.get("metadata")?.get("name")?.as_str()?.into_owned();
+        let (offset, call) = kubernetes::api_call(map.span().of(text))?;
+        let line = manifest.line(map.span().start + offset);
+        Some((name, format!("{}:{line} ({})", file.path, printable(&call))))
+    })
+    .collect()
 }
 
 fn kustomizations(tree: &Tree) -> Vec<(String, Kustomization)> {

@@ -1,7 +1,9 @@
-//! Digests from the reference registry server, and what becomes of answers that no registry should give.
+//! Digests and configurations from the reference registry server, and what becomes of answers that no registry should give.
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
+#[path = "registry/configs.rs"]
+mod configs;
 mod support;
 
 use std::collections::BTreeMap;
@@ -52,7 +54,7 @@ fn ask(server: &Server) -> Result<Digest, ResolveError> {
     resolve(plain(server.address), std::slice::from_ref(&written)).remove(&reference(&written)).unwrap()
 }
 
-fn refusal(answer: Result<Digest, ResolveError>) -> String {
+fn refusal<T: std::fmt::Debug>(answer: Result<T, ResolveError>) -> String {
     match answer {
         Err(ResolveError::Refused(message)) => {
             assert!(!message.contains(char::is_control), "{message:?}");
@@ -62,7 +64,7 @@ fn refusal(answer: Result<Digest, ResolveError>) -> String {
     }
 }
 
-fn outage(answer: &Result<Digest, ResolveError>) -> String {
+fn outage<T: std::fmt::Debug>(answer: &Result<T, ResolveError>) -> String {
     match answer {
         Err(ResolveError::Unreachable(message)) => {
             assert!(!message.contains(char::is_control), "{message:?}");
@@ -187,8 +189,9 @@ fn docker_environment_and_credential_helpers_are_respected() {
     const EXPECTED: &str = "UNROOT_TEST_EXPECTED";
     if let (Ok(address), Ok(expected)) = (std::env::var(ADDRESS), std::env::var(EXPECTED)) {
         let network = NetworkSettings { docker_config: None, ..plain(address.parse().unwrap()) };
-        let answers = resolve(network, &[format!("{address}/app:1")]);
-        let answer = answers.into_values().next().unwrap();
+        let (online, app) = (Online::new(network), [reference(&format!("{address}/app:1"))]);
+        let answer = online.resolve(&app).into_values().next().unwrap();
+        assert!(online.configs(&app).values().all(Result::is_err), "the server knows digests only");
         assert_eq!(answer.map_or_else(|error| error.to_string(), |digest| digest.to_string()), expected);
         return;
     }
@@ -199,7 +202,7 @@ fn docker_environment_and_credential_helpers_are_respected() {
     let workspace = Workspace::new();
     let address = server.address;
     workspace.write("config.json", &format!(r#"{{"credHelpers":{{"{address}":"unroot-test"}}}}"#));
-    let helper = "#!/bin/sh\nread -r host\n\
+    let helper = "#!/bin/sh\nread -r host\necho \"$host\" >> \"$DOCKER_CONFIG/calls\"\n\
         [ \"$1 $host\" = \"get $UNROOT_TEST_ADDRESS\" ] && echo '{\"Username\":\"lab\",\"Secret\":\"s3cret-word\"}'\n";
     workspace.write("bin/docker-credential-unroot-test", helper);
     let mode = std::fs::Permissions::from_mode(0o755);
@@ -220,6 +223,11 @@ fn docker_environment_and_credential_helpers_are_respected() {
         let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && told.contains("1 passed"), "{told}{said}");
     }
+    assert_eq!(
+        workspace.read("calls"),
+        format!("{address}\n"),
+        "a helper is asked once, however much is asked with its login"
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use support::workspace::Workspace;
 use unroot::config::Config;
 use unroot::discover::Tree;
 use unroot::error::{Finding, Outcome};
-use unroot::image::Reference;
+use unroot::image::{ImageConfig, Reference};
 use unroot::pipeline::{self, Options, Run};
 use unroot::registry::{Digest, Recorded};
 use unroot::repository::Repository;
@@ -33,6 +33,8 @@ struct Expect {
     /// It has nothing to say: no finding at all.
     silent: bool,
     digests: BTreeMap<String, String>,
+    /// What registries say of images.
+    configs: BTreeMap<String, ImageConfig>,
     finding: Vec<ExpectedFinding>,
 }
 
@@ -87,8 +89,23 @@ fn pin_digest() {
 }
 
 #[test]
+fn mount_read_only_root() {
+    check("mount-read-only-root");
+}
+
+#[test]
 fn inject_security_context() {
     check("inject-security-context");
+}
+
+#[test]
+fn withhold_service_account_token() {
+    check("withhold-service-account-token");
+}
+
+#[test]
+fn limit_resources() {
+    check("limit-resources");
 }
 
 fn check(id: &str) {
@@ -256,6 +273,9 @@ fn transform(id: &str, before: &Files, expect: &Expect) -> (Files, Run) {
     let mut recorded = Recorded::new();
     for (reference, digest) in &expect.digests {
         recorded.record(&Reference::parse(reference).unwrap(), Ok(Digest::parse(digest).unwrap()));
+    }
+    for (reference, config) in &expect.configs {
+        recorded.record_config(&Reference::parse(reference).unwrap(), Ok(config.clone()));
     }
     let ids = ALL.iter().map(|transform| transform.metadata().id);
     let only = match expect.with_earlier {

@@ -2,8 +2,8 @@
 //!
 //! Each transform is a folder: `README.md` (what, why, an example that is run as a test, when it declines), `mod.rs`, and `cases/`, tiny repositories
 //! before and after. The number in the folder's name is its place: first what manifests give away and what they ask of the node, which decides what may
-//! follow, then structure, then the files' ownership while the build still is root, then the
-//! user, then the bases' digests, and last the manifest that describes the result. A step may rely on what an earlier one did, because facts are
+//! follow, then structure, then the files' ownership while the build still is root, then the user, then the bases' digests, then the manifest that
+//! describes the result, and last what goes beyond the standard. A step may rely on what an earlier one did, because facts are
 //! derived anew after each.
 //!
 //! The folders stand outside `src/`, so modules name their path. rustfmt sorts neighbouring `mod` lines by name, which is why [`ALL`] is the order
@@ -24,18 +24,23 @@ mod t20_own_by_root_group;
 mod t30_switch_user;
 #[path = "40-pin-digest/mod.rs"]
 mod t40_pin_digest;
+#[path = "45-mount-read-only-root/mod.rs"]
+mod t45_mount_read_only_root;
 #[path = "50-inject-security-context/mod.rs"]
 mod t50_inject_security_context;
+#[path = "60-withhold-service-account-token/mod.rs"]
+mod t60_withhold_service_account_token;
+#[path = "70-limit-resources/mod.rs"]
+mod t70_limit_resources;
 
 use crate::change::Change;
 use crate::error::{Applicability, SkipReason};
 use crate::facts::{Application, ContainerFacts, ImageFacts, Obstacle};
 use crate::image::Reference;
-use crate::link::Link;
 use crate::repository::FileId;
 
 /// Every transform, in the order in which they run.
-pub const ALL: [&dyn Transform; 8] = [
+pub const ALL: [&dyn Transform; 11] = [
     &t02_isolate_from_host::IsolateFromHost,
     &t03_drop_privileges::DropPrivileges,
     &t05_allow_low_ports::AllowLowPorts,
@@ -43,7 +48,10 @@ pub const ALL: [&dyn Transform; 8] = [
     &t20_own_by_root_group::OwnByRootGroup,
     &t30_switch_user::SwitchUser,
     &t40_pin_digest::PinDigest,
+    &t45_mount_read_only_root::MountReadOnlyRoot,
     &t50_inject_security_context::InjectSecurityContext,
+    &t60_withhold_service_account_token::WithholdServiceAccountToken,
+    &t70_limit_resources::LimitResources,
 ];
 
 /// One ordered step.
@@ -56,6 +64,11 @@ pub trait Transform: Sync {
 
     /// The references whose digest [`Self::plan`] will ask for. They are looked up once, before any step.
     fn references(&self, _application: &Application<'_>) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    /// The references whose image [`Self::plan`] needs to know more of than files and the table tell. They are looked up after the digests.
+    fn configs(&self, _application: &Application<'_>) -> Vec<Reference> {
         Vec::new()
     }
 }
@@ -141,21 +154,6 @@ impl Proposal {
         let excuse = Some((SkipReason::Unsafe, excuse.into()));
         let verdict = Verdict::Change { change, applicability: Applicability::Unsafe, excuse, detail: detail.into() };
         Self { subject, verdict }
-    }
-}
-
-/// Why nobody can say who a container runs as, and what a person could do about it.
-fn unknown_user(application: &Application<'_>, container: &ContainerFacts<'_>, how: &str) -> (SkipReason, String) {
-    match container.link {
-        Link::Ambiguous(candidates) => {
-            let paths: Vec<_> =
-                candidates.iter().map(|id| application.around.repository.file(*id).path.as_str()).collect();
-            let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
-            (SkipReason::AmbiguousLink, detail)
-        }
-        Link::Linked { .. } | Link::External => {
-            (SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number"))
-        }
     }
 }
 

@@ -125,7 +125,7 @@ pub enum Colour {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub struct Network {
-    /// Ask no registry; images are not pinned
+    /// Ask no registry; images are not pinned, and unknown ones stay unknown
     #[arg(long)]
     pub offline: bool,
 

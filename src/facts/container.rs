@@ -1,14 +1,15 @@
 //! Facts of one container.
 
-use super::directories::is_below;
+use super::directories::is_within;
 use super::identity::printable;
 use super::{ImageFacts, Surroundings};
 use crate::config::Profile;
 use crate::error::SkipReason;
-use crate::image::{Claim, KnownImage, Reference};
+use crate::image::{Claim, ConfiguredUser, ImageConfig, KnownImage, Reference};
 use crate::kubernetes::{Container, ContainerView, PodView, Settings, VolumeSource, Workload};
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
+use crate::yaml::Node;
 
 /// One container and the pod it stands in.
 pub struct ContainerFacts<'a> {
@@ -34,6 +35,8 @@ pub struct ContainerFacts<'a> {
     pub reference: Option<Reference>,
     /// The image's row in the table; only for images that nothing in this tree may build.
     pub known: Option<&'a KnownImage>,
+    /// What the registry says of the image, where [`Self::asks_registry`].
+    pub config: Option<&'a ImageConfig>,
 }
 
 /// How a path of the container is backed.
@@ -53,6 +56,15 @@ pub struct MountedVolume {
     pub read_only: bool,
 }
 
+/// What a step is about to arrange for a container, so that it keeps nobody root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arranged<'a> {
+    /// Any user of the pod may listen on any port.
+    pub low_ports: bool,
+    /// These directories get volumes that any user may write to.
+    pub directories: &'a [String],
+}
+
 impl<'a> ContainerFacts<'a> {
     pub(super) fn new(around: Surroundings<'a>, id: ContainerId) -> Option<Self> {
         let file = around.repository.file(id.file);
@@ -65,7 +77,7 @@ impl<'a> ContainerFacts<'a> {
             Link::External => reference.as_ref().and_then(|reference| around.config.images.find(reference)),
             Link::Linked { .. } | Link::Ambiguous(_) => None,
         };
-        Some(Self {
+        let mut facts = Self {
             id,
             path: &file.path,
             manifest,
@@ -77,11 +89,34 @@ impl<'a> ContainerFacts<'a> {
             profile: around.config.profile,
             reference,
             known,
-        })
+            config: None,
+        };
+        if let Some(reference) = facts.asks_registry(around) {
+            facts.config = around.configs.get(reference).and_then(|answer| answer.as_ref().ok());
+        }
+        Some(facts)
+    }
+
+    /// The reference whose image only a registry tells of, when that is worth a question: nothing in this tree builds it, the table does not know it,
+    /// neither the manifest nor the platform settles the user, and it is what a node pulls.
+    pub fn asks_registry(&self, around: Surroundings<'_>) -> Option<&Reference> {
+        let reference = self.reference.as_ref()?;
+        let is_unknown = matches!(self.link, Link::External) && self.known.is_none();
+        let has_user = self.security("runAsUser").and_then(Node::as_i64).is_some()
+            || self.settings() == Settings::UserAssigned
+            || self.pod.is_windows();
+        let is_pulled = self.view.node().get("imagePullPolicy").and_then(Node::as_str).as_deref() != Some("Never");
+        let is_replaced = around.repository.kustomization_of(reference.name()).is_some();
+        (is_unknown && !has_user && is_pulled && !is_replaced).then_some(reference)
+    }
+
+    /// Whether the image runs as a user other than root already, as its registry says.
+    pub(super) fn is_configured_non_root(&self) -> bool {
+        self.config.is_some_and(|config| matches!(config.user(), ConfiguredUser::Numeric { .. }))
     }
 
     /// What the container starts, where the manifest says anything about it: `command` and `args` replace the image's ENTRYPOINT and CMD as Kubernetes
-    /// does it. `None` when the image alone decides.
+    /// does it. `None` when the image alone decides and no registry told what it starts.
     pub fn argv(&self, image: Option<&ImageFacts<'_>>) -> Option<Vec<String>> {
         let args = self.view.args();
         match self.view.command() {
@@ -90,8 +125,16 @@ impl<'a> ContainerFacts<'a> {
                 Some(argv)
             }
             None => {
-                let mut argv = image.map(ImageFacts::entrypoint).unwrap_or_default();
-                argv.extend(args?);
+                let mut argv = match (image, self.config) {
+                    (Some(image), _) => image.entrypoint(),
+                    (None, Some(config)) => config.entrypoint.clone(),
+                    (None, None) => Vec::new(),
+                };
+                match (args, self.config) {
+                    (Some(args), _) => argv.extend(args),
+                    (None, Some(config)) => argv.extend(config.cmd.iter().cloned()),
+                    (None, None) => return None,
+                }
                 Some(argv)
             }
         }
@@ -99,9 +142,12 @@ impl<'a> ContainerFacts<'a> {
 
     /// Why an image of the table that starts as root stays root, to be read after "runs as root and"; `None` when it can be started as the user that it
     /// steps down to. A port below 1024 takes root, and so does a directory of root's that no volume covers.
-    pub fn stays_root(&self) -> Option<(SkipReason, String)> {
+    pub fn stays_root(&self, arranged: Arranged<'_>) -> Option<(SkipReason, String)> {
         let known = self.known.filter(|known| known.user.is_none())?;
-        if let Some(port) = known.low_port() {
+        if let Some(port) = known.low_port()
+            && !arranged.low_ports
+            && !self.pod.allows_low_ports()
+        {
             let detail = format!("listens on {port}; an unprivileged variant listens higher");
             return Some((SkipReason::LowPort, detail));
         }
@@ -115,35 +161,10 @@ impl<'a> ContainerFacts<'a> {
             let mut writable = mounts.iter().filter(|mount| {
                 !mount.read_only && matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir)
             });
-            writable.any(|mount| {
-                let path = mount.path.trim_end_matches('/');
-                directory == path || is_below(directory, path)
-            })
+            arranged.directories.contains(directory) || writable.any(|mount| is_within(directory, &mount.path))
         };
         let directory = printable(known.root_owned.iter().find(|directory| !is_covered(directory))?);
         Some((SkipReason::SystemDirectory, format!("writes {directory}, where only root may; mount an emptyDir there")))
-    }
-
-    /// A mount that the image's own user cannot use, whatever `fsGroup` says.
-    pub fn unfit_mount(&self) -> Option<String> {
-        let known = self.known?;
-        if known.claim == Some(Claim::Group) {
-            return None;
-        }
-        let data = known.data_variable.as_deref().and_then(|name| self.view.env(name));
-        let mount = self.mounts().into_iter().find(|mount| {
-            let below = data.as_ref().is_some_and(|data| {
-                data.len() > mount.path.len() + 1 && data.starts_with(&format!("{}/", mount.path.trim_end_matches('/')))
-            });
-            matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && !below
-        })?;
-        let advice = match &known.data_variable {
-            Some(name) => {
-                format!("; point {name} to a folder below {} and move the data there", mount.path.escape_debug())
-            }
-            None => String::new(),
-        };
-        Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
     }
 
     /// What becomes of the security settings that are written for it: as its kind has it, or as the profile says for all.
@@ -152,6 +173,44 @@ impl<'a> ContainerFacts<'a> {
             (Profile::ArbitraryUid, Settings::AsWritten) => Settings::UserAssigned,
             (_, settings) => settings,
         }
+    }
+
+    /// Where the program of an image of the table keeps its data: where the variable for it points, else the VOLUME paths.
+    pub(super) fn data_directories(&self) -> Vec<String> {
+        let Some(known) = self.known else { return Vec::new() };
+        match known.data_variable.as_deref().and_then(|name| self.view.env(name)) {
+            Some(data) => vec![data],
+            None => known.volumes.clone(),
+        }
+    }
+
+    /// A mount that the image's own user cannot use, whatever `fsGroup` says: a program that must own the directory of its data was given a mount there,
+    /// and a mount belongs to root. A folder below a mount is the program's own.
+    pub fn unfit_mount(&self) -> Option<String> {
+        let known = self.known?;
+        if known.claim == Some(Claim::Group) {
+            return None;
+        }
+        let moved = known.data_variable.as_deref().and_then(|name| self.view.env(name));
+        let data = self.data_directories();
+        let mount = self.mounts().into_iter().find(|mount| {
+            let holds = match &moved {
+                Some(data) => is_within(&mount.path, data),
+                None => {
+                    // Without a place for data, a claim may be meant for it.
+                    data.is_empty() && (mount.source == VolumeSource::Claim || known.claim == Some(Claim::Never))
+                        || data.iter().any(|data| is_within(data, &mount.path) || is_within(&mount.path, data))
+                }
+            };
+            matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && holds
+        })?;
+        let advice = match &known.data_variable {
+            Some(name) => {
+                format!("; point {name} to a folder below {} and move the data there", printable(&mount.path))
+            }
+            None => String::new(),
+        };
+        Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
     }
 
     /// How reports name it: `Deployment/web container app`.
@@ -170,7 +229,7 @@ impl<'a> ContainerFacts<'a> {
     }
 
     /// A value of `securityContext` as it holds for the container: its own, else the pod's.
-    pub fn security(&self, key: &str) -> Option<crate::yaml::Node<'a>> {
+    pub fn security(&self, key: &str) -> Option<Node<'a>> {
         self.view.security(key).or_else(|| self.pod.security(key))
     }
 

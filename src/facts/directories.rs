@@ -76,7 +76,7 @@ impl ImageFacts<'_> {
     }
 
     /// The directory that a COPY or ADD fills: its destination when that is one, else the destination's folder.
-    fn copied_directory(&self, index: usize) -> Option<String> {
+    pub(super) fn copied_directory(&self, index: usize) -> Option<String> {
         let instruction = &self.dockerfile.instructions()[index];
         let (sources, to) = self.dockerfile.copy_words(instruction)?;
         let stage = self.dockerfile.stages().iter().rfind(|stage| stage.from <= index)?;
@@ -102,6 +102,23 @@ impl ImageFacts<'_> {
 /// Whether `path` lies strictly below `directory`.
 pub(super) fn is_below(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether `path` is `directory` or lies below it. `/var/run` is a link to `/run` in every distribution, and `/var/lock` one to `/run/lock`.
+pub(super) fn is_within(path: &str, directory: &str) -> bool {
+    let (path, directory) = (resolved(path), resolved(directory));
+    path == directory || directory.is_empty() || is_below(&path, &directory)
+}
+
+/// A path without links and without the slash at its end; `/` is empty.
+fn resolved(path: &str) -> String {
+    let path = path.trim_end_matches('/');
+    for (link, target) in [("/var/run", "/run"), ("/var/lock", "/run/lock")] {
+        if path == link || is_below(path, link) {
+            return format!("{target}{}", path.strip_prefix(link).unwrap_or_default());
+        }
+    }
+    path.to_owned()
 }
 
 /// The highest directory above a working directory that is not the system's: programs look for their data beside their code and above it.
@@ -204,6 +221,14 @@ mod tests {
         assert_eq!(normal("/app/./x/../y/").as_deref(), Some("/app/y"));
         assert_eq!(normal("/..").as_deref(), Some("/"));
         assert_eq!(normal("app"), None);
+    }
+
+    #[test]
+    fn the_links_of_every_distribution_are_followed() {
+        assert!(is_within("/var/run/mysqld", "/run"));
+        assert!(is_within("/run/lock/apache2/", "/var/lock"));
+        assert!(is_within("/data", "/"));
+        assert!(!is_within("/var/runner", "/run"));
     }
 
     #[test]

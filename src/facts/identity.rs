@@ -1,7 +1,10 @@
 //! The identity contract: one numeric uid and gid for everything that must agree.
 
-use super::{Application, ContainerFacts, User};
-use crate::image::Family;
+use super::{Application, Arranged, ContainerFacts, Obstacle, User};
+use crate::error::SkipReason;
+use crate::image::{ConfiguredUser, Family};
+use crate::kubernetes::Settings;
+use crate::link::Link;
 use std::collections::BTreeSet;
 
 /// A numeric user, and how it is known.
@@ -82,8 +85,90 @@ impl Application<'_> {
         Some(Identity { uid: self.around.config.uid(), gid: Some(0), how: "the configured uid".to_owned() })
     }
 
+    /// The user that a manifest may ask for, with what speaks against it, or why none is settled; judged as if `arranged` were done already.
+    ///
+    /// # Errors
+    /// The code and one line, where the process is or may be root.
+    pub fn settled_user(
+        &self,
+        container: &ContainerFacts<'_>,
+        arranged: Arranged<'_>,
+    ) -> Result<(Identity, Vec<Obstacle>), (SkipReason, String)> {
+        // What breaks a process that is no longer root does not matter to one that never was.
+        let of_settings = |obstacle: &&Obstacle| {
+            matches!(
+                obstacle.reason,
+                SkipReason::NeedsRoot | SkipReason::AuthorChoice | SkipReason::LowPort | SkipReason::WindowsPod
+            )
+        };
+        let mut obstacles: Vec<Obstacle> = self.obstacles().to_vec();
+        obstacles.retain(|obstacle| obstacle.reason != SkipReason::LowPort || !arranged.low_ports);
+        let assigned = container.settings() == Settings::UserAssigned;
+        match self.user_once(container, arranged) {
+            // Nothing is written down, so where the platform assigns none the image alone must do; a number in its Dockerfile does.
+            EffectiveUser::Known(_) | EffectiveUser::StepsDown(_)
+                if assigned && self.image.is_none() && container.security("runAsUser").is_none() =>
+            {
+                let kind = &container.workload.kind;
+                Err((
+                    SkipReason::UnknownUser,
+                    format!("the platform may assign a {kind} another user than the image's"),
+                ))
+            }
+            EffectiveUser::Known(identity) => Ok((identity, obstacles.iter().filter(of_settings).cloned().collect())),
+            EffectiveUser::StepsDown(identity) => {
+                if let Some(refusal) = container.unfit_mount() {
+                    return Err((SkipReason::VolumeOwnership, refusal));
+                }
+                obstacles.extend(container.own_configuration());
+                Ok((identity, obstacles))
+            }
+            EffectiveUser::Root { how } => {
+                // Its port is not what keeps an image root of which no other user is known.
+                let matters = |obstacle: &Obstacle| match obstacle.reason {
+                    SkipReason::UnknownStack => false,
+                    SkipReason::LowPort => container.config.is_none(),
+                    _ => true,
+                };
+                match obstacles.into_iter().find(matters) {
+                    Some(obstacle) => Err((obstacle.reason, format!("runs as root: {}", obstacle.detail))),
+                    None if self.image.is_some() => Err((
+                        SkipReason::DependsOnSkipped,
+                        format!("runs as root ({how}), and the user was not switched"),
+                    )),
+                    None => {
+                        let unknown = (SkipReason::UnknownUser, "no other user is known to work".to_owned());
+                        let (reason, detail) = container.stays_root(arranged).unwrap_or(unknown);
+                        Err((reason, format!("{how} runs as root and {detail}")))
+                    }
+                }
+            }
+            EffectiveUser::Unknown { how } => Err(self.unknown_user(container, &how)),
+        }
+    }
+
+    /// Why nobody can say who the process is, and what a person could do about it. `how` is what was looked at.
+    pub fn unknown_user(&self, container: &ContainerFacts<'_>, how: &str) -> (SkipReason, String) {
+        match container.link {
+            Link::Ambiguous(candidates) => {
+                let paths: Vec<_> =
+                    candidates.iter().map(|id| self.around.repository.file(*id).path.as_str()).collect();
+                let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
+                (SkipReason::AmbiguousLink, detail)
+            }
+            Link::Linked { .. } | Link::External => {
+                (SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number"))
+            }
+        }
+    }
+
     /// Who the process of one of the containers is.
     pub fn effective_user(&self, container: &ContainerFacts<'_>) -> EffectiveUser {
+        self.user_once(container, Arranged::default())
+    }
+
+    /// Who it is once `arranged` is done.
+    fn user_once(&self, container: &ContainerFacts<'_>, arranged: Arranged<'_>) -> EffectiveUser {
         let gid = asked_uid(container, "runAsGroup");
         match asked_uid(container, "runAsUser") {
             Some(0) => EffectiveUser::Root { how: format!("runAsUser: 0 at {}", container.place()) },
@@ -98,16 +183,16 @@ impl Application<'_> {
                     how: format!("runAsUser at {}", container.place()),
                 })
             }
-            None => self.user_of_image(container, gid),
+            None => self.user_of_image(container, gid, arranged),
         }
     }
 
-    /// Who the process would be if the manifest asked for no user.
-    pub fn user_without_settings(&self, container: &ContainerFacts<'_>) -> EffectiveUser {
-        self.user_of_image(container, asked_uid(container, "runAsGroup"))
+    /// Who it would be, once `arranged` is done, if the manifest asked for no user.
+    pub fn user_without_settings(&self, container: &ContainerFacts<'_>, arranged: Arranged<'_>) -> EffectiveUser {
+        self.user_of_image(container, asked_uid(container, "runAsGroup"), arranged)
     }
 
-    fn user_of_image(&self, container: &ContainerFacts<'_>, gid: Option<u32>) -> EffectiveUser {
+    fn user_of_image(&self, container: &ContainerFacts<'_>, gid: Option<u32>, arranged: Arranged<'_>) -> EffectiveUser {
         match &self.image {
             Some(image) => match &image.user {
                 User::Numeric { uid, gid: image_gid } => {
@@ -128,7 +213,7 @@ impl Application<'_> {
                             how: format!("the image {}", known.name),
                         })
                     } else if let Some(ids) = known.service
-                        && container.stays_root().is_none()
+                        && container.stays_root(arranged).is_none()
                     {
                         EffectiveUser::StepsDown(Identity {
                             uid: ids.uid,
@@ -139,9 +224,32 @@ impl Application<'_> {
                         EffectiveUser::Root { how: format!("the image {}", known.name) }
                     }
                 }
-                None => EffectiveUser::Unknown {
-                    how: format!("nothing is known of the image {}", printable(&container.container.image)),
-                },
+                None => self.configured_user(container, gid),
+            },
+        }
+    }
+
+    /// Who the registry says an image runs as that nothing else tells of. The kubelet reads the user of an image in the same way, but drops its group.
+    fn configured_user(&self, container: &ContainerFacts<'_>, gid: Option<u32>) -> EffectiveUser {
+        let image = printable(&container.container.image);
+        let Some(config) = container.config else {
+            let answer = container.asks_registry(self.around).and_then(|reference| self.around.configs.get(reference));
+            let why = match answer {
+                Some(Err((SkipReason::Offline, _))) => ", and its registry was not asked (--offline)".to_owned(),
+                Some(Err((_, message))) => format!(": {message}"),
+                Some(Ok(_)) | None => String::new(),
+            };
+            return EffectiveUser::Unknown { how: format!("nothing is known of the image {image}{why}") };
+        };
+        match config.user() {
+            ConfiguredUser::Root => EffectiveUser::Root { how: format!("as its registry says, the image {image}") },
+            ConfiguredUser::Numeric { uid, gid: image_gid } => EffectiveUser::Known(Identity {
+                uid,
+                gid: gid.or(image_gid),
+                how: format!("the user of the image {image}, as its registry says"),
+            }),
+            ConfiguredUser::Named(name) => EffectiveUser::Unknown {
+                how: format!("user `{}` of the image {image} is a name without a known number", printable(name)),
             },
         }
     }

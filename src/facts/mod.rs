@@ -4,6 +4,7 @@
 //! and nothing else; a fact that is missing is a reason to decline. Facts are derived from the files as they are now, so each step sees what the
 //! steps before it did.
 
+mod api;
 mod container;
 mod directories;
 mod identity;
@@ -12,20 +13,23 @@ mod node;
 mod obstacles;
 mod ports;
 mod programs;
+mod read_only;
 mod sources;
 mod stack;
+mod writes;
 
-pub use container::ContainerFacts;
+pub use container::{Arranged, ContainerFacts};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity};
 pub use image::{ImageFacts, User};
 pub use obstacles::Obstacle;
+pub use read_only::ReadOnlyRoot;
 pub use sources::{GoSources, PackageJson, loads_package};
 pub use stack::Stack;
 
 use crate::config::Config;
 use crate::error::SkipReason;
-use crate::image::Reference;
+use crate::image::{ImageConfig, Reference};
 use crate::kubernetes;
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Repository};
@@ -34,6 +38,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What registries said about references: a digest, or why there is none.
 pub type Digests = BTreeMap<Reference, Result<String, (SkipReason, String)>>;
+
+/// What registries said about images that nothing else tells of: the configuration, or why it is not known.
+pub type Configs = BTreeMap<Reference, Result<ImageConfig, (SkipReason, String)>>;
 
 /// What every application of a run shares.
 #[derive(Clone, Copy)]
@@ -44,8 +51,10 @@ pub struct Surroundings<'a> {
     pub links: &'a Links,
     /// What the repository's owner configured.
     pub config: &'a Config,
-    /// What registries said.
+    /// What registries said about tags.
     pub digests: &'a Digests,
+    /// What registries said about images.
+    pub configs: &'a Configs,
 }
 
 /// A Dockerfile with its containers, or a container whose image comes from elsewhere.
@@ -57,6 +66,10 @@ pub struct Application<'a> {
     /// The containers that run the image, in file order.
     pub containers: Vec<ContainerFacts<'a>>,
     obstacles: OnceCell<Vec<Obstacle>>,
+    /// What speaks for its image being a client of the Kubernetes API.
+    api: OnceCell<Vec<Obstacle>>,
+    /// What the image's sources write, once somebody asked.
+    survey: OnceCell<Option<writes::Survey>>,
 }
 
 /// Names an application of a repository.
@@ -94,14 +107,21 @@ impl<'a> Application<'a> {
             Key::Container(id) => (None, std::slice::from_ref(id)),
         };
         let containers = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
-        Some(Self { around, image, containers, obstacles: OnceCell::new() })
+        Some(Self {
+            around,
+            image,
+            containers,
+            obstacles: OnceCell::new(),
+            api: OnceCell::new(),
+            survey: OnceCell::new(),
+        })
     }
 
     /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.
     pub fn patch_of(&self, container: &ContainerFacts<'_>) -> Option<String> {
-        let workload = container.workload;
-        let path = self.around.repository.patch_of(&workload.kind, &workload.name)?;
-        Some(format!("{path} patches {} where users, commands or volumes are set", workload.label()))
+        const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];
+        let path = self.around.repository.patch_of(container.workload, &MATTER)?;
+        Some(format!("{path} patches {} where users, commands or volumes are set", container.workload.label()))
     }
 
     /// The name of a Service of the tree that leads to the pod of a container.

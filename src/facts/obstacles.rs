@@ -348,6 +348,12 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
             found.push(hard(SkipReason::NeedsRoot, detail));
         }
     }
+    if container.is_configured_non_root()
+        && let Some(program) = container.argv(None).as_deref().and_then(programs::gains_privileges)
+    {
+        let detail = format!("{place} starts {program}, which works only while privileges may be gained");
+        found.push(hard(SkipReason::NeedsRoot, detail));
+    }
     let added = container.view.capabilities("add");
     if let Some(capability) = added.iter().find(|name| *name != "NET_BIND_SERVICE") {
         found.push(by_setting(

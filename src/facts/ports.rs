@@ -44,25 +44,40 @@ pub(super) fn of_container(
         found.push(hard(SkipReason::LowPort, format!("{place}: {} listens on {port}: {ADVICE}", known.name)));
         return;
     }
+    let Some(seen) = low_port_of(application, container, place) else { return };
+    if container.is_configured_non_root() {
+        // It is not root today: what lets it listen may be a capability of its program's file, and without it the program does not start at all.
+        let detail = format!("{seen}, and as its image is not root, its program may have a capability of its own");
+        found.push(hard(SkipReason::NeedsRoot, detail));
+    } else {
+        found.push(hard(SkipReason::LowPort, format!("{seen}: {ADVICE}")));
+    }
+}
+
+fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, place: &str) -> Option<String> {
     let own = container.view.ports();
+    let argument = || container.argv(None).and_then(|argv| low_port_argument(&argv));
+    let exposed = || {
+        let config = container.config.filter(|_| container.is_configured_non_root())?;
+        config.ports.iter().copied().find(|port| *port < 1024)
+    };
     if let Some(port) = own.iter().find(|port| is_low(**port)) {
-        found.push(hard(SkipReason::LowPort, format!("{place} has containerPort {port}: {ADVICE}")));
+        Some(format!("{place} has containerPort {port}"))
     } else if let Some((name, port)) =
         container.view.env_values().iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)))
     {
-        found.push(hard(SkipReason::LowPort, format!("{place} sets {}={port}: {ADVICE}", printable(name))));
-    } else if let Some(port) = container.argv(None).and_then(|argv| low_port_argument(&argv)) {
-        found.push(hard(SkipReason::LowPort, format!("{place} listens on {port}: {ADVICE}")));
+        Some(format!("{place} sets {}={port}", printable(name)))
+    } else if let Some(port) = argument() {
+        Some(format!("{place} listens on {port}"))
     } else if let Some(port) = container.view.probe_ports().into_iter().find(|port| is_low(*port)) {
-        found.push(hard(SkipReason::LowPort, format!("{place} is probed on port {port}: {ADVICE}")));
+        Some(format!("{place} is probed on port {port}"))
     } else if own.is_empty()
         && application.image.is_some()
         && let Some((service, port)) = service_port(application, container)
     {
-        found.push(hard(
-            SkipReason::LowPort,
-            format!("Service {} sends to port {port} of {place}: {ADVICE}", printable(&service)),
-        ));
+        Some(format!("Service {} sends to port {port} of {place}", printable(&service)))
+    } else {
+        exposed().map(|port| format!("{place} runs an image that exposes port {port}"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the application's own files say: `package.json`, `go.mod`, and a search through sources for what a smaller or unprivileged image would break.
 
+use super::Stack;
 use crate::discover::{Tree, directory, file_name, join};
 use crate::repository::Repository;
 use regex::Regex;
@@ -7,7 +8,7 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 /// Sources above this size are generated or bundled and are not searched. 1 MiB.
-const SOURCE_LIMIT: usize = 1 << 20;
+pub(super) const SOURCE_LIMIT: usize = 1 << 20;
 
 /// The parts of a `package.json` that decide what runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -235,6 +236,87 @@ pub(super) fn low_port(tree: &Tree, folder: &str) -> Option<String> {
     })
 }
 
+/// Whether a program's own sources are among the files of a folder.
+pub(super) fn holds_sources(tree: &Tree, folder: &str, stack: Stack) -> bool {
+    let endings: &[&str] = match stack {
+        Stack::Go => &["go"],
+        Stack::Node => &["js", "mjs", "cjs", "ts"],
+        Stack::Python => &["py"],
+    };
+    let ends = |path: &str| path.rsplit_once('.').is_some_and(|(_, ending)| endings.contains(&ending));
+    tree.below(folder).any(|path| is_source(path) && ends(path))
+}
+
+/// How the files of a folder speak of the Kubernetes API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ApiMention {
+    /// As only a client does, as `path:line (what)`.
+    Call(String),
+    /// By a word that clients, and others, have in their names, as `path:line (what)`.
+    Word(String),
+}
+
+/// Names of clients, and of frameworks that bring one along.
+static API_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)kube|\bk8s|\bkr8s\b|\bkopf\b|\b(?:apache-)?airflow\b|\bjupyterhub\b|\bdagster\b|\bprefect\b|\bmetaflow\b",
+    )
+    .ok()
+});
+
+/// Where sources, scripts or lists of dependencies below a folder speak of the Kubernetes API. A call counts before a word.
+pub(super) fn api_mention(tree: &Tree, folder: &str) -> Option<ApiMention> {
+    let mut word = None;
+    for path in tree.below(folder) {
+        let locked = is_lock_file(path);
+        if !(locked || is_source(path) || path.ends_with(".sh") || is_dependency_list(path)) {
+            continue;
+        }
+        let Some(text) = tree.read(path) else { continue };
+        if let Some((offset, call)) = crate::kubernetes::api_call(&text) {
+            return Some(ApiMention::Call(place(path, &text, offset, &call)));
+        }
+        // A checksum may hold a short word by chance.
+        let found = match locked {
+            true => text.find("kubernetes").map(|offset| (offset, "kubernetes")),
+            false => API_WORDS.as_ref()?.find(&text).map(|found| (found.start(), found.as_str())),
+        };
+        if let (Some((offset, what)), None) = (found, &word) {
+            word = Some(ApiMention::Word(place(path, &text, offset, what)));
+        }
+    }
+    word
+}
+
+/// The first word of a text that clients of the Kubernetes API have in their names.
+pub(super) fn api_word(text: &str) -> Option<String> {
+    API_WORDS.as_ref()?.find(text).map(|found| found.as_str().to_owned())
+}
+
+fn is_lock_file(path: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        "package-lock.json",
+        "npm-shrinkwrap.json",
+        "yarn.lock",
+        "pnpm-lock.yaml",
+        "poetry.lock",
+        "uv.lock",
+        "Pipfile.lock",
+    ];
+    NAMES.contains(&file_name(path)) && !directory(path).split('/').any(|part| part == "node_modules")
+}
+
+fn is_dependency_list(path: &str) -> bool {
+    let name = file_name(path);
+    let is_list = matches!(name, "package.json" | "go.mod" | "pyproject.toml" | "setup.cfg" | "Pipfile")
+        || name.ends_with(".txt") && name.contains("requirements");
+    is_list && !directory(path).split('/').any(|part| part == "node_modules")
+}
+
+fn place(path: &str, text: &str, offset: usize, what: &str) -> String {
+    format!("{path}:{} ({})", line_at(text, offset), super::identity::printable(what))
+}
+
 fn search(tree: &Tree, folder: &str, find: impl Fn(&str, &str) -> Option<(usize, String)>) -> Option<String> {
     for path in tree.below(folder).filter(|path| is_source(path)) {
         let Some(text) = tree.read(path) else { continue };
@@ -247,7 +329,8 @@ fn search(tree: &Tree, folder: &str, find: impl Fn(&str, &str) -> Option<(usize,
     None
 }
 
-fn is_source(path: &str) -> bool {
+/// Whether a file is a program's own source, and not a test or somebody else's.
+pub(super) fn is_source(path: &str) -> bool {
     let skipped = |part: &str| {
         matches!(part, "vendor" | "node_modules" | "test" | "tests" | "__tests__" | "dist" | "docs" | "examples")
     };
@@ -270,7 +353,7 @@ fn line_of(text: &str, regex: Option<&Regex>) -> Option<usize> {
     Some(line_at(text, regex?.find(text)?.end()))
 }
 
-fn line_at(text: &str, offset: usize) -> usize {
+pub(super) fn line_at(text: &str, offset: usize) -> usize {
     crate::source::Position::of(text, offset).line
 }
 

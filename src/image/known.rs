@@ -39,9 +39,8 @@ pub struct KnownImage {
     /// The VOLUME paths. Kubernetes gives them nothing of their own, as Docker does.
     #[serde(default)]
     pub volumes: Vec<String>,
-    /// Other directories that the default command writes while it starts or serves.
-    #[serde(default)]
-    pub writable: Vec<String>,
+    /// Other directories that the default command writes while it starts or serves, all of them; `None` when nobody wrote down which.
+    pub writable: Option<Vec<String>>,
     /// Those of both that only root may write in the image: as `service` it starts only with a volume over each.
     #[serde(default)]
     pub root_owned: Vec<String>,
@@ -52,6 +51,8 @@ pub struct KnownImage {
     pub claim: Option<Claim>,
     /// The variable that names the data directory, for programs that must own it: set to a folder below the mount, a claim is fine.
     pub data_variable: Option<String>,
+    /// Whether its program talks to the Kubernetes API; `None` where that depends on what it is given to do.
+    pub api: Option<bool>,
     /// The end-to-end tests start a look-alike of the image under the settings that follow from the row.
     #[serde(default)]
     pub proved: bool,
@@ -147,8 +148,9 @@ impl KnownImage {
         if let Some(name) = self.needs.iter().find(|name| !is_capability(name)) {
             return Err(format!("{name:?} is not a capability as manifests write it, such as NET_BIND_SERVICE"));
         }
-        let directories = [&self.volumes, &self.writable, &self.root_owned, &self.filled];
-        match directories.into_iter().flatten().chain(&self.workdir).find(|path| !path.starts_with('/')) {
+        let directories = [&self.volumes, &self.root_owned, &self.filled].into_iter().flatten();
+        match directories.chain(self.writable.iter().flatten()).chain(&self.workdir).find(|path| !path.starts_with('/'))
+        {
             Some(path) => Err(format!("{path:?} is not an absolute path")),
             None => Ok(()),
         }
@@ -293,8 +295,9 @@ mod tests {
                 "{name} {:?} is there twice",
                 row.tag
             );
-            let directories: BTreeSet<&String> = row.volumes.iter().chain(&row.writable).collect();
-            assert!(row.volumes.len() + row.writable.len() == directories.len(), "{name} names a directory twice");
+            let named: Vec<&String> = row.volumes.iter().chain(row.writable.iter().flatten()).collect();
+            let directories: BTreeSet<&String> = named.iter().copied().collect();
+            assert!(named.len() == directories.len(), "{name} names a directory twice");
             for directory in row.root_owned.iter().chain(&row.filled) {
                 assert!(directories.contains(directory), "{name}: {directory} is neither a volume nor written");
             }

@@ -1,9 +1,11 @@
-//! What is known of images: their references, and a table of well-known ones.
+//! What is known of images: their references, a table of well-known ones, and what the configuration of any other tells.
 
+mod config;
 mod known;
 mod reference;
 mod versions;
 
+pub use config::{ConfiguredUser, ImageConfig};
 pub use known::{Account, Claim, Family, Ids, KnownImage, KnownImages, is_public};
 pub use reference::{DEFAULT_REGISTRY, InvalidReference, Reference};
 pub use versions::Versions;

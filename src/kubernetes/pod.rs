@@ -48,6 +48,11 @@ impl<'a> PodView<'a> {
         [os, selector("kubernetes.io/os"), selector("beta.kubernetes.io/os")].iter().flatten().any(|os| os == "windows")
     }
 
+    /// Whether the pod states resources for all its containers together.
+    pub fn has_resources(self) -> bool {
+        field(self.node, "resources").is_some_and(|resources| resources.entries().next().is_some())
+    }
+
     /// Whether the pod shares the node's network.
     pub fn is_on_host_network(self) -> bool {
         field(self.node, "hostNetwork").and_then(Node::as_bool) == Some(true)
@@ -118,6 +123,11 @@ impl<'a> ContainerView<'a> {
         self.node
     }
 
+    /// Whether `resources` says anything, through a merge as well.
+    pub fn has_resources(self) -> bool {
+        self.node.lookup("resources").is_some_and(|resources| resources.resolved().entries().next().is_some())
+    }
+
     /// A value of the container's own `securityContext`.
     pub fn security(self, key: &str) -> Option<Node<'a>> {
         field(field(self.node, "securityContext")?, key)
@@ -131,6 +141,11 @@ impl<'a> ContainerView<'a> {
     /// `args`, which replaces the image's CMD.
     pub fn args(self) -> Option<Vec<String>> {
         strings(self.node, "args")
+    }
+
+    /// `workingDir`, which replaces the image's.
+    pub fn working_dir(self) -> Option<String> {
+        string(self.node, "workingDir")
     }
 
     /// The numbers of `ports[].containerPort`.
@@ -168,6 +183,12 @@ impl<'a> ContainerView<'a> {
         let Some(entries) = field(self.node, "env") else { return Vec::new() };
         let entries = entries.items().map(Node::resolved);
         entries.filter_map(|entry| Some((string(entry, "name")?, string(entry, "value")?))).collect()
+    }
+
+    /// The ConfigMaps whose entries become variables.
+    pub fn env_config_maps(self) -> Vec<String> {
+        let sources = field(self.node, "envFrom").into_iter().flat_map(Node::items).map(Node::resolved);
+        sources.filter_map(|source| string(field(source, "configMapRef")?, "name")).collect()
     }
 
     /// The commands that the kubelet runs inside the container: exec probes and lifecycle hooks.
@@ -265,6 +286,25 @@ impl<'a> Volume<'a> {
     /// The path on the node.
     pub fn host_path(self) -> Option<String> {
         string(field(self.node, "hostPath")?, "path")
+    }
+
+    /// The names of the ConfigMaps in it.
+    pub fn config_maps(self) -> Vec<String> {
+        let sources = field(self.node, "projected").and_then(|projected| field(projected, "sources"));
+        let parts = sources.into_iter().flat_map(Node::items).map(Node::resolved).chain([self.node]);
+        parts.filter_map(|part| string(field(part, "configMap")?, "name")).collect()
+    }
+
+    /// The name of the ConfigMap that it projects, when that is all it does.
+    pub fn config_map(self) -> Option<String> {
+        string(field(self.node, "configMap")?, "name")
+    }
+
+    /// The files that a ConfigMap or Secret is asked for by name; empty when it is all of them.
+    pub fn item_paths(self) -> Vec<String> {
+        let map = field(self.node, "configMap").or_else(|| field(self.node, "secret"));
+        let items = map.and_then(|map| field(map, "items")).into_iter().flat_map(Node::items).map(Node::resolved);
+        items.filter_map(|item| string(item, "path")).collect()
     }
 
     /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.

@@ -1,19 +1,28 @@
-//! Operations that complete a `securityContext`. They add what is absent and keep what an author meant.
+//! Operations that complete a `securityContext`, or `resources`. They add what is absent and keep what an author meant.
 
 use crate::yaml::{Action, Node, Operation, Value};
 
 /// Adds `entries` to the `securityContext` of `owner`, a container or a pod spec: into the block that is there, or as a new one. Nothing for no entries.
 pub fn complete(owner: Node<'_>, entries: Vec<(String, Value)>) -> Vec<Operation> {
+    complete_block(owner, "securityContext", entries)
+}
+
+/// Adds `entries` to the `resources` of a container, in the same way.
+pub fn give_resources(container: super::ContainerView<'_>, entries: Vec<(String, Value)>) -> Vec<Operation> {
+    complete_block(container.node(), "resources", entries)
+}
+
+fn complete_block(owner: Node<'_>, block: &str, entries: Vec<(String, Value)>) -> Vec<Operation> {
     if entries.is_empty() {
         return Vec::new();
     }
     let document = owner.document().index();
     let route = owner.route();
-    if owner.get("securityContext").is_none() {
-        let action = Action::Insert { key: "securityContext".to_owned(), value: Value::Map(entries) };
+    if owner.get(block).is_none() {
+        let action = Action::Insert { key: block.to_owned(), value: Value::Map(entries) };
         return vec![Operation { document, route, action }];
     }
-    let route = route.key("securityContext");
+    let route = route.key(block);
     let insert = |(key, value)| Operation { document, route: route.clone(), action: Action::Insert { key, value } };
     entries.into_iter().map(insert).collect()
 }

@@ -5,6 +5,7 @@
 
 use super::{Kinds, Settings};
 use crate::yaml::{Document, Kind, Node, Route, Step, Stream};
+use std::collections::BTreeSet;
 
 /// How deep `List` objects are looked into; nesting them has no use.
 const LIST_DEPTH: usize = 4;
@@ -137,9 +138,19 @@ pub fn has_objects(stream: &Stream) -> bool {
         .any(|root| text(root, "apiVersion").is_some() && text(root, "kind").is_some())
 }
 
-/// Kind and name of the workloads that a strategic-merge patch changes where users, commands, ports or volumes are concerned.
-pub fn patched_workloads<'a>(stream: &'a Stream, kinds: &Kinds) -> Vec<(String, String)> {
-    const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];
+/// A workload that a strategic-merge patch changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patched {
+    /// `Deployment`, `CronJob`, ...
+    pub kind: String,
+    /// `metadata.name`
+    pub name: String,
+    /// The keys that it sets in the pod spec and in containers.
+    pub keys: BTreeSet<String>,
+}
+
+/// The workloads that a strategic-merge patch changes.
+pub fn patched_workloads<'a>(stream: &'a Stream, kinds: &Kinds) -> Vec<Patched> {
     let roots = stream.documents().filter_map(Document::root);
     roots
         .filter_map(|object| {
@@ -147,10 +158,15 @@ pub fn patched_workloads<'a>(stream: &'a Stream, kinds: &Kinds) -> Vec<(String, 
             let name = text(object.get("metadata")?, "name")?;
             let pods = kinds.find(&api_version, &kind)?.pod_specs(object, &Route::root());
             let containers = |pod: Node<'a>| ContainerKind::ALL.iter().filter_map(move |kind| pod.get(kind.key()));
-            let matters = |node: Node<'_>| MATTER.iter().any(|key| node.has(key));
-            let changes =
-                |(pod, _): &(Node<'a>, Route)| matters(*pod) || containers(*pod).flat_map(Node::items).any(matters);
-            pods.iter().any(changes).then_some((kind, name))
+            let entries = pods
+                .into_iter()
+                .flat_map(|(pod, _)| containers(pod).flat_map(Node::items).chain([pod]))
+                .flat_map(Node::entries);
+            Some(Patched {
+                kind,
+                name,
+                keys: entries.filter_map(|(key, _)| Some(key.as_str()?.into_owned())).collect(),
+            })
         })
         .collect()
 }

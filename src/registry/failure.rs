@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Longest piece of a system message that is shown, in characters.
 const REASON_LENGTH_MAX: usize = 120;
 
-/// A request without a digest, not yet tied to a spelling of the reference.
+/// A question without an answer, not yet tied to a spelling of the reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
     /// Whether nobody answered, so that asking the same host again is pointless.
@@ -72,16 +72,16 @@ impl Failure {
         }
     }
 
-    /// The message for one reference. `asked` is the host that was asked; where a mirror makes it another one than the
-    /// reference names, it is named too, because that is where a person has to look.
-    pub(super) fn for_reference(&self, reference: &Reference, asked: &str) -> ResolveError {
+    /// The message for one reference and what was `wanted`. `asked` is the host that was asked; where a mirror makes it another
+    /// one than the reference names, it is named too, because that is where a person has to look.
+    pub(super) fn for_reference(&self, wanted: &str, reference: &Reference, asked: &str) -> ResolveError {
         let registry = reference.registry();
         let asked = if asked == registry { String::new() } else { format!(" at {asked}") };
         let reason = &self.reason;
         if self.unreachable {
             ResolveError::Unreachable(format!("{registry} did not answer{asked} for {reference} ({reason})"))
         } else {
-            ResolveError::Refused(format!("{registry} gave no digest{asked} for {reference} ({reason})"))
+            ResolveError::Refused(format!("{registry} gave no {wanted}{asked} for {reference} ({reason})"))
         }
     }
 }
@@ -128,7 +128,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_millis(1500);
 
     fn message(failure: &Failure, asked: &str) -> String {
-        failure.for_reference(&Reference::parse("node:20").unwrap(), asked).to_string()
+        failure.for_reference("digest", &Reference::parse("node:20").unwrap(), asked).to_string()
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! From a tag to the digest behind it. The only code that talks to a network, and the only asynchronous code.
+//! From a tag to the digest behind it, and to the configuration of the image. The only code that talks to a network, and the
+//! only asynchronous code.
 //!
 //! [`Online`] asks registries, [`Recorded`] answers from what it was told, [`Offline`] answers nothing. All three speak of
 //! references, never of hosts: which host is asked in whose place is a matter of [`NetworkSettings`].
 
+mod chain;
 mod credentials;
 mod failure;
 mod online;
@@ -12,7 +14,8 @@ mod session;
 pub use online::Online;
 pub use recorded::Recorded;
 
-use crate::image::Reference;
+use crate::image::{ImageConfig, Reference};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -37,6 +40,12 @@ impl Digest {
         (hex.len() == 64 && hex.bytes().all(is_hex)).then(|| Self(text.to_owned()))
     }
 
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("sha256:{hex}"))
+    }
+
     /// The digest as it stands behind `@`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -49,7 +58,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Why there is no digest. The messages are one line, name the reference as written, and hold neither credentials nor
+/// Why there is no answer. The messages are one line, name the reference as written, and hold neither credentials nor
 /// anything a server said in its own words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
@@ -59,18 +68,23 @@ pub enum ResolveError {
     /// No answer: name resolution, connection, TLS, time-out.
     #[error("{0}")]
     Unreachable(String),
-    /// An answer without a digest: not found, not allowed, rate limit, not a registry.
+    /// An answer, but not to the question: not found, not allowed, rate limit, not a registry, not what its digest names.
     #[error("{0}")]
     Refused(String),
 }
 
-/// Where digests come from.
+/// Where digests and configurations come from.
 pub trait Resolver: Sync {
     /// The index digest of each reference (the manifest's where there is no index). One request per distinct image and
     /// tag, however often and in whatever spelling it is written; the result holds each reference that was given.
     ///
     /// A digest that is already part of a reference is not looked at: the answer is what the tag points to now.
     fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>>;
+
+    /// The configuration of the image that each reference names: by its digest where one is written, else by its tag. Of an
+    /// index, the image for Linux on amd64 speaks, else the first for Linux. Two or three requests per distinct image; the
+    /// result holds each reference that was given.
+    fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>>;
 }
 
 /// Settings of one registry, by its host (`docker.io`, `ghcr.io`, `localhost:5000`).
@@ -87,7 +101,7 @@ pub struct RegistrySettings {
 pub struct NetworkSettings {
     /// Settings by the registry's host as [`Reference::registry`] gives it; a registry that is missing has the defaults.
     pub registries: BTreeMap<String, RegistrySettings>,
-    /// For one step, connecting included: logging in is one step, asking for the digest another. A registry that never
+    /// For one step, connecting and reading included: logging in is one step, each request another. A registry that never
     /// answers therefore costs this much once.
     pub timeout: Duration,
     /// The directory of Docker's `config.json`. Without it `DOCKER_CONFIG` decides, then `~/.docker`, as Docker does it.
@@ -106,6 +120,10 @@ pub struct Offline;
 
 impl Resolver for Offline {
     fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
+        references.iter().map(|reference| (reference.clone(), Err(ResolveError::Offline))).collect()
+    }
+
+    fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {
         references.iter().map(|reference| (reference.clone(), Err(ResolveError::Offline))).collect()
     }
 }
@@ -134,10 +152,18 @@ mod tests {
     }
 
     #[test]
+    fn the_digest_of_nothing_is_the_well_known_one() {
+        let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(Digest::of(b"").as_str(), empty);
+    }
+
+    #[test]
     fn offline_answers_each_reference() {
         let references = ["node:20", "nginx"].map(|written| Reference::parse(written).unwrap());
         let answers = Offline.resolve(&references);
         assert_eq!(answers.len(), 2);
         assert!(answers.values().all(|answer| answer == &Err(ResolveError::Offline)));
+        let answers = Offline.configs(&references);
+        assert!(answers.len() == 2 && answers.values().all(|answer| answer == &Err(ResolveError::Offline)));
     }
 }

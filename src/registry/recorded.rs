@@ -1,13 +1,14 @@
-//! Digests that are known beforehand, for tests and for runs that must not depend on the day they are made.
+//! Digests and configurations that are known beforehand, for tests and for runs that must not depend on the day they are made.
 
 use super::{DEFAULT_TAG, Digest, ResolveError, Resolver};
-use crate::image::Reference;
+use crate::image::{ImageConfig, Reference};
 use std::collections::BTreeMap;
 
 /// Answers from a list. As with a registry, `node` and `docker.io/library/node:latest` are the same question.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
-    answers: BTreeMap<(String, String, String), Result<Digest, ResolveError>>,
+    digests: BTreeMap<(String, String, String), Result<Digest, ResolveError>>,
+    configs: BTreeMap<(String, String, String), Result<ImageConfig, ResolveError>>,
 }
 
 impl Recorded {
@@ -18,7 +19,12 @@ impl Recorded {
 
     /// Records the answer to one reference; a later record of the same image and tag replaces an earlier one.
     pub fn record(&mut self, reference: &Reference, answer: Result<Digest, ResolveError>) {
-        self.answers.insert(question(reference), answer);
+        self.digests.insert(question(reference), answer);
+    }
+
+    /// Records the configuration of an image. A reference without a tag is told apart by its digest.
+    pub fn record_config(&mut self, reference: &Reference, answer: Result<ImageConfig, ResolveError>) {
+        self.configs.insert(image(reference), answer);
     }
 }
 
@@ -34,22 +40,56 @@ impl FromIterator<(Reference, Digest)> for Recorded {
 
 impl Resolver for Recorded {
     fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
-        let answer = |reference: &Reference| match self.answers.get(&question(reference)) {
+        let answer = |reference: &Reference| match self.digests.get(&question(reference)) {
             Some(answer) => answer.clone(),
             None => Err(ResolveError::Refused(format!("no digest is recorded for {reference}"))),
+        };
+        references.iter().map(|reference| (reference.clone(), answer(reference))).collect()
+    }
+
+    fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {
+        let answer = |reference: &Reference| match self.configs.get(&image(reference)) {
+            Some(answer) => answer.clone(),
+            None => Err(ResolveError::Refused(format!("no configuration is recorded for {reference}"))),
         };
         references.iter().map(|reference| (reference.clone(), answer(reference))).collect()
     }
 }
 
 fn question(reference: &Reference) -> (String, String, String) {
-    let tag = reference.tag().unwrap_or(DEFAULT_TAG);
-    (reference.registry().to_owned(), reference.repository().to_owned(), tag.to_owned())
+    (
+        reference.registry().to_owned(),
+        reference.repository().to_owned(),
+        reference.tag().unwrap_or(DEFAULT_TAG).to_owned(),
+    )
+}
+
+/// A digest beside a tag is what the tag stood for when it was written; alone it is all there is.
+fn image(reference: &Reference) -> (String, String, String) {
+    let (registry, repository, tag) = question(reference);
+    let digest = reference.digest().filter(|_| reference.tag().is_none());
+    (registry, repository, digest.map_or(tag, str::to_owned))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn configurations_are_told_apart_by_tag_and_else_by_digest() {
+        let parse = |written: &str| Reference::parse(written).unwrap();
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let alone = parse(&format!("app@{digest}"));
+        let config = |user: &str| Ok(ImageConfig { user: user.to_owned(), ..ImageConfig::default() });
+        let mut recorded = Recorded::new();
+        recorded.record_config(&parse("app:1"), config("1000"));
+        recorded.record_config(&alone, config("2000"));
+        let pinned = parse(&format!("app:1@{digest}"));
+        let answers = recorded.configs(&[pinned.clone(), alone.clone(), parse("app")]);
+        assert_eq!((&answers[&pinned], &answers[&alone]), (&config("1000"), &config("2000")));
+        let refused = ResolveError::Refused("no configuration is recorded for app".to_owned());
+        assert_eq!(answers[&parse("app")], Err(refused));
+    }
 
     #[test]
     fn spellings_of_one_image_share_a_record_and_others_are_refused() {

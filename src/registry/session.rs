@@ -1,4 +1,4 @@
-//! The conversation with one host: log in once per repository, then one HEAD per tag.
+//! The conversation with one host: log in once per repository, then one HEAD per tag, and GET for what is worth reading.
 //!
 //! The login is oci-client's. The question is our own request, because oci-client's `fetch_manifest_digest` answers whatever
 //! it is sent when the digest header is missing: it hashes the body of a second GET, so a captive portal's HTML page would be
@@ -15,11 +15,12 @@ use oci_distribution::manifest::{
 };
 use oci_distribution::secrets::RegistryAuth;
 use oci_distribution::{Client, RegistryOperation};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Indices stand first: a registry that converts must not hand out one platform's manifest instead.
-const MANIFEST_MEDIA_TYPES: [&str; 4] =
+pub(super) const MANIFEST_MEDIA_TYPES: [&str; 4] =
     [OCI_IMAGE_INDEX_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE];
 
 const DIGEST_HEADER: &str = "docker-content-digest";
@@ -61,11 +62,20 @@ impl Clients {
 pub(super) struct Session {
     clients: Clients,
     host: Host,
-    login: Login,
+    login: Arc<Login>,
+}
+
+/// What came back for a GET.
+pub(super) struct Body {
+    /// `Content-Type` without parameters.
+    pub(super) media_type: Option<String>,
+    /// The digest that the registry says the body has.
+    pub(super) digest: Option<String>,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Session {
-    pub(super) fn new(clients: Clients, host: Host, login: Login) -> Self {
+    pub(super) fn new(clients: Clients, host: Host, login: Arc<Login>) -> Self {
         Self { clients, host, login }
     }
 
@@ -116,9 +126,48 @@ impl Session {
                 .ok()
                 .and_then(Digest::parse)
                 .ok_or_else(|| Failure::refused("the digest it sent is not a SHA-256 digest")),
-            None if is_manifest(response.headers().get(CONTENT_TYPE)) => self.computed_digest(repository, tag).await,
+            None if media_type(response.headers())
+                .is_some_and(|media_type| is_index(&media_type) || is_manifest(&media_type)) =>
+            {
+                self.computed_digest(repository, tag).await
+            }
             None => Err(Failure::refused("the answer is not that of a registry")),
         }
+    }
+
+    /// Reads what stands at `path`, which starts with a repository. A registry may send the question on to another host, as
+    /// many do for blobs; the HTTP client then leaves `authorization` behind. The time-out holds for the whole body.
+    pub(super) async fn body(
+        &self,
+        path: &str,
+        accept: Option<&str>,
+        size_max: usize,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Body, Failure> {
+        let failed = |error: reqwest::Error| Failure::of_transport(&error, self.clients.timeout);
+        let mut request = self.clients.http.get(self.url(path));
+        if let Some(accept) = accept {
+            request = request.header(ACCEPT, accept);
+        }
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        let mut response = request.send().await.map_err(failed)?;
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(Failure::of_status(response.status().as_u16(), self.login.description));
+        }
+        let mut bytes = Vec::new();
+        // The length that a server announces is not what it has to send.
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if bytes.len() + chunk.len() > size_max {
+                return Err(Failure::refused(format!("its answer is longer than {} MiB", size_max >> 20)));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        // A header that is no text is no digest either.
+        let sent = response.headers().get(DIGEST_HEADER);
+        let digest = sent.map(|digest| digest.to_str().unwrap_or_default().to_owned());
+        Ok(Body { media_type: media_type(response.headers()), digest, bytes })
     }
 
     /// Fetches the manifest and hashes it, for registries that do not send the header.
@@ -141,8 +190,12 @@ impl Session {
     }
 
     fn manifest_url(&self, repository: &str, tag: &str) -> String {
+        self.url(&format!("{repository}/manifests/{tag}"))
+    }
+
+    fn url(&self, path: &str) -> String {
         let scheme = if self.host.plain_http { "http" } else { "https" };
-        format!("{scheme}://{}/v2/{repository}/manifests/{tag}", self.host.address)
+        format!("{scheme}://{}/v2/{path}", self.host.address)
     }
 }
 
@@ -154,7 +207,15 @@ fn secret_header(value: &str) -> Result<HeaderValue, reqwest::header::InvalidHea
     Ok(header)
 }
 
-fn is_manifest(content_type: Option<&HeaderValue>) -> bool {
-    let essence = content_type.and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
-    essence.is_some_and(|essence| MANIFEST_MEDIA_TYPES.contains(&essence.trim()))
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let essence = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').next()?;
+    Some(essence.trim().to_owned())
+}
+
+pub(super) fn is_index(media_type: &str) -> bool {
+    [OCI_IMAGE_INDEX_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE].contains(&media_type)
+}
+
+pub(super) fn is_manifest(media_type: &str) -> bool {
+    [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE].contains(&media_type)
 }

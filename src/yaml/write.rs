@@ -160,8 +160,14 @@ fn needs_escape(character: char) -> bool {
 }
 
 /// Whether `text` may stand without quotes: it reads as this string with go-yaml v2 and v3, libyaml and PyYAML. Narrow on
-/// purpose: one or two dashes followed by a letter, or a letter, `_` or `/`; then no sign that means anything in YAML.
+/// purpose: one or two dashes followed by a letter, or a letter, `_` or `/`; then no sign that means anything in YAML. Or digits with
+/// a unit, as in `250m` and `64Mi`.
 fn is_bare(text: &str) -> bool {
+    const UNITS: [&str; 11] = ["m", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi"];
+    let unit = text.trim_start_matches(|character: char| character.is_ascii_digit());
+    if unit.len() < text.len() && UNITS.contains(&unit) {
+        return true;
+    }
     let dashes = text.bytes().take_while(|&byte| byte == b'-').count();
     let mut rest = text.bytes().skip(dashes);
     let starts = match (dashes, rest.next()) {
@@ -200,13 +206,16 @@ mod tests {
             "registry.io/a/b:1.2",
             "a@b",
             "NET_BIND_SERVICE",
+            "10Mi",
+            "250m",
+            "1k",
         ] {
             assert_eq!(scalar(&Value::Str(text.to_owned())), text);
         }
         for text in [
-            "", "y", "No", "NULL", "1", "1.5", "10Mi", "-1", "-_7", "---", "---a", "a b", "a:", "a#b", "#a", "*a",
-            "&a", "!a", "a,b", "{}", "[", "~", "é", "=", "<<", ".5", "a\n", "\t", "%a", "@a", "`a", "'", "\"", "-.inf",
-            "nan", "-", "?", ":",
+            "", "y", "No", "NULL", "1", "1.5", "1.5Gi", "1e3", "1E", "0x1", "1_0m", "-1", "-_7", "---", "---a", "a b",
+            "a:", "a#b", "#a", "*a", "&a", "!a", "a,b", "{}", "[", "~", "é", "=", "<<", ".5", "a\n", "\t", "%a", "@a",
+            "`a", "'", "\"", "-.inf", "nan", "-", "?", ":",
         ] {
             assert!(scalar(&Value::Str(text.to_owned())).starts_with('"'), "{text:?}");
         }

@@ -91,6 +91,9 @@ pub(crate) struct Naive {
     /// Merged into the `securityContext` of each pod that has one of the containers.
     #[serde(default)]
     pub(crate) pod: serde_json::Map<String, serde_json::Value>,
+    /// Merged into the spec itself of each such pod.
+    #[serde(default)]
+    pub(crate) spec: serde_json::Map<String, serde_json::Value>,
     /// Paths of each container that get an emptyDir.
     #[serde(default)]
     pub(crate) writable: Vec<String>,

@@ -319,6 +319,9 @@ fn merged(documents: &[Value], naive: &Naive) -> Vec<Value> {
         }
         if touched {
             merge(spec, &naive.pod);
+            if let Some(spec) = spec.as_object_mut() {
+                spec.extend(naive.spec.clone());
+            }
             for number in 0..naive.writable.len() {
                 push(spec, "volumes", json!({"name": format!("writable-{number}"), "emptyDir": {}}));
             }

@@ -27,12 +27,14 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// How long a server waits before each byte of the body.
+    pub(crate) drip: Option<Duration>,
 }
 
 impl Response {
     pub(crate) fn new(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
         let headers = headers.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Self { status, headers, body: body.as_bytes().to_vec() }
+        Self { status, headers, body: body.as_bytes().to_vec(), drip: None }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -64,7 +66,7 @@ pub(crate) fn send(
     let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     let mut body = Vec::new();
     reader.read_to_end(&mut body)?;
-    Ok(Response { status, headers, body })
+    Ok(Response { status, headers, body, drip: None })
 }
 
 /// A server on a free loopback port that answers each request by a function and remembers it. Its threads end with the process.
@@ -135,7 +137,13 @@ fn serve(stream: TcpStream, address: SocketAddr, answer: &Answer, requests: &Mut
     head.push_str("\r\n");
     let body: &[u8] = if request.method == "HEAD" { &[] } else { &response.body };
     // The client may have gone away already, which is its right.
-    let _ = writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(body));
+    let _ = writer.write_all(head.as_bytes()).and_then(|()| match response.drip {
+        None => writer.write_all(body),
+        Some(pause) => body.iter().try_for_each(|byte| {
+            thread::sleep(pause);
+            writer.write_all(&[*byte])
+        }),
+    });
 }
 
 fn read_head(reader: &mut impl BufRead) -> std::io::Result<(String, Vec<(String, String)>)> {

@@ -93,6 +93,18 @@ impl Registry {
         content: &str,
     ) -> (String, usize) {
         let config = format!(r#"{{"architecture":"{content}","os":"linux"}}"#);
+        self.push_image_with(repository, tag, media_type, content, &config)
+    }
+
+    /// The same with a configuration (JSON) of one's own.
+    pub(crate) fn push_image_with(
+        &self,
+        repository: &str,
+        tag: Option<&str>,
+        media_type: &str,
+        content: &str,
+        config: &str,
+    ) -> (String, usize) {
         let layer = format!("layer of {content}");
         let (config_type, layer_type) = if media_type == OCI_MANIFEST {
             ("application/vnd.oci.image.config.v1+json", "application/vnd.oci.image.layer.v1.tar")
@@ -111,12 +123,26 @@ impl Registry {
 
     /// Stores an index (OCI or Docker) of two platforms. Returns the bytes of the index, and the digests of its images.
     pub(crate) fn push_index(&self, repository: &str, tag: &str, media_type: &str) -> (String, Vec<String>) {
+        let config = |architecture: &str| format!(r#"{{"architecture":"{architecture}","os":"linux"}}"#);
+        self.push_index_with(repository, tag, media_type, &["amd64", "arm64"].map(|name| (name, config(name))))
+    }
+
+    /// The same with the architectures and configurations (JSON) of its images.
+    pub(crate) fn push_index_with(
+        &self,
+        repository: &str,
+        tag: &str,
+        media_type: &str,
+        images: &[(&str, String)],
+    ) -> (String, Vec<String>) {
         let child_type = if media_type == OCI_INDEX { OCI_MANIFEST } else { DOCKER_MANIFEST };
         let mut children = Vec::new();
         let mut descriptors = Vec::new();
-        for architecture in ["amd64", "arm64"] {
-            let (digest, size) = self.push_image(repository, None, child_type, architecture);
-            let platform = format!(r#","platform":{{"architecture":"{architecture}","os":"linux"}}"#);
+        for (architecture, config) in images {
+            let (digest, size) = self.push_image_with(repository, None, child_type, architecture, config);
+            // An attestation says so of both.
+            let os = if *architecture == "unknown" { "unknown" } else { "linux" };
+            let platform = format!(r#","platform":{{"architecture":"{architecture}","os":"{os}"}}"#);
             descriptors.push(descriptor(child_type, &digest, size, &platform));
             children.push(digest);
         }

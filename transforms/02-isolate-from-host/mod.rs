@@ -158,7 +158,11 @@ fn keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>) -> O
     if let Some(why) = application.works_on_node(container) {
         return Some((SkipReason::WorksOnNode, why));
     }
-    application.patch_of(container).map(|why| (SkipReason::AuthorChoice, why))
+    const CONCERNED: [&str; 8] =
+        ["hostIPC", "hostNetwork", "hostPID", "lifecycle", "livenessProbe", "ports", "readinessProbe", "startupProbe"];
+    let path = application.around.repository.patch_of(container.workload, &CONCERNED)?;
+    let detail = format!("{path} patches {} where it meets its node", container.workload.label());
+    Some((SkipReason::AuthorChoice, detail))
 }
 
 /// The front door of a node that is among `ports`.

@@ -1,9 +1,9 @@
 #![doc = include_str!("README.md")]
 
-use super::{Metadata, Proposal, Subject, Transform, unknown_user};
+use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::error::SkipReason;
-use crate::facts::{Application, ContainerFacts, EffectiveUser, User};
+use crate::facts::{Application, Arranged, ContainerFacts, EffectiveUser, User};
 use crate::kubernetes::{self, ForbiddenSetting, Settings, VolumeSource};
 use crate::repository::ContainerId;
 use crate::source::printable;
@@ -166,9 +166,13 @@ fn what_keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>)
     if let Some(why) = application.containers.iter().find_map(|container| application.works_on_node(container)) {
         return Some((SkipReason::WorksOnNode, why));
     }
+    // What allow-low-ports and mount-read-only-root will see to.
+    let root = application.read_only_root(container);
+    let directories = root.as_ref().map(|root| root.directories.as_slice()).unwrap_or_default();
+    let arranged = Arranged { low_ports: true, directories };
     let asked = application.effective_user(container);
     let user = match &asked {
-        EffectiveUser::Root { .. } => application.user_without_settings(container),
+        EffectiveUser::Root { .. } => application.user_without_settings(container, arranged),
         user => user.clone(),
     };
     let was_root = !matches!(asked, EffectiveUser::Known(_));
@@ -179,8 +183,11 @@ fn what_keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>)
     }
     let mut obstacles = application.obstacles().iter().filter(|obstacle| obstacle.hard && !obstacle.by_setting);
     let stays = obstacles.find(|obstacle| match obstacle.reason {
-        // allow-low-ports settles it.
-        SkipReason::LowPort => application.image.is_none(),
+        // allow-low-ports settles it, where it may.
+        SkipReason::LowPort => {
+            container.pod.settings() == Settings::ContainersOnly
+                || container.pod.sysctl(kubernetes::UNPRIVILEGED_PORT_START).is_some()
+        }
         SkipReason::NeedsRoot | SkipReason::AuthorChoice => true,
         _ => was_root,
     });
@@ -196,12 +203,16 @@ fn what_keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>)
         EffectiveUser::Root { how } => match application.image {
             // To be switched.
             Some(_) => None,
-            None => container.stays_root().map(|(reason, detail)| (reason, format!("{how} runs as root and {detail}"))),
+            None => {
+                let unknown = (SkipReason::UnknownUser, "no other user is known to work".to_owned());
+                let (reason, detail) = container.stays_root(arranged).unwrap_or(unknown);
+                Some((reason, format!("{how} runs as root and {detail}")))
+            }
         },
         EffectiveUser::Unknown { how } => {
             let numbered = |user: &User| matches!(user, User::Named { ids: Some(_), .. });
             let named = application.image.as_ref().is_some_and(|image| numbered(&image.user));
-            (!named).then(|| unknown_user(application, container, &how))
+            (!named).then(|| application.unknown_user(container, &how))
         }
     }
 }
@@ -258,7 +269,9 @@ fn take_back(
 /// steps that switch the user see to it.
 fn claims_group(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<Option<u32>> {
     let EffectiveUser::Root { .. } = application.effective_user(container) else { return None };
-    let EffectiveUser::Known(identity) = application.user_without_settings(container) else { return None };
+    let EffectiveUser::Known(identity) = application.user_without_settings(container, Arranged::default()) else {
+        return None;
+    };
     let writes = container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
     let has_group = container.pod.security("fsGroup").is_some() || container.settings() != Settings::AsWritten;
     (writes && !has_group).then_some(identity.gid)

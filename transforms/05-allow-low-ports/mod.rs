@@ -34,10 +34,16 @@ impl Transform for AllowLowPorts {
                 set.then(|| Proposal::already(subject, "any user of the pod may listen on any port")),
             );
         };
+        let mut others: Vec<Obstacle> = others.into_iter().cloned().collect();
+        let mut wanted = false;
+        for container in &application.containers {
+            if let Some(doubts) = wants(application, container) {
+                wanted = true;
+                others.extend(doubts);
+            }
+        }
         // What else keeps it root is told by the steps about its user.
-        if others.iter().any(|obstacle| obstacle.hard)
-            || !application.containers.iter().any(|container| wants(application, container))
-        {
+        if !wanted || others.iter().any(|obstacle| obstacle.hard) {
             return Vec::new();
         }
         let mut change = Change::default();
@@ -58,17 +64,19 @@ impl Transform for AllowLowPorts {
             }
             change.manifest(container.id.file, kubernetes::allow_low_ports(pod));
         }
-        let others: Vec<Obstacle> = others.into_iter().cloned().collect();
         let seen = low.detail.split(": a process").next().unwrap_or_default();
         vec![Proposal::change(subject, change, &others, format!("sysctl for the pod, because {seen}"))]
     }
 }
 
-/// Whether the container will be, or is, run by a user other than root.
-fn wants(application: &Application<'_>, container: &ContainerFacts<'_>) -> bool {
+/// What is not sure about the container once it is run by a user other than root, as it will be or is; `None` where it stays root.
+fn wants(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
     match application.effective_user(container) {
-        EffectiveUser::Known(_) | EffectiveUser::StepsDown(_) => true,
-        EffectiveUser::Root { .. } => application.image.as_ref().is_some_and(|image| image.user == User::Root),
-        EffectiveUser::Unknown { .. } => false,
+        EffectiveUser::Known(_) | EffectiveUser::StepsDown(_) => Some(Vec::new()),
+        EffectiveUser::Root { .. } => match &application.image {
+            Some(image) => (image.user == User::Root).then(Vec::new),
+            None => application.steps_down_once_arranged(container),
+        },
+        EffectiveUser::Unknown { .. } => None,
     }
 }

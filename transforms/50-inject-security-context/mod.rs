@@ -3,7 +3,8 @@
 use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::error::SkipReason;
-use crate::facts::{Application, ContainerFacts, EffectiveUser, Identity, Obstacle};
+use crate::facts::{Application, Arranged, ContainerFacts, Identity, Obstacle};
+use crate::image::Reference;
 use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::yaml::Value;
 
@@ -24,6 +25,11 @@ impl Transform for InjectSecurityContext {
         &METADATA
     }
 
+    fn configs(&self, application: &Application<'_>) -> Vec<Reference> {
+        let asked = application.containers.iter().filter_map(|container| container.asks_registry(application.around));
+        asked.cloned().collect()
+    }
+
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
         application.containers.iter().flat_map(|container| plan_container(application, container)).collect()
     }
@@ -38,57 +44,10 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
         let detail = "a Windows pod: these fields are for Linux";
         return vec![Proposal::declined(subject, SkipReason::WindowsPod, detail)];
     }
-    vec![match user(application, container) {
+    vec![match application.settled_user(container, Arranged::default()) {
         Ok((identity, obstacles)) => complete(container, subject, &identity, &obstacles),
         Err((reason, detail)) => Proposal::declined(subject, reason, detail),
     }]
-}
-
-/// The user to write down, with what speaks against it, or why none can be.
-fn user(
-    application: &Application<'_>,
-    container: &ContainerFacts<'_>,
-) -> Result<(Identity, Vec<Obstacle>), (SkipReason, String)> {
-    // What breaks a process that is no longer root does not matter to one that never was.
-    let of_settings = |obstacle: &&Obstacle| {
-        matches!(
-            obstacle.reason,
-            SkipReason::NeedsRoot | SkipReason::AuthorChoice | SkipReason::LowPort | SkipReason::WindowsPod
-        )
-    };
-    let assigned = container.settings() == Settings::UserAssigned;
-    match application.effective_user(container) {
-        // Nothing is written down, so where the platform assigns none the image alone must do; a number in its Dockerfile does.
-        EffectiveUser::Known(_) | EffectiveUser::StepsDown(_)
-            if assigned && application.image.is_none() && container.security("runAsUser").is_none() =>
-        {
-            let kind = &container.workload.kind;
-            Err((SkipReason::UnknownUser, format!("the platform may assign a {kind} another user than the image's")))
-        }
-        EffectiveUser::Known(identity) => {
-            Ok((identity, application.obstacles().iter().filter(of_settings).cloned().collect()))
-        }
-        EffectiveUser::StepsDown(identity) => {
-            if let Some(refusal) = container.unfit_mount() {
-                return Err((SkipReason::VolumeOwnership, refusal));
-            }
-            Ok((identity, application.obstacles().to_vec()))
-        }
-        EffectiveUser::Root { how } => {
-            match application.obstacles().iter().find(|obstacle| obstacle.reason != SkipReason::UnknownStack) {
-                Some(obstacle) => Err((obstacle.reason, format!("runs as root: {}", obstacle.detail))),
-                None if application.image.is_some() => {
-                    Err((SkipReason::DependsOnSkipped, format!("runs as root ({how}), and the user was not switched")))
-                }
-                None => {
-                    let unknown = (SkipReason::UnknownUser, "no other user is known to work".to_owned());
-                    let (reason, detail) = container.stays_root().unwrap_or(unknown);
-                    Err((reason, format!("{how} runs as root and {detail}")))
-                }
-            }
-        }
-        EffectiveUser::Unknown { how } => Err(super::unknown_user(application, container, &how)),
-    }
 }
 
 fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identity, obstacles: &[Obstacle]) -> Proposal {

@@ -1,5 +1,9 @@
 //! `unroot.toml`: what a repository tells the program once, so that nobody has to pass it as arguments.
 
+mod resources;
+
+pub use resources::{Amounts, Resources};
+
 use crate::error::Error;
 use crate::image::KnownImages;
 use serde::Deserialize;
@@ -33,6 +37,8 @@ pub struct Config {
     /// What is known of images beyond the program's own table, in rows of the same form.
     #[serde(rename = "image")]
     pub images: KnownImages,
+    /// What containers are given that say nothing of resources. Without it none is written.
+    pub resources: Option<Resources>,
     /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
     #[serde(rename = "registry")]
     pub registries: BTreeMap<String, RegistryEntry>,
@@ -165,6 +171,12 @@ mod tests {
         for (kind, path) in [("", "spec"), ("App", ""), ("App", "spec..spec"), ("App", ".spec")] {
             assert!(parse("example.com", kind, path).unwrap_err().contains("spec.template.spec"), "{kind} {path}");
         }
+    }
+
+    #[test]
+    fn an_impossible_amount_is_an_error_that_says_where() {
+        let error = Config::parse("uid = 5\n[resources]\nlimits.memory = \"1 GB\"\n").unwrap_err();
+        assert!(error.contains("line 2") && error.contains("resources.limits.memory"), "{error}");
     }
 
     #[test]

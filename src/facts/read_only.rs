@@ -1,0 +1,376 @@
+//! What a program writes outside of its volumes, and so what must stay writable when its root becomes read-only.
+//!
+//! Of an image of the table its row tells; of an image that is built here the sources tell as far as they can. What is not known is a reason to
+//! decline: a program whose write fails may start and break later.
+
+use super::container::MountedVolume;
+use super::directories::{is_below, is_within, normal};
+use super::identity::printable;
+use super::obstacles::{Obstacle, soft};
+use super::{Application, Arranged, ContainerFacts, EffectiveUser, ImageFacts, Stack, stack, writes};
+use crate::dockerfile::Keyword;
+use crate::error::SkipReason;
+use crate::image::{Claim, KnownImage};
+use crate::kubernetes::{self, VolumeSource};
+use crate::yaml::Node;
+
+/// What a read-only root takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadOnlyRoot {
+    /// Directories that need a volume of their own, because the program writes there and nothing is mounted yet.
+    pub directories: Vec<String>,
+    /// Why that may not be all; empty when it is.
+    pub doubts: Vec<Obstacle>,
+    /// How that is known, one line.
+    pub how: String,
+}
+
+type Refusal = (SkipReason, String);
+
+impl Application<'_> {
+    /// What it takes to make the root of a container read-only.
+    ///
+    /// # Errors
+    /// The code and one line, where the program would break, or where nothing tells what it writes.
+    pub fn read_only_root(&self, container: &ContainerFacts<'_>) -> Result<ReadOnlyRoot, Refusal> {
+        let place = container.place();
+        if let Some(value) = container.view.security("readOnlyRootFilesystem") {
+            let value = value.as_bool().map_or("no boolean".to_owned(), |value| value.to_string());
+            return Err((SkipReason::AuthorChoice, format!("{place} says readOnlyRootFilesystem: {value}")));
+        }
+        if let Some(command) = container.view.exec_commands().iter().find(|command| writes::by_command(command)) {
+            let line = printable(&command.join(" "));
+            return Err(unknown(format!("{place} runs `{line}` in a probe or hook, which writes")));
+        }
+        match (&self.image, container.known) {
+            (Some(image), _) => of_image(self, image, container),
+            (None, Some(known)) => of_known(self, known, container),
+            (None, None) => {
+                Err(unknown(format!("nothing is known of the image {}", printable(&container.container.image))))
+            }
+        }
+    }
+
+    /// What is not sure about a container whose image starts as root and steps down, when it is started as that user once any user may listen on low
+    /// ports and its directories have volumes; `None` where that would not do.
+    pub fn steps_down_once_arranged(&self, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
+        let root = self.read_only_root(container).ok()?;
+        let arranged = Arranged { low_ports: true, directories: &root.directories };
+        let (_, mut obstacles) = self.settled_user(container, arranged).ok()?;
+        obstacles.extend(root.doubts);
+        matches!(self.effective_user(container), EffectiveUser::Root { .. }).then_some(obstacles)
+    }
+}
+
+impl ContainerFacts<'_> {
+    /// A command or configuration of the author's, where the table's row is about the image's own: it may ask for other directories and ports than those
+    /// that a user other than root was found to need.
+    pub(super) fn own_configuration(&self) -> Option<Obstacle> {
+        let known = self.known?;
+        if known.low_port().is_none() && known.root_owned.is_empty() {
+            return None;
+        }
+        if self.view.command().is_some() {
+            let detail = format!("{} sets a command, which may do what only root can", self.place());
+            return Some(soft(SkipReason::RunTimeWrites, detail));
+        }
+        let mounts = self.mounts();
+        let mount = mounts.iter().find(|mount| is_configuration(mount) || is_program(known, mount))?;
+        Some(configuration_doubt(self, known, mount))
+    }
+}
+
+fn unknown(detail: String) -> Refusal {
+    (SkipReason::RunTimeWrites, detail)
+}
+
+fn configuration_doubt(container: &ContainerFacts<'_>, known: &KnownImage, mount: &MountedVolume) -> Obstacle {
+    let path = printable(&mount.path);
+    let detail =
+        format!("{} mounts a configuration of {} at {path}, which may write elsewhere", container.place(), known.name);
+    soft(SkipReason::RunTimeWrites, detail)
+}
+
+/// An image of the table: its row tells what the default command writes.
+fn of_known(
+    application: &Application<'_>,
+    known: &KnownImage,
+    container: &ContainerFacts<'_>,
+) -> Result<ReadOnlyRoot, Refusal> {
+    let place = container.place();
+    let Some(writable) = &known.writable else {
+        return Err(unknown(format!("what {} writes while it runs is not known", known.name)));
+    };
+    if container.view.command().is_some() {
+        return Err(unknown(format!("{place} sets a command, and what that writes is not known")));
+    }
+    let mounts = container.mounts();
+    let data = container.data_directories();
+    let moved = data != known.volumes;
+    let mut needed: Vec<String> = data.iter().chain(writable).chain(&known.root_owned).cloned().collect();
+    if !known.proved {
+        // The end-to-end tests have not shown that it can do without, and an empty folder there hurts nobody.
+        needed.push("/tmp".to_owned());
+    }
+    let is_covered = |path: &str| mounts.iter().any(|mount| is_within(path, &mount.path));
+    let is_writable = |path: &str| is_covered(path) || needed.iter().any(|directory| is_within(path, directory));
+    if let Some(argument) = strange_argument(container, known, &is_writable) {
+        let argument = printable(&argument);
+        return Err(unknown(format!("{place} passes {argument}, and what {} writes then is not known", known.name)));
+    }
+    let mut directories: Vec<String> = needed.iter().filter(|path| !is_covered(path)).cloned().collect();
+    directories.sort();
+    directories.dedup();
+    for directory in &directories {
+        let path = printable(directory);
+        if known.filled.contains(directory) {
+            let detail =
+                format!("{} writes {path}, where its image holds files that an empty volume would hide", known.name);
+            return Err((SkipReason::ImageFills, detail));
+        }
+        if data.contains(directory) && (known.claim == Some(Claim::Never) || moved) {
+            let detail = format!(
+                "{} must own {path}, where it keeps data, and an emptyDir belongs to root; mount a claim above a folder of its own",
+                known.name
+            );
+            return Err((SkipReason::VolumeOwnership, detail));
+        }
+    }
+    let mut doubts = Vec::new();
+    let may_write = |mount: &&MountedVolume| {
+        is_program(known, mount) || is_configuration(mount) && !is_data_only(application, container, mount)
+    };
+    if let Some(mount) = mounts.iter().find(may_write) {
+        doubts.push(configuration_doubt(container, known, mount));
+    }
+    if let Some(path) = container.view.working_dir() {
+        let detail = format!("{place} works in {}, and not where {} does", printable(&path), known.name);
+        doubts.push(soft(SkipReason::RunTimeWrites, detail));
+    }
+    let mut variables = container.view.env_values();
+    for name in container.view.env_config_maps() {
+        match config_map(application, &name) {
+            Some(entries) => variables.extend(entries),
+            None => {
+                let detail = format!("{place} takes variables from {}, which is not seen", printable(&name));
+                doubts.push(soft(SkipReason::RunTimeWrites, detail));
+            }
+        }
+    }
+    if let Some((name, value)) = variables.iter().find(|(_, value)| names_a_path(value) && !is_writable(value)) {
+        let detail = format!("{place} sets {} to {}, which may be written", printable(name), printable(value));
+        doubts.push(soft(SkipReason::RunTimeWrites, detail));
+    }
+    let how = format!("as {} is known to write", known.name);
+    Ok(ReadOnlyRoot { directories, doubts, how })
+}
+
+/// An argument with which the program is another one, or may write elsewhere: the first is an option or the program's own name, and each path is one
+/// that is writable.
+fn strange_argument(
+    container: &ContainerFacts<'_>,
+    known: &KnownImage,
+    is_writable: &dyn Fn(&str) -> bool,
+) -> Option<String> {
+    let args = container.view.args()?;
+    let name = known.name.rsplit('/').next().unwrap_or_default();
+    let first = args.first()?;
+    let same = first.starts_with('-') || ["", "d", "-server"].iter().any(|end| *first == format!("{name}{end}"));
+    if !same {
+        return Some(first.clone());
+    }
+    let strange = |argument: &&String| {
+        let path = argument.find('/').and_then(|at| argument.get(at..));
+        path.is_some_and(|path| !argument.contains("://") && !is_writable(path))
+    };
+    args.iter().find(strange).cloned()
+}
+
+fn names_a_path(value: &str) -> bool {
+    value.starts_with('/') && !value.contains(':') && !value.contains("run/secrets")
+}
+
+/// Where httpd looks for a site: below its working directory, and no program.
+const HTDOCS: &str = "/usr/local/apache2/htdocs";
+
+/// Whether something is mounted where the image works, which then runs the author's program: the row knows nothing of what that writes.
+fn is_program(known: &KnownImage, mount: &MountedVolume) -> bool {
+    let keeps_data = |directory: &str| {
+        known.volumes.iter().chain(known.writable.iter().flatten()).any(|path| is_within(directory, path))
+    };
+    let below = |directory: &String| is_within(&mount.path, directory) && !is_within(&mount.path, HTDOCS);
+    known.workdir.as_ref().is_some_and(below) && !keeps_data(&mount.path)
+}
+
+/// Whether a projection is mounted where programs look for their configuration. Sites and keys are read and name nothing.
+fn is_configuration(mount: &MountedVolume) -> bool {
+    const CONTENT: [&str; 3] = ["/usr/share", HTDOCS, "/run/secrets"];
+    const KEYS: [&str; 7] = ["secret", "tls", "ssl", "cert", "credential", "password", "/ca"];
+    let content = CONTENT.iter().any(|directory| is_within(&mount.path, directory));
+    let keys = KEYS.iter().any(|word| mount.path.to_ascii_lowercase().contains(word));
+    mount.source == VolumeSource::Projection && !content && !keys
+}
+
+/// Whether a projection holds statements for a new database and nothing else: a script beside them may do anything.
+fn is_data_only(application: &Application<'_>, container: &ContainerFacts<'_>, mount: &MountedVolume) -> bool {
+    let is_statements =
+        |name: &String| [".sql", ".sql.gz", ".sql.xz", ".sql.zst"].iter().any(|end| name.ends_with(end));
+    if is_statements(&mount.path) {
+        return true;
+    }
+    let volumes = container.pod.volumes();
+    let Some(volume) = volumes.iter().find(|volume| volume.name() == mount.name) else { return false };
+    let mut files = volume.item_paths();
+    if files.is_empty()
+        && let Some(name) = volume.config_map()
+    {
+        files = config_map(application, &name).unwrap_or_default().into_iter().map(|(key, _)| key).collect();
+    }
+    is_within(&mount.path, "/docker-entrypoint-initdb.d") && !files.is_empty() && files.iter().all(is_statements)
+}
+
+/// The entries of a ConfigMap of the tree; `None` when it is not there.
+fn config_map(application: &Application<'_>, name: &str) -> Option<Vec<(String, String)>> {
+    let manifests = application.around.repository.manifests();
+    let mut maps = manifests.flat_map(|(_, manifest)| kubernetes::objects(&manifest.stream, "ConfigMap"));
+    let named = |map: &Node<'_>| {
+        map.get("metadata").and_then(|metadata| metadata.get("name")?.as_str()).is_some_and(|found| found == name)
+    };
+    let data = maps.find(named)?.get("data")?;
+    let text = |node: Node<'_>| node.resolved().as_str().map(|text| text.into_owned());
+    Some(data.entries().filter_map(|(key, value)| Some((text(key)?, text(value)?))).collect())
+}
+
+/// An image that is built here: its sources tell, as far as they can.
+fn of_image(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    container: &ContainerFacts<'_>,
+) -> Result<ReadOnlyRoot, Refusal> {
+    let Some(stack) = image.stack else {
+        return Err(unknown("what the program writes is not known for its language".to_owned()));
+    };
+    let argv = container.argv(Some(image)).unwrap_or_else(|| image.argv());
+    if let Some(why) = writes::by_program(image, stack, &argv) {
+        return Err(unknown(why));
+    }
+    let mounts = container.mounts();
+    let is_covered = |path: &str| mounts.iter().any(|mount| is_within(path, &mount.path));
+    let mut directories = Vec::new();
+    for volume in volumes(image) {
+        if is_covered(&volume) {
+            continue;
+        }
+        if let Some(place) = filled_at(image, &volume) {
+            let volume = printable(&volume);
+            let detail = format!("{place} may put files into the volume {volume}, which an empty one would hide");
+            return Err((SkipReason::ImageFills, detail));
+        }
+        directories.push(volume);
+    }
+    let survey = application
+        .survey
+        .get_or_init(|| writes::survey(application.around.repository, image, stack))
+        .as_ref()
+        .ok_or_else(|| unknown(format!("the sources of {} are not beside it", image.path)))?;
+    // Libraries leave temporary files where their language has them.
+    let mut temporary = stack != Stack::Go || survey.temporary || survey.doubt.is_some();
+    let workdir = container.view.working_dir().or_else(|| image.workdir());
+    for site in &survey.sites {
+        let target = site.target.as_deref().and_then(|target| match target.starts_with('/') {
+            true => normal(target),
+            false => normal(&format!("{}/{target}", workdir.as_deref()?)),
+        });
+        match target {
+            Some(target) if is_covered(&target) || directories.iter().any(|path| is_within(&target, path)) => {}
+            Some(target) if is_below(&target, "/tmp") => temporary = true,
+            _ => return Err(unknown(format!("{} ({})", site.place, printable(&site.call)))),
+        }
+    }
+    let all: Vec<(String, String)> =
+        image.dockerfile.env(image.stage).into_iter().chain(container.view.env_values()).collect();
+    let is_writable = |path: &str| is_covered(path) || directories.iter().any(|directory| is_within(path, directory));
+    for (name, value) in &all {
+        let read = name.ends_with("PATH") || name.ends_with("_HOME");
+        if names_a_path(value) && !read && !is_below(value, "/tmp") && !is_writable(value) {
+            let detail = format!("the variable {} is {}, which may be written", printable(name), printable(value));
+            return Err(unknown(detail));
+        }
+    }
+    let mut doubts: Vec<Obstacle> = Vec::new();
+    if let Some(why) = &survey.doubt {
+        doubts.push(soft(SkipReason::RunTimeWrites, why.clone()));
+    }
+    let of_start = |obstacle: &&Obstacle| {
+        matches!(obstacle.reason, SkipReason::UnknownStack | SkipReason::UnaccountedCommand | SkipReason::NeedsRoot)
+    };
+    doubts.extend(application.obstacles().iter().filter(of_start).cloned());
+    if let Some(word) = argv.iter().skip(1).find(|word| word.starts_with('-') && word.contains("=/")) {
+        let detail = format!("it is started with {}, which may be written", printable(word));
+        doubts.push(soft(SkipReason::RunTimeWrites, detail));
+    }
+    if temporary && !is_covered("/tmp") {
+        if let Some(place) = put_in_tmp(image) {
+            let detail = format!("{place} puts files into /tmp, which an empty volume would hide");
+            return Err((SkipReason::ImageFills, detail));
+        }
+        directories.push("/tmp".to_owned());
+    }
+    directories.sort();
+    directories.dedup();
+    let how = if directories.is_empty() {
+        format!("nothing beside {} writes", image.path)
+    } else {
+        format!("nothing beside {} writes elsewhere", image.path)
+    };
+    Ok(ReadOnlyRoot { directories, doubts, how })
+}
+
+/// The VOLUME paths of the file and of its base.
+fn volumes(image: &ImageFacts<'_>) -> Vec<String> {
+    let own = image.dockerfile.volumes(image.stage);
+    let of_base = image.known_base.map(|base| base.volumes.clone()).unwrap_or_default();
+    let mut volumes: Vec<String> = own.into_iter().chain(of_base).filter_map(|path| normal(&path)).collect();
+    volumes.sort();
+    volumes.dedup();
+    volumes
+}
+
+/// Where the build puts files into `/tmp` that the program may need.
+fn put_in_tmp(image: &ImageFacts<'_>) -> Option<String> {
+    let within = |path: &str| is_within(path, "/tmp");
+    let place = image.dockerfile.effective(image.stage).into_iter().find(|index| {
+        let keyword = image.dockerfile.instructions()[*index].keyword;
+        matches!(keyword, Keyword::Copy | Keyword::Add)
+            && image.copied_directory(*index).is_none_or(|path| within(&path))
+    });
+    let works_there = image.workdir().is_none_or(|path| within(&path));
+    place.map(|index| image.place(index)).or_else(|| works_there.then(|| image.path.to_owned()))
+}
+
+/// Where the build may put files into a directory; making it and giving it away does not.
+fn filled_at(image: &ImageFacts<'_>, directory: &str) -> Option<String> {
+    let dockerfile = image.dockerfile;
+    let touches = |path: &str| is_within(path, directory) || is_within(directory, path);
+    let filling = dockerfile.effective(image.stage).into_iter().find(|index| {
+        let instruction = &dockerfile.instructions()[*index];
+        match instruction.keyword {
+            Keyword::Copy | Keyword::Add => {
+                image.copied_directory(*index).is_none_or(|path| path == "/" || touches(&path))
+            }
+            Keyword::Run => {
+                let mentions = instruction.span.of(dockerfile.text()).contains(directory);
+                let prepares = |command: &crate::dockerfile::ShellCommand| {
+                    let words = stack::words(command);
+                    let first = words.first().copied().unwrap_or_default();
+                    matches!(first, "mkdir" | "chown" | "chgrp" | "chmod")
+                        || !words.iter().any(|word| word.contains(directory))
+                };
+                mentions
+                    && !dockerfile.shell_commands(instruction).is_some_and(|commands| commands.iter().all(prepares))
+            }
+            _ => false,
+        }
+    })?;
+    Some(image.place(filling))
+}

@@ -1,0 +1,2 @@
+require("fs").writeFileSync("started", "now");
+require("http").createServer((request, response) => response.end("hello\n")).listen(8080);

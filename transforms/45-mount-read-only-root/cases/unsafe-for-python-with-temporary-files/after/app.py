@@ -1,0 +1,4 @@
+import tempfile
+
+with tempfile.TemporaryFile() as file:
+    file.write(b'hello')

@@ -1,0 +1,2 @@
+# runs on k8s
+print("hello")

@@ -1,0 +1,1 @@
+token = open("/var/run/secrets/kubernetes.io/serviceaccount/token").read()

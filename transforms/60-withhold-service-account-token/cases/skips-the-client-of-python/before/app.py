@@ -1,0 +1,3 @@
+from kubernetes import client, config
+
+config.load_incluster_config()
