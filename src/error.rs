@@ -150,6 +150,8 @@ skip_reasons! {
     UnknownStack => "unknown-stack", false;
     /// Something in the image or manifest needs root.
     NeedsRoot => "needs-root", true;
+    /// The pod does its work on its node, and would lose it.
+    WorksOnNode => "works-on-node", true;
     /// A port below 1024 cannot be relied on without root.
     LowPort => "low-port", true;
     /// The author chose a value that contradicts the change.

@@ -507,6 +507,7 @@ fn judge(
                 return (Outcome::declined(reason, format!("{excuse} (--unsafe goes on all the same)")), None);
             }
             let detail = match excuse {
+                Some((SkipReason::Unsafe, excuse)) => format!("{detail}; unsafe: {excuse}"),
                 Some((reason, excuse)) => format!("{detail}; unsafe, {reason}: {excuse}"),
                 None => detail,
             };

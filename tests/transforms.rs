@@ -54,6 +54,16 @@ struct ExpectedFinding {
 type Files = BTreeMap<String, Vec<u8>>;
 
 #[test]
+fn isolate_from_host() {
+    check("isolate-from-host");
+}
+
+#[test]
+fn drop_privileges() {
+    check("drop-privileges");
+}
+
+#[test]
 fn allow_low_ports() {
     check("allow-low-ports");
 }
@@ -220,7 +230,9 @@ fn check_readme(id: &str, folder: &Path) -> Result<(), String> {
     let digest = format!("sha256:{}", "5".repeat(64));
     let images = ["node:22-alpine", "redis:7", "python:3.13-alpine", "golang:1.24"];
     let digests = images.map(|image| (image.to_owned(), digest.clone()));
-    let expect = Expect { digests: BTreeMap::from(digests), ..Expect::default() };
+    // A block that is marked `unsafe` shows what `--unsafe` does.
+    let r#unsafe = text.lines().any(|line| line.starts_with("```") && line.ends_with(" unsafe"));
+    let expect = Expect { digests: BTreeMap::from(digests), r#unsafe, ..Expect::default() };
     let (after, run) = transform(id, &before, &expect);
     if let (true, Some(finding)) = (expect.silent, run.findings.first()) {
         return Err(format!("it says {finding:?}"));

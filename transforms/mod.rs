@@ -1,14 +1,19 @@
 //! What the program does to a repository, in order. The folder listing is the pipeline.
 //!
 //! Each transform is a folder: `README.md` (what, why, an example that is run as a test, when it declines), `mod.rs`, and `cases/`, tiny repositories
-//! before and after. The number in the folder's name is its place: structure first, then the files' ownership while the build still is root, then the
-//! user, then the bases' digests, then the manifest that describes the result, and last what goes beyond the standard. A step may rely on what an earlier one did, because facts are
+//! before and after. The number in the folder's name is its place: first what manifests give away and what they ask of the node, which decides what may
+//! follow, then structure, then the files' ownership while the build still is root, then the user, then the bases' digests, then the manifest that
+//! describes the result, and last what goes beyond the standard. A step may rely on what an earlier one did, because facts are
 //! derived anew after each.
 //!
 //! The folders stand outside `src/`, so modules name their path. rustfmt sorts neighbouring `mod` lines by name, which is why [`ALL`] is the order
 //! that counts; a test keeps it equal to the numbers.
 #![allow(rustdoc::invalid_codeblock_attributes, reason = "`before=PATH` in the examples is read by the tests")]
 
+#[path = "02-isolate-from-host/mod.rs"]
+mod t02_isolate_from_host;
+#[path = "03-drop-privileges/mod.rs"]
+mod t03_drop_privileges;
 #[path = "05-allow-low-ports/mod.rs"]
 mod t05_allow_low_ports;
 #[path = "10-split-build-stage/mod.rs"]
@@ -35,7 +40,9 @@ use crate::image::Reference;
 use crate::repository::FileId;
 
 /// Every transform, in the order in which they run.
-pub const ALL: [&dyn Transform; 9] = [
+pub const ALL: [&dyn Transform; 11] = [
+    &t02_isolate_from_host::IsolateFromHost,
+    &t03_drop_privileges::DropPrivileges,
     &t05_allow_low_ports::AllowLowPorts,
     &t10_split_build_stage::SplitBuildStage,
     &t20_own_by_root_group::OwnByRootGroup,
@@ -138,6 +145,15 @@ impl Proposal {
         let excuse = obstacles.first().map(|obstacle| (obstacle.reason, obstacle.detail.clone()));
         let applicability = if excuse.is_some() { Applicability::Unsafe } else { Applicability::Safe };
         Self { subject, verdict: Verdict::Change { change, applicability, excuse, detail: detail.into() } }
+    }
+}
+
+impl Proposal {
+    /// A change that no file speaks against and that may alter behaviour all the same.
+    fn doubtful(subject: Subject, change: Change, detail: impl Into<String>, excuse: impl Into<String>) -> Self {
+        let excuse = Some((SkipReason::Unsafe, excuse.into()));
+        let verdict = Verdict::Change { change, applicability: Applicability::Unsafe, excuse, detail: detail.into() };
+        Self { subject, verdict }
     }
 }
 

@@ -186,7 +186,7 @@ impl<'a> ContainerFacts<'a> {
 
     /// A mount that the image's own user cannot use, whatever `fsGroup` says: a program that must own the directory of its data was given a mount there,
     /// and a mount belongs to root. A folder below a mount is the program's own.
-    pub(super) fn unfit_mount(&self) -> Option<String> {
+    pub fn unfit_mount(&self) -> Option<String> {
         let known = self.known?;
         if known.claim == Some(Claim::Group) {
             return None;

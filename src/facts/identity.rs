@@ -143,18 +143,22 @@ impl Application<'_> {
                     }
                 }
             }
-            EffectiveUser::Unknown { how } => match container.link {
-                Link::Ambiguous(candidates) => {
-                    let paths: Vec<_> =
-                        candidates.iter().map(|id| self.around.repository.file(*id).path.as_str()).collect();
-                    let detail =
-                        format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
-                    Err((SkipReason::AmbiguousLink, detail))
-                }
-                Link::Linked { .. } | Link::External => {
-                    Err((SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number")))
-                }
-            },
+            EffectiveUser::Unknown { how } => Err(self.unknown_user(container, &how)),
+        }
+    }
+
+    /// The code and one line for a container of whose user only `how` is known.
+    pub fn unknown_user(&self, container: &ContainerFacts<'_>, how: &str) -> (SkipReason, String) {
+        match container.link {
+            Link::Ambiguous(candidates) => {
+                let paths: Vec<_> =
+                    candidates.iter().map(|id| self.around.repository.file(*id).path.as_str()).collect();
+                let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
+                (SkipReason::AmbiguousLink, detail)
+            }
+            Link::Linked { .. } | Link::External => {
+                (SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number"))
+            }
         }
     }
 
@@ -167,20 +171,28 @@ impl Application<'_> {
     fn user_once(&self, container: &ContainerFacts<'_>, arranged: Arranged<'_>) -> EffectiveUser {
         let gid = asked_uid(container, "runAsGroup");
         match asked_uid(container, "runAsUser") {
-            Some(0) => return EffectiveUser::Root { how: format!("runAsUser: 0 at {}", container.place()) },
+            Some(0) => EffectiveUser::Root { how: format!("runAsUser: 0 at {}", container.place()) },
             Some(uid) => {
                 let from_image = match self.image.as_ref().map(|image| &image.user) {
                     Some(User::Numeric { uid: image_uid, gid }) if *image_uid == uid => *gid,
                     _ => known_ids(container).filter(|ids| ids.uid == uid).map(|ids| ids.gid),
                 };
-                return EffectiveUser::Known(Identity {
+                EffectiveUser::Known(Identity {
                     uid,
                     gid: gid.or(from_image),
                     how: format!("runAsUser at {}", container.place()),
-                });
+                })
             }
-            None => {}
+            None => self.user_of_image(container, gid, arranged),
         }
+    }
+
+    /// Who the process would be if the manifest asked for no user.
+    pub fn user_without_settings(&self, container: &ContainerFacts<'_>) -> EffectiveUser {
+        self.user_of_image(container, asked_uid(container, "runAsGroup"), Arranged::default())
+    }
+
+    fn user_of_image(&self, container: &ContainerFacts<'_>, gid: Option<u32>, arranged: Arranged<'_>) -> EffectiveUser {
         match &self.image {
             Some(image) => match &image.user {
                 User::Numeric { uid, gid: image_gid } => {

@@ -162,6 +162,28 @@ impl<'a> ImageFacts<'a> {
         })
     }
 
+    /// Whether no file of the image has capabilities of its own: its base is known to have none, nothing gives any, and neither packages nor other images
+    /// bring programs that may (`ping` has some on most distributions).
+    pub fn has_plain_files(&self) -> bool {
+        const PACKAGE_MANAGERS: [&str; 8] = ["apk", "apt", "apt-get", "dnf", "microdnf", "tdnf", "yum", "zypper"];
+        let dockerfile = self.dockerfile;
+        let brings = |index: usize| {
+            let instruction = &dockerfile.instructions()[index];
+            let text = instruction.span.of(dockerfile.text());
+            let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+            match instruction.keyword {
+                Keyword::Run => words.any(|word| word == "setcap" || PACKAGE_MANAGERS.contains(&word)),
+                Keyword::Copy => instruction.flag("from").is_some(),
+                // An archive may hold them.
+                Keyword::Add => true,
+                _ => false,
+            }
+        };
+        self.family.is_some()
+            && self.known_base.is_none_or(|base| base.needs.is_empty())
+            && !dockerfile.effective(self.stage).into_iter().any(brings)
+    }
+
     /// Whether the files of the application were given to group 0 already.
     pub fn is_shared(&self) -> bool {
         let text = self.dockerfile.text();

@@ -9,6 +9,7 @@ mod container;
 mod directories;
 mod identity;
 mod image;
+mod node;
 mod obstacles;
 mod ports;
 mod programs;
@@ -29,6 +30,7 @@ pub use stack::Stack;
 use crate::config::Config;
 use crate::error::SkipReason;
 use crate::image::{ImageConfig, Reference};
+use crate::kubernetes;
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::cell::OnceCell;
@@ -112,6 +114,24 @@ impl<'a> Application<'a> {
             obstacles: OnceCell::new(),
             api: OnceCell::new(),
             survey: OnceCell::new(),
+        })
+    }
+
+    /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.
+    pub fn patch_of(&self, container: &ContainerFacts<'_>) -> Option<String> {
+        const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];
+        let workload = container.workload;
+        let path = self.around.repository.patch_of(workload, &MATTER)?;
+        Some(format!("{path} patches {} where users, commands or volumes are set", workload.label()))
+    }
+
+    /// The name of a Service of the tree that leads to the pod of a container.
+    pub fn service_of(&self, container: &ContainerFacts<'_>) -> Option<String> {
+        let labels = container.workload.labels(&container.manifest.stream);
+        let mut manifests = self.around.repository.manifests();
+        manifests.find_map(|(_, manifest)| {
+            let services = kubernetes::services(&manifest.stream).into_iter();
+            services.filter(|service| service.selects(&labels)).map(|service| service.name).next()
         })
     }
 

@@ -27,6 +27,8 @@ pub struct Obstacle {
     pub detail: String,
     /// Not even `--unsafe` goes on.
     pub hard: bool,
+    /// A setting of the manifest says it, and nothing else: without the setting it is gone.
+    pub by_setting: bool,
 }
 
 pub(super) fn of(application: &Application<'_>) -> Vec<Obstacle> {
@@ -327,12 +329,12 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
     }
     let is = |key: &str, value: bool| container.security(key).and_then(Node::as_bool) == Some(value);
     if is("privileged", true) {
-        found.push(hard(SkipReason::NeedsRoot, format!("{place} is privileged")));
+        found.push(by_setting(SkipReason::NeedsRoot, format!("{place} is privileged")));
     }
     if container.security("runAsUser").and_then(Node::as_i64) == Some(0) {
-        found.push(hard(SkipReason::AuthorChoice, format!("{place} says runAsUser: 0")));
+        found.push(by_setting(SkipReason::AuthorChoice, format!("{place} says runAsUser: 0")));
     } else if is("runAsNonRoot", false) {
-        found.push(hard(SkipReason::AuthorChoice, format!("{place} says runAsNonRoot: false")));
+        found.push(by_setting(SkipReason::AuthorChoice, format!("{place} says runAsNonRoot: false")));
     }
     if let Some(because) = &container.workload.needs_root {
         found.push(hard(SkipReason::NeedsRoot, format!("{place}: {because}")));
@@ -354,7 +356,7 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
     }
     let added = container.view.capabilities("add");
     if let Some(capability) = added.iter().find(|name| *name != "NET_BIND_SERVICE") {
-        found.push(hard(
+        found.push(by_setting(
             SkipReason::NeedsRoot,
             format!("{place} adds the capability {}, which only root gets", printable(capability)),
         ));
@@ -486,12 +488,7 @@ fn neighbour_as_root(application: &Application<'_>, container: &ContainerFacts<'
 
 /// A kustomize patch of the same workload may undo what is written here, or add what needs root.
 fn patches(application: &Application<'_>, container: &ContainerFacts<'_>, found: &mut Vec<Obstacle>) {
-    const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];
-    let workload = container.workload;
-    if let Some(path) = application.around.repository.patch_of(workload, &MATTER) {
-        let detail = format!("{path} patches {} where users, commands or volumes are set", workload.label());
-        found.push(hard(SkipReason::AuthorChoice, detail));
-    }
+    found.extend(application.patch_of(container).map(|detail| hard(SkipReason::AuthorChoice, detail)));
 }
 
 /// A claim of the tree that binds to a volume of the tree on a host path or NFS.
@@ -521,9 +518,13 @@ fn unowned_volume(application: &Application<'_>, claim: &str) -> Option<String> 
 }
 
 pub(super) fn hard(reason: SkipReason, detail: String) -> Obstacle {
-    Obstacle { reason, detail, hard: true }
+    Obstacle { reason, detail, hard: true, by_setting: false }
 }
 
 pub(super) fn soft(reason: SkipReason, detail: String) -> Obstacle {
-    Obstacle { reason, detail, hard: false }
+    Obstacle { reason, detail, hard: false, by_setting: false }
+}
+
+fn by_setting(reason: SkipReason, detail: String) -> Obstacle {
+    Obstacle { reason, detail, hard: true, by_setting: true }
 }

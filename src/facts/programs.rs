@@ -9,7 +9,7 @@ use regex::Regex;
 use std::sync::LazyLock;
 
 /// Programs that need root, or change the user themselves, when they are what a container starts.
-const NEEDS_ROOT: [&str; 28] = [
+const NEEDS_ROOT: [&str; 24] = [
     "su",
     "sudo",
     "gosu",
@@ -34,10 +34,52 @@ const NEEDS_ROOT: [&str; 28] = [
     "httpd",
     "php-fpm",
     "haproxy",
-    "dockerd",
-    "iptables",
-    "mount",
+];
+
+/// Programs that work on the node: its network, its kernel, its mounts, its other processes. Privileges and host namespaces are given for them.
+const NODE_TOOLS: [&str; 22] = [
+    "nsenter",
+    "unshare",
+    "modprobe",
+    "insmod",
+    "rmmod",
     "sysctl",
+    "mount",
+    "umount",
+    "fusermount",
+    "losetup",
+    "iptables",
+    "ip6tables",
+    "iptables-restore",
+    "nft",
+    "ipvsadm",
+    "wg-quick",
+    "openvpn",
+    "tcpdump",
+    "dockerd",
+    "dockerd-entrypoint.sh",
+    "buildkitd",
+    "crictl",
+];
+
+/// Packages that bring such programs.
+const NODE_PACKAGES: [&str; 16] = [
+    "iptables",
+    "nftables",
+    "ipset",
+    "ipvsadm",
+    "kmod",
+    "nfs-kernel-server",
+    "nfs-utils",
+    "fuse",
+    "fuse3",
+    "openvpn",
+    "wireguard-tools",
+    "tcpdump",
+    "docker.io",
+    "docker-ce",
+    "podman",
+    "buildah",
 ];
 
 /// Commands of a script that change the system: packages, accounts, and writing below its directories. A template that is rendered at the start is the
@@ -86,26 +128,29 @@ pub(super) fn of_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     }
 }
 
-/// The words of a command line, also of one that is handed to a shell.
-fn shell_words(argv: &[String]) -> impl Iterator<Item = &str> {
+/// The words of a command line, and of the lines that it hands to a shell.
+fn command_words(argv: &[String]) -> impl Iterator<Item = &str> {
     argv.iter().flat_map(|word| word.split([' ', '\t', '\n', ';', '&', '|', '(', ')', '"', '\'']))
-}
-
-fn program_of(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
 }
 
 /// The first program of a command line that gives its caller the rights of another user, which `allowPrivilegeEscalation: false` prevents.
 pub(super) fn gains_privileges(argv: &[String]) -> Option<&'static str> {
     const PROGRAMS: [&str; 4] = ["sudo", "su", "doas", "pkexec"];
-    shell_words(argv).find_map(|word| PROGRAMS.into_iter().find(|program| program_of(word) == *program))
+    command_words(argv)
+        .map(crate::discover::file_name)
+        .find_map(|word| PROGRAMS.into_iter().find(|program| word == *program))
+}
+
+/// The first program of a command line that works on the node.
+pub(super) fn node_tool(argv: &[String]) -> Option<&str> {
+    command_words(argv).map(crate::discover::file_name).find(|program| NODE_TOOLS.contains(program))
 }
 
 /// The first program or path of a command line that needs root.
 pub(super) fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>) {
-    for word in shell_words(argv) {
-        let program = program_of(word);
-        if NEEDS_ROOT.contains(&program) {
+    for word in command_words(argv) {
+        let program = crate::discover::file_name(word);
+        if NEEDS_ROOT.contains(&program) || NODE_TOOLS.contains(&program) {
             found.push(hard(
                 SkipReason::NeedsRoot,
                 format!("{place} starts {program}, which needs root or changes the user itself"),
@@ -122,6 +167,20 @@ pub(super) fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>
             return;
         }
     }
+}
+
+/// Where an image installs a program that works on the node.
+pub(super) fn node_package(image: &ImageFacts<'_>) -> Option<String> {
+    let text = image.dockerfile.text();
+    image.dockerfile.effective(image.stage).into_iter().find_map(|index| {
+        let instruction = &image.dockerfile.instructions()[index];
+        if instruction.keyword != Keyword::Run {
+            return None;
+        }
+        let mut words = instruction.span.of(text).split(|c: char| c.is_whitespace() || "=;&|\"',[]".contains(c));
+        let package = words.find(|word| NODE_PACKAGES.contains(word))?;
+        Some(format!("{} installs {package}, which works on the node", image.place(index)))
+    })
 }
 
 /// An image that starts nothing is a base or a toolbox, and a program that is not its language's may need anything.

@@ -1,6 +1,7 @@
 //! Workloads in a stream of Kubernetes objects, views of their pod specs, and the standards these are held to.
 
 mod account;
+mod forbidden_settings;
 mod kinds;
 mod kustomize;
 mod pod;
@@ -10,10 +11,11 @@ mod volumes;
 mod workload;
 
 pub use account::{api_call, default_account_use, withhold_token};
+pub use forbidden_settings::ForbiddenSetting;
 pub use kinds::{Kind, Kinds, NeedsRoot, Settings};
 pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
 pub use pod::{ContainerView, Mount, PodView, UNPRIVILEGED_PORT_START, Volume, VolumeSource};
-pub use security_context::{allow_low_ports, complete, drop_all, give_resources, share_claims};
+pub use security_context::{allow_low_ports, complete, drop_all, give_resources, remove, replace, share_claims};
 pub use volumes::mount_empty;
 pub use workload::{
     Container, ContainerKind, Patched, Service, Workload, has_objects, objects, patched_workloads, services, workloads,

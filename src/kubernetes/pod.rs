@@ -58,6 +58,30 @@ impl<'a> PodView<'a> {
         field(self.node, "hostNetwork").and_then(Node::as_bool) == Some(true)
     }
 
+    /// Whether the pod shares any namespace with the node: network, processes, or System V IPC.
+    pub fn shares_a_host_namespace(self) -> bool {
+        ["hostNetwork", "hostPID", "hostIPC"]
+            .iter()
+            .any(|key| field(self.node, key).and_then(Node::as_bool) == Some(true))
+    }
+
+    /// `priorityClassName`
+    pub fn priority_class(self) -> Option<String> {
+        string(self.node, "priorityClassName")
+    }
+
+    /// Whether the pod may stand on nodes that are kept for the cluster itself: it tolerates every taint, or that of the control plane
+    /// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#node-role-kubernetes-io-control-plane-taint>).
+    pub fn tolerates_the_control_plane(self) -> bool {
+        const KEYS: [&str; 2] = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
+        let tolerations = field(self.node, "tolerations").into_iter().flat_map(Node::items).map(Node::resolved);
+        let tolerates = |toleration: Node<'a>| match string(toleration, "key").filter(|key| !key.is_empty()) {
+            Some(key) => KEYS.contains(&key.as_str()),
+            None => string(toleration, "operator").as_deref() == Some("Exists"),
+        };
+        tolerations.into_iter().any(tolerates)
+    }
+
     /// The value of a sysctl that the pod sets.
     pub fn sysctl(self, name: &str) -> Option<String> {
         let sysctls = self.security("sysctls")?.items().map(Node::resolved);
@@ -175,6 +199,12 @@ impl<'a> ContainerView<'a> {
         handlers.filter_map(|handler| strings(field(handler, "exec")?, "command")).collect()
     }
 
+    /// Whether mounts made in the container appear on the node, which the API server allows to privileged containers only.
+    pub fn mounts_for_the_node(self) -> bool {
+        let mounts = field(self.node, "volumeMounts").into_iter().flat_map(Node::items).map(Node::resolved);
+        mounts.into_iter().any(|mount| string(mount, "mountPropagation").as_deref() == Some("Bidirectional"))
+    }
+
     /// The numbers of the ports that probes ask.
     pub fn probe_ports(self) -> Vec<i64> {
         let probes =
@@ -270,6 +300,11 @@ impl<'a> Volume<'a> {
         let map = field(self.node, "configMap").or_else(|| field(self.node, "secret"));
         let items = map.and_then(|map| field(map, "items")).into_iter().flat_map(Node::items).map(Node::resolved);
         items.filter_map(|item| string(item, "path")).collect()
+    }
+
+    /// The path on the node.
+    pub fn host_path(self) -> Option<String> {
+        string(field(self.node, "hostPath")?, "path")
     }
 
     /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.

@@ -85,3 +85,25 @@ pub fn drop_all(container: super::ContainerView<'_>) -> Result<Vec<Operation>, (
     };
     Ok(vec![operation])
 }
+
+/// Writes another scalar in the place of the one at `node`.
+pub fn replace(node: Node<'_>, value: Value) -> Operation {
+    Operation { document: node.document().index(), route: node.route(), action: Action::Replace { value } }
+}
+
+/// Deletes entries and items, given by their values, and what would be left empty without them: `add: []` and `securityContext: {}` say nothing.
+/// `growing` is a mapping to which something is added at the same time.
+pub fn remove(nodes: Vec<Node<'_>>, growing: Option<Node<'_>>) -> Vec<Operation> {
+    let mut gone = nodes;
+    let emptied = |gone: &[Node<'_>], holder: Node<'_>| {
+        let mut members = holder.entries().map(|(_, value)| value).chain(holder.items());
+        growing != Some(holder) && members.all(|member| gone.contains(&member))
+    };
+    while let Some(holder) = gone.iter().filter_map(|node| node.parent()).find(|holder| emptied(&gone, *holder)) {
+        gone.retain(|node| node.parent() != Some(holder));
+        gone.push(holder);
+    }
+    let operation =
+        |node: Node<'_>| Operation { document: node.document().index(), route: node.route(), action: Action::Delete };
+    gone.into_iter().map(operation).collect()
+}

@@ -48,6 +48,12 @@ impl Workload {
         stream.document(self.document)?.at(&template)?.lookup("metadata")
     }
 
+    /// `metadata.namespace`, where the file says it.
+    pub fn namespace(&self, stream: &Stream) -> Option<String> {
+        let object = stream.document(self.document)?.at(&self.route)?;
+        text(object.get("metadata")?, "namespace")
+    }
+
     /// The labels of its pods, which Services select by.
     pub fn labels(&self, stream: &Stream) -> Vec<(String, String)> {
         pairs(self.pod_metadata(stream).and_then(|metadata| metadata.get("labels")))

@@ -97,7 +97,7 @@ fn cxx(image: &ImageFacts<'_>, survey: &Survey) -> Vec<Obstacle> {
         return Vec::new();
     }
     let detail = "packages compiled with C++ need libstdc++ at run time, which the compiler brought".to_owned();
-    vec![Obstacle { reason: SkipReason::RunTimeInputs, detail, hard: false }]
+    vec![Obstacle { reason: SkipReason::RunTimeInputs, detail, hard: false, by_setting: false }]
 }
 
 fn sets_path(image: &ImageFacts<'_>, index: usize) -> bool {

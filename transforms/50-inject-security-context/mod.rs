@@ -6,7 +6,7 @@ use crate::error::SkipReason;
 use crate::facts::{Application, Arranged, ContainerFacts, Identity, Obstacle};
 use crate::image::Reference;
 use crate::kubernetes::{self, Settings, VolumeSource};
-use crate::yaml::{Node, Value};
+use crate::yaml::Value;
 
 static METADATA: Metadata = Metadata {
     number: 50,
@@ -44,13 +44,10 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
         let detail = "a Windows pod: these fields are for Linux";
         return vec![Proposal::declined(subject, SkipReason::WindowsPod, detail)];
     }
-    let chosen = contradictions(container, &subject);
-    let mut proposals = vec![match application.settled_user(container, Arranged::default()) {
+    vec![match application.settled_user(container, Arranged::default()) {
         Ok((identity, obstacles)) => complete(container, subject, &identity, &obstacles),
         Err((reason, detail)) => Proposal::declined(subject, reason, detail),
-    }];
-    proposals.extend(chosen);
-    proposals
+    }]
 }
 
 fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identity, obstacles: &[Obstacle]) -> Proposal {
@@ -112,34 +109,4 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identit
         obstacles,
         format!("{} for uid {} ({})", names.join(", "), identity.uid, identity.how),
     )
-}
-
-/// Settings that the author wrote and the standard forbids. They are theirs to change.
-fn contradictions(container: &ContainerFacts<'_>, subject: &Subject) -> Vec<Proposal> {
-    let mut found = Vec::new();
-    let mut report = |node: Node<'_>, what: String| {
-        let subject = Subject { offset: node.span().start, ..subject.clone() };
-        found.push(Proposal::declined(
-            subject,
-            SkipReason::AuthorChoice,
-            format!("{what}; restricted does not allow it"),
-        ));
-    };
-    if let Some(node) = container.view.security("allowPrivilegeEscalation")
-        && node.as_bool() != Some(false)
-    {
-        report(node, "allowPrivilegeEscalation is not false".to_owned());
-    }
-    for profile in
-        [container.view.security("seccompProfile"), container.pod.security("seccompProfile")].into_iter().flatten()
-    {
-        let kind = profile.get("type").and_then(Node::as_str);
-        if !matches!(kind.as_deref(), Some("RuntimeDefault" | "Localhost")) {
-            report(
-                profile,
-                format!("seccompProfile.type is {}", kind.as_deref().unwrap_or("not written").escape_debug()),
-            );
-        }
-    }
-    found
 }
