@@ -65,7 +65,7 @@ pub struct Application<'a> {
     pub image: Option<ImageFacts<'a>>,
     /// The containers that run the image, in file order.
     pub containers: Vec<ContainerFacts<'a>>,
-    obstacles: OnceCell<Vec<Obstacle>>,
+    obstacles: OnceCell<(Vec<Obstacle>, BTreeSet<FileId>)>,
     /// What speaks for its image being a client of the Kubernetes API.
     api: OnceCell<Vec<Obstacle>>,
     /// What the image's sources write, once somebody asked.
@@ -137,6 +137,11 @@ impl<'a> Application<'a> {
 
     /// What speaks against running this application as anything but root; empty when nothing known does.
     pub fn obstacles(&self) -> &[Obstacle] {
-        self.obstacles.get_or_init(|| obstacles::of(self))
+        &self.obstacles.get_or_init(|| obstacles::of(self)).0
+    }
+
+    /// The Dockerfiles of neighbours in its pods that it shares volumes with, and whose images must become the same user in the same step.
+    pub fn companions(&self) -> &BTreeSet<FileId> {
+        &self.obstacles.get_or_init(|| obstacles::of(self)).1
     }
 }
