@@ -1,10 +1,10 @@
 //! A change: what one proposal wants done to the files of a pair, in words that the engines turn into bytes.
 //!
-//! A change spans files and is taken whole or not at all.
+//! A change spans files and is taken whole or not at all, and together with those that it names.
 
 use crate::repository::FileId;
 use crate::{dockerfile, yaml};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Operations by file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Change {
     pub dockerfiles: BTreeMap<FileId, Vec<dockerfile::Operation>>,
     /// On manifests.
     pub manifests: BTreeMap<FileId, Vec<yaml::Operation>>,
+    /// Other Dockerfiles that the same step must change as well.
+    pub together: BTreeSet<FileId>,
 }
 
 impl Change {

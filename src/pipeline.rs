@@ -366,6 +366,7 @@ impl Recorder {
     /// Plans and verifies all accepted changes together; those that cannot be are taken out, each whole, and their findings say why.
     fn compile(&mut self, repository: &Repository, accepted: &mut Vec<Accepted>) -> Vec<Outgoing> {
         loop {
+            self.part_company(repository, accepted);
             let mut planned = Vec::new();
             let mut refused = BTreeSet::new();
             for (file, plan) in plan_files(repository, accepted.iter().map(|accepted| &accepted.change)) {
@@ -402,6 +403,26 @@ impl Recorder {
                 self.findings[accepted.finding].outcome = Outcome::declined(SkipReason::Internal, message.clone());
                 false
             });
+        }
+    }
+
+    /// Takes out the changes that go with others which are not made, until none is left alone.
+    fn part_company(&mut self, repository: &Repository, accepted: &mut Vec<Accepted>) {
+        loop {
+            let changed: BTreeSet<FileId> =
+                accepted.iter().flat_map(|accepted| accepted.change.dockerfiles.keys().copied()).collect();
+            let before = accepted.len();
+            accepted.retain(|accepted| {
+                let missing = accepted.change.together.iter().find(|file| !changed.contains(*file));
+                if let Some(file) = missing {
+                    let detail = format!("{} is not changed, and goes together with it", repository.file(*file).path);
+                    self.findings[accepted.finding].outcome = Outcome::declined(SkipReason::DependsOnSkipped, detail);
+                }
+                missing.is_none()
+            });
+            if accepted.len() == before {
+                return;
+            }
         }
     }
 

@@ -282,7 +282,7 @@ fn limit_range(file: &File) -> Option<String> {
 
 /// A template is not read; one that binds the account may be among them.
 fn unread_binding(tree: &Tree, unread: &[Unread]) -> Option<String> {
-    unread.iter().find_map(|file| {
+    unread.par_iter().find_map_first(|file| {
         let text = tree.read(&file.path)?;
         let binds = text.contains("RoleBinding")
             && ["name: default", "name: \"default\"", "system:serviceaccounts"].iter().any(|name| text.contains(name));

@@ -76,8 +76,9 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
         found.push(hard(SkipReason::ApiClient, format!("{place} says {}", printable(&call))));
     }
     let argv: Vec<String> = [view.command(), view.args()].into_iter().flatten().flatten().collect();
-    for command in view.exec_commands().iter().chain([&argv]) {
-        if let Some(client) = client(command) {
+    let image = vec![container.container.image.clone()];
+    for words in view.exec_commands().iter().chain([&argv, &image]) {
+        if let Some(client) = client(words) {
             found.push(hard(SkipReason::ApiClient, format!("{place} starts {client}")));
         }
     }

@@ -65,7 +65,7 @@ pub struct Application<'a> {
     pub image: Option<ImageFacts<'a>>,
     /// The containers that run the image, in file order.
     pub containers: Vec<ContainerFacts<'a>>,
-    obstacles: OnceCell<Vec<Obstacle>>,
+    obstacles: OnceCell<(Vec<Obstacle>, BTreeSet<FileId>)>,
     /// What speaks for its image being a client of the Kubernetes API.
     api: OnceCell<Vec<Obstacle>>,
     /// What the image's sources write, once somebody asked.
@@ -120,8 +120,9 @@ impl<'a> Application<'a> {
     /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.
     pub fn patch_of(&self, container: &ContainerFacts<'_>) -> Option<String> {
         const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];
-        let path = self.around.repository.patch_of(container.workload, &MATTER)?;
-        Some(format!("{path} patches {} where users, commands or volumes are set", container.workload.label()))
+        let workload = container.workload;
+        let path = self.around.repository.patch_of(workload, &MATTER)?;
+        Some(format!("{path} patches {} where users, commands or volumes are set", workload.label()))
     }
 
     /// The name of a Service of the tree that leads to the pod of a container.
@@ -136,6 +137,11 @@ impl<'a> Application<'a> {
 
     /// What speaks against running this application as anything but root; empty when nothing known does.
     pub fn obstacles(&self) -> &[Obstacle] {
-        self.obstacles.get_or_init(|| obstacles::of(self))
+        &self.obstacles.get_or_init(|| obstacles::of(self)).0
+    }
+
+    /// The Dockerfiles of neighbours in its pods that it shares volumes with, and whose images must become the same user in the same step.
+    pub fn companions(&self) -> &BTreeSet<FileId> {
+        &self.obstacles.get_or_init(|| obstacles::of(self)).1
     }
 }

@@ -5,7 +5,8 @@
 
 use super::directories::is_below;
 use super::{
-    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Stack, User, ports, programs, sources, stack,
+    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Key, Stack, User, ports, programs, sources,
+    stack,
 };
 use crate::config::Profile;
 use crate::dockerfile::Keyword;
@@ -14,7 +15,7 @@ use crate::facts::identity::printable;
 use crate::image::{Claim, Family};
 use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::link::Link;
-use crate::repository::ContainerId;
+use crate::repository::{ContainerId, FileId};
 use crate::yaml::Node;
 use std::collections::BTreeSet;
 
@@ -31,13 +32,22 @@ pub struct Obstacle {
     pub by_setting: bool,
 }
 
-pub(super) fn of(application: &Application<'_>) -> Vec<Obstacle> {
+/// What speaks against it, and the Dockerfiles whose images must leave root together with it.
+pub(super) fn of(application: &Application<'_>) -> (Vec<Obstacle>, BTreeSet<FileId>) {
+    let own: BTreeSet<FileId> = application.image.iter().map(|image| image.file).collect();
+    let mut company = own.clone();
+    let found = survey(application, &mut company);
+    (found, company.difference(&own).copied().collect())
+}
+
+/// The company holds Dockerfiles whose images leave root together, as far as is assumed, and takes in others.
+fn survey(application: &Application<'_>, company: &mut BTreeSet<FileId>) -> Vec<Obstacle> {
     let mut found = Vec::new();
     if let Some(image) = &application.image {
         of_image(application, image, &mut found);
     }
     for container in &application.containers {
-        of_container(application, container, &mut found);
+        of_container(application, container, company, &mut found);
     }
     let allowed = |container: &ContainerFacts<'_>| container.pod.allows_low_ports();
     if !application.containers.is_empty() && application.containers.iter().all(allowed) {
@@ -321,7 +331,12 @@ fn paths_in_variables(
     }
 }
 
-fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, found: &mut Vec<Obstacle>) {
+fn of_container(
+    application: &Application<'_>,
+    container: &ContainerFacts<'_>,
+    company: &mut BTreeSet<FileId>,
+    found: &mut Vec<Obstacle>,
+) {
     let place = container.place();
     if container.pod.is_windows() {
         found.push(hard(SkipReason::WindowsPod, format!("{place} runs on Windows")));
@@ -380,16 +395,22 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
     }
     patches(application, container, found);
     ports::of_container(application, container, &place, found);
-    volumes(application, container, &place, found);
+    volumes(application, container, &place, company, found);
 }
 
-fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place: &str, found: &mut Vec<Obstacle>) {
+fn volumes(
+    application: &Application<'_>,
+    container: &ContainerFacts<'_>,
+    place: &str,
+    company: &mut BTreeSet<FileId>,
+    found: &mut Vec<Obstacle>,
+) {
     for mount in container.mounts() {
         let name = printable(&mount.name);
         match mount.source {
             VolumeSource::EmptyDir => {
-                if let Some(other) = neighbour_as_root(application, container, &mount.name) {
-                    let detail = format!("{place} shares {name} with {other}, whose files may be root's alone");
+                if let Some(other) = neighbour_as_another(application, container, &mount.name, company) {
+                    let detail = format!("{place} shares {name} with {other}, whose files may be its user's alone");
                     found.push(soft(SkipReason::VolumeOwnership, detail));
                 }
             }
@@ -409,7 +430,7 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
                     ));
                 }
                 if !mount.read_only {
-                    found.extend(shared_claim(application, container, &format!("{place} mounts {name}")));
+                    found.extend(shared_claim(application, container, company, &format!("{place} mounts {name}")));
                 }
             }
             VolumeSource::HostPath if mount.read_only => {}
@@ -430,7 +451,12 @@ fn volumes(application: &Application<'_>, container: &ContainerFacts<'_>, place:
 }
 
 /// What speaks against giving the pod's claims a group, which a user other than root needs.
-fn shared_claim(application: &Application<'_>, container: &ContainerFacts<'_>, seen: &str) -> Option<Obstacle> {
+fn shared_claim(
+    application: &Application<'_>,
+    container: &ContainerFacts<'_>,
+    company: &mut BTreeSet<FileId>,
+    seen: &str,
+) -> Option<Obstacle> {
     if container.pod.security("fsGroup").is_some() {
         // The author chose one, and nothing is added.
         return None;
@@ -440,7 +466,7 @@ fn shared_claim(application: &Application<'_>, container: &ContainerFacts<'_>, s
         // The cluster that the profile describes gives every pod a group of its own.
         Settings::UserAssigned if application.around.config.profile == Profile::ArbitraryUid => None,
         Settings::AsWritten => {
-            let other = neighbour_with_a_claim(application, container)?;
+            let other = neighbour_with_a_claim(application, container, company)?;
             let detail = format!("{seen}; fsGroup would hold for the claim of {other} as well");
             Some(soft(SkipReason::VolumeOwnership, detail))
         }
@@ -454,7 +480,11 @@ fn shared_claim(application: &Application<'_>, container: &ContainerFacts<'_>, s
 }
 
 /// Another container of the pod that writes to a claim, and is not known to work with a group's: `fsGroup` is the whole pod's.
-fn neighbour_with_a_claim(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<String> {
+fn neighbour_with_a_claim(
+    application: &Application<'_>,
+    container: &ContainerFacts<'_>,
+    company: &mut BTreeSet<FileId>,
+) -> Option<String> {
     (0..container.workload.containers.len()).find_map(|index| {
         let id = ContainerId { container: index, ..container.id };
         if application.containers.iter().any(|ours| ours.id == id) {
@@ -463,27 +493,64 @@ fn neighbour_with_a_claim(application: &Application<'_>, container: &ContainerFa
         let neighbour = ContainerFacts::new(application.around, id)?;
         let claims = neighbour.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
         let shares = neighbour.known.is_some_and(|known| known.claim == Some(Claim::Group));
-        (claims && !shares).then(|| neighbour.label())
+        (claims && !shares && !goes_along(application, &neighbour, company)).then(|| neighbour.label())
     })
 }
 
-/// Another container of the pod that writes to the volume, and is or may be root.
-fn neighbour_as_root(application: &Application<'_>, container: &ContainerFacts<'_>, volume: &str) -> Option<String> {
-    let stream = &container.manifest.stream;
-    let ours: Vec<_> = application.containers.iter().map(|container| container.id).collect();
+/// Another container of the pod that writes to the volume, and is or may be somebody else than our image is to be.
+fn neighbour_as_another(
+    application: &Application<'_>,
+    container: &ContainerFacts<'_>,
+    volume: &str,
+    company: &mut BTreeSet<FileId>,
+) -> Option<String> {
     (0..container.workload.containers.len()).find_map(|index| {
         let id = ContainerId { container: index, ..container.id };
-        if ours.contains(&id) {
+        if application.containers.iter().any(|ours| ours.id == id) {
             return None;
         }
-        let view = container.workload.container_view(stream, index)?;
-        let writes = view.mounts().iter().any(|mount| mount.volume == volume && !mount.read_only);
-        let user = view.security("runAsUser").or_else(|| container.pod.security("runAsUser")).and_then(Node::as_i64);
         let neighbour = ContainerFacts::new(application.around, id)?;
-        let steps_down = matches!(application.effective_user(&neighbour), EffectiveUser::StepsDown(_))
-            && application.image.is_none();
-        (writes && user.is_none_or(|user| user == 0) && !steps_down).then(|| container.workload.container_label(index))
+        let writes = neighbour.view.mounts().iter().any(|mount| mount.volume == volume && !mount.read_only);
+        (writes && !is_the_same(application, &neighbour, company)).then(|| neighbour.label())
     })
+}
+
+/// Whether the neighbour's files are within reach of the user that our image is to run as: it is that user, or becomes it in the same step. An image
+/// that only comes to say what it does already is judged by whether the neighbour is root.
+fn is_the_same(application: &Application<'_>, neighbour: &ContainerFacts<'_>, company: &mut BTreeSet<FileId>) -> bool {
+    let key = match neighbour.link {
+        Link::Linked { dockerfile, .. } => Key::Dockerfile(*dockerfile),
+        Link::Ambiguous(_) | Link::External => Key::Container(neighbour.id),
+    };
+    let Some(theirs) = Application::new(application.around, key) else { return false };
+    match (theirs.effective_user(neighbour), application.intended_identity()) {
+        (EffectiveUser::Known(theirs), Some(ours)) => theirs.uid == ours.uid,
+        (EffectiveUser::Known(_) | EffectiveUser::StepsDown(_), None) => true,
+        _ => goes_along(application, neighbour, company),
+    }
+}
+
+/// Whether the neighbour's image is built here too, is root as ours is, and nothing but our own image keeps it from becoming the same user.
+fn goes_along(application: &Application<'_>, neighbour: &ContainerFacts<'_>, company: &mut BTreeSet<FileId>) -> bool {
+    let Link::Linked { dockerfile, .. } = neighbour.link else { return false };
+    if company.contains(dockerfile) {
+        return true;
+    }
+    let Some(theirs) = Application::new(application.around, Key::Dockerfile(*dockerfile)) else { return false };
+    let is_root =
+        |application: &Application<'_>| application.image.as_ref().is_some_and(|image| image.user == User::Root);
+    let ids =
+        |application: &Application<'_>| application.intended_identity().map(|identity| (identity.uid, identity.gid));
+    if !is_root(application) || !is_root(&theirs) || ids(application) != ids(&theirs) {
+        return false;
+    }
+    let mut larger = company.clone();
+    larger.insert(*dockerfile);
+    let alone = survey(&theirs, &mut larger).is_empty();
+    if alone {
+        *company = larger;
+    }
+    alone
 }
 
 /// A kustomize patch of the same workload may undo what is written here, or add what needs root.

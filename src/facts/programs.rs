@@ -128,30 +128,28 @@ pub(super) fn of_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     }
 }
 
-/// The words of a command line, also of one that is handed to a shell.
-fn shell_words(argv: &[String]) -> impl Iterator<Item = &str> {
+/// The words of a command line, and of the lines that it hands to a shell.
+fn command_words(argv: &[String]) -> impl Iterator<Item = &str> {
     argv.iter().flat_map(|word| word.split([' ', '\t', '\n', ';', '&', '|', '(', ')', '"', '\'']))
-}
-
-fn program_of(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
 }
 
 /// The first program of a command line that gives its caller the rights of another user, which `allowPrivilegeEscalation: false` prevents.
 pub(super) fn gains_privileges(argv: &[String]) -> Option<&'static str> {
     const PROGRAMS: [&str; 4] = ["sudo", "su", "doas", "pkexec"];
-    shell_words(argv).find_map(|word| PROGRAMS.into_iter().find(|program| program_of(word) == *program))
+    command_words(argv)
+        .map(crate::discover::file_name)
+        .find_map(|word| PROGRAMS.into_iter().find(|program| word == *program))
 }
 
 /// The first program of a command line that works on the node.
 pub(super) fn node_tool(argv: &[String]) -> Option<&str> {
-    shell_words(argv).map(program_of).find(|program| NODE_TOOLS.contains(program))
+    command_words(argv).map(crate::discover::file_name).find(|program| NODE_TOOLS.contains(program))
 }
 
 /// The first program or path of a command line that needs root.
 pub(super) fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>) {
-    for word in shell_words(argv) {
-        let program = program_of(word);
+    for word in command_words(argv) {
+        let program = crate::discover::file_name(word);
         if NEEDS_ROOT.contains(&program) || NODE_TOOLS.contains(&program) {
             found.push(hard(
                 SkipReason::NeedsRoot,

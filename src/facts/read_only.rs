@@ -318,11 +318,8 @@ fn of_image(
     }
     directories.sort();
     directories.dedup();
-    let how = if directories.is_empty() {
-        format!("nothing beside {} writes", image.path)
-    } else {
-        format!("nothing beside {} writes elsewhere", image.path)
-    };
+    let places = if directories.is_empty() { "nowhere" } else { "nowhere else" };
+    let how = format!("the sources beside {} write {places}", image.path);
     Ok(ReadOnlyRoot { directories, doubts, how })
 }
 

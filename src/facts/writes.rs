@@ -272,8 +272,12 @@ pub(super) fn by_program(image: &ImageFacts<'_>, stack: Stack, argv: &[String]) 
         }
         argv => argv.iter().map(String::as_str).collect(),
     };
-    let Some(first) = words.first() else { return Some("the image names no command".to_owned()) };
-    let program = first.rsplit('/').next().unwrap_or(first);
+    // An init process starts the program and does nothing else.
+    let started = words.iter().skip_while(|word| {
+        matches!(word.rsplit('/').next(), Some("tini" | "dumb-init" | "catatonit")) || word.starts_with('-')
+    });
+    let Some(first) = started.copied().next() else { return Some("the image names no command".to_owned()) };
+    let program = file_name(first);
     let told = match stack {
         // A distroless image starts its interpreter, and the command is what that is given.
         Stack::Node => program == "node" || image.family == Some(Family::Distroless) && first.ends_with("js"),

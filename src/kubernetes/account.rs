@@ -1,6 +1,7 @@
 //! Service accounts: which one a pod runs as, and what a tree arranges for the one that pods get without asking.
 //!
-//! After the admission plugin ServiceAccount and `pkg/serviceaccount` of Kubernetes: a pod that names no account runs as `default` of its namespace.
+//! After the admission plugin ServiceAccount and `pkg/serviceaccount` of Kubernetes: a pod that names no account runs as `default` of its
+//! namespace.
 
 use super::{PodView, Workload, objects};
 use crate::yaml::{Action, Node, Operation, Stream, Value};
@@ -10,8 +11,8 @@ use std::sync::LazyLock;
 /// The account of pods that name none.
 const DEFAULT: &str = "default";
 
-/// What the names of annotations and labels that ask for a sidecar begin with, where that sidecar shows the pod's own token to somebody, or refuses a pod
-/// without one: Vault and Bank-Vaults, Consul, Linkerd, Kuma, Dapr, Conjur. (Istio mounts a token of its own.)
+/// What the names of annotations and labels that ask for a sidecar begin with, where that sidecar shows the pod's own token to somebody,
+/// or refuses a pod without one: Vault and Bank-Vaults, Consul, Linkerd, Kuma, Dapr, Conjur. (Istio mounts a token of its own.)
 const INJECTORS: [&str; 8] = [
     "vault.hashicorp.com/",
     "vault.security.banzaicloud.io/",
@@ -50,8 +51,8 @@ pub fn withhold_token(pod: PodView<'_>) -> Operation {
     Operation { document: pod.node().document().index(), route: pod.node().route(), action }
 }
 
-/// What a stream arranges for the account `default` of any namespace: rights, a meaning for others, or a sidecar that needs its token. Where, as a byte
-/// offset, and what, to be read after "PATH:LINE".
+/// What a stream arranges for the account `default` of any namespace: rights, a meaning for others, or a sidecar that needs its token.
+/// Where, as a byte offset, and what, to be read after "PATH:LINE".
 pub fn default_account_use(stream: &Stream) -> Option<(usize, String)> {
     let bindings = ["RoleBinding", "ClusterRoleBinding"].into_iter().flat_map(|kind| objects(stream, kind));
     for binding in bindings {
@@ -82,8 +83,9 @@ pub fn default_account_use(stream: &Stream) -> Option<(usize, String)> {
     })
 }
 
-/// What only a client of the Kubernetes API says: where in `text`, as a byte offset, and what. Libraries by the names that their users import, the files
-/// and variables that the kubelet provides for them, the API's own address, and what Prometheus and its like are told to discover.
+/// What only a client of the Kubernetes API says: where in `text`, as a byte offset, and what. Libraries by the names that their users
+/// import, the files and variables that the kubelet provides for them, the API's own address, and what Prometheus and its like are told
+/// to discover.
 pub fn api_call(text: &str) -> Option<(usize, String)> {
     static CALLS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(concat!(

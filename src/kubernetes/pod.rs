@@ -283,11 +283,6 @@ impl<'a> Volume<'a> {
         string(field(self.node, "persistentVolumeClaim")?, "claimName")
     }
 
-    /// The path on the node.
-    pub fn host_path(self) -> Option<String> {
-        string(field(self.node, "hostPath")?, "path")
-    }
-
     /// The names of the ConfigMaps in it.
     pub fn config_maps(self) -> Vec<String> {
         let sources = field(self.node, "projected").and_then(|projected| field(projected, "sources"));
@@ -305,6 +300,11 @@ impl<'a> Volume<'a> {
         let map = field(self.node, "configMap").or_else(|| field(self.node, "secret"));
         let items = map.and_then(|map| field(map, "items")).into_iter().flat_map(Node::items).map(Node::resolved);
         items.filter_map(|item| string(item, "path")).collect()
+    }
+
+    /// The path on the node.
+    pub fn host_path(self) -> Option<String> {
+        string(field(self.node, "hostPath")?, "path")
     }
 
     /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.

@@ -56,6 +56,11 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         lines.push(format!("WORKDIR {workdir}"));
     }
     lines.push(format!("COPY --from={} {binary} {binary}", super::BUILD));
+    if let Some(file) = application.companions().first() {
+        let path = &application.around.repository.file(*file).path;
+        let detail = format!("{BASE} has a user of its own, and the image of {path} writes to the same volume");
+        return Err((SkipReason::VolumeOwnership, detail));
+    }
     // The final base runs as 65532 at once, so whatever speaks against a user other than root speaks against this base.
     let obstacles = application.obstacles().to_vec();
     let detail = format!("the final image holds {binary} on {BASE}, without a shell, a compiler or packages");

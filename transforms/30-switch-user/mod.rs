@@ -66,7 +66,13 @@ impl Transform for SwitchUser {
         let group = identity.gid.filter(|_| shared).map(|gid| format!(", fsGroup {gid}")).unwrap_or_default();
         let detail = format!("USER {}{group} ({})", user_argument(image, &identity), identity.how);
         // A name that becomes its number is the same user: nothing else can break.
-        let obstacles = if matches!(image.user, User::Root) { application.obstacles() } else { &[] };
+        let obstacles = match image.user {
+            User::Root => {
+                change.together.clone_from(application.companions());
+                application.obstacles()
+            }
+            _ => &[],
+        };
         vec![Proposal::change(subject, change, obstacles, detail)]
     }
 }
