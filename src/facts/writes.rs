@@ -90,7 +90,7 @@ static SETTINGS: Pattern = LazyLock::new(|| {
 
 /// Calls that make temporary files, or leave large requests in some.
 static TEMPORARY: Pattern = LazyLock::new(|| {
-    Regex::new(r"\b(CreateTemp|MkdirTemp|TempDir|TempFile|FormValue|FormFile|MultipartForm|ReadForm|PostFormValue|temp_?file|tmpdir|mkdtemp)").ok()
+    Regex::new(r"\b(CreateTemp|MkdirTemp|TempDir|TempFile|FormValue|FormFile|(?:Parse)?MultipartForm|ReadForm|PostFormValue|temp_?file|tmpdir|mkdtemp)").ok()
 });
 
 /// What starts other programs or goes round the library, or calls it by another name: its writing is not seen.
@@ -296,17 +296,6 @@ pub(super) fn by_program(image: &ImageFacts<'_>, stack: Stack, argv: &[String]) 
         .then(|| format!("{} may write files of its own: caches, logs, or what a script makes", program.escape_debug()))
 }
 
-/// Whether a command, as a probe or hook runs it, changes files.
-pub(super) fn by_command(command: &[String]) -> bool {
-    let line = command.join(" ").replace("2>&1", "").replace(">/dev/null", "").replace("> /dev/null", "");
-    let words =
-        line.split(|character: char| character.is_whitespace() || matches!(character, ';' | '&' | '|' | '"' | '\''));
-    let changes = |word: &str| {
-        matches!(word, "touch" | "mkdir" | "tee" | "cp" | "mv" | "rm" | "ln" | "install" | "sed" | "mktemp")
-    };
-    line.contains('>') || line.contains("<<") || words.into_iter().any(changes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -376,7 +365,8 @@ mod tests {
 
     #[test]
     fn probes_that_write_are_told_apart() {
-        let command = |line: &str| by_command(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let command =
+            |line: &str| super::super::commands::changes_files(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
         assert!(command("sh -c echo ok > /tmp/ready"));
         assert!(command("touch /tmp/ready"));
         assert!(!command("pg_isready -U postgres"));
