@@ -87,15 +87,15 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             "what the program needs at run time is not known for its language".to_owned(),
         ));
     }
-    programs::of_command(&image.argv(), image.path, found);
-    programs::of_image(application, image, found);
-    programs::of_script(application, image, found);
-    ports::of_image(application, image, found);
-    root_home(application, image, found);
-    let tree = application.around.repository.tree();
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
     let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
+    programs::of_command(&image.argv(), image.path, &writable, found);
+    programs::of_image(application, image, found);
+    programs::of_script(application, image, &writable, found);
+    ports::of_image(application, image, found);
+    root_home(application, image, found);
+    let tree = application.around.repository.tree();
     paths_in_variables(application, image, &writable, found);
     unseen_containers(application, image, found);
     private_files(image, &owned, found);
@@ -262,6 +262,17 @@ fn mounted_everywhere(application: &Application<'_>) -> BTreeSet<String> {
     all.unwrap_or_default()
 }
 
+/// Where a container may write, as far as paths are concerned: its mounts, and what its image keeps for that.
+fn writable_of(application: &Application<'_>, container: &ContainerFacts<'_>) -> Vec<String> {
+    let mounts = container.mounts().into_iter().map(|mount| mount.path);
+    let owned = application.image.iter().flat_map(|image| image.owned_directories()).map(|directory| directory.path);
+    let known = container.known.into_iter().flat_map(|known| {
+        let own = |path: &&String| !known.root_owned.contains(path);
+        known.volumes.iter().chain(known.writable.iter().flatten()).filter(own).cloned().collect::<Vec<_>>()
+    });
+    mounts.chain(owned).chain(known).collect()
+}
+
 /// Files that only root may read, outside the directories that are shared with the group.
 fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obstacle>) {
     let dockerfile = image.dockerfile;
@@ -378,9 +389,10 @@ fn of_container(
     }
     let mut argv = container.view.command().unwrap_or_default();
     argv.extend(container.view.args().unwrap_or_default());
-    programs::of_command(&argv, &place, found);
+    let writable = writable_of(application, container);
+    programs::of_command(&argv, &place, &writable, found);
     for command in container.view.exec_commands() {
-        programs::of_command(&command, &format!("{place}, in a probe or hook,"), found);
+        programs::of_command(&command, &format!("{place}, in a probe or hook,"), &writable, found);
     }
     let group = container.security("runAsGroup").and_then(Node::as_i64).filter(|group| *group != 0);
     if let Some(group) = group
