@@ -38,7 +38,7 @@ const NEEDS_ROOT: [&str; 24] = [
 ];
 
 /// Programs that work on the node: its network, its kernel, its mounts, its other processes. Privileges and host namespaces are given for them.
-const NODE_TOOLS: [&str; 22] = [
+const NODE_TOOLS: [&str; 29] = [
     "nsenter",
     "unshare",
     "modprobe",
@@ -61,10 +61,17 @@ const NODE_TOOLS: [&str; 22] = [
     "dockerd-entrypoint.sh",
     "buildkitd",
     "crictl",
+    "s3fs",
+    "sshfs",
+    "gcsfuse",
+    "keepalived",
+    "hostapd",
+    "strace",
+    "bpftrace",
 ];
 
 /// Packages that bring such programs.
-const NODE_PACKAGES: [&str; 16] = [
+const NODE_PACKAGES: [&str; 23] = [
     "iptables",
     "nftables",
     "ipset",
@@ -81,6 +88,13 @@ const NODE_PACKAGES: [&str; 16] = [
     "docker-ce",
     "podman",
     "buildah",
+    "s3fs",
+    "sshfs",
+    "gcsfuse",
+    "davfs2",
+    "cifs-utils",
+    "nfs-common",
+    "keepalived",
 ];
 
 /// Commands of a script that change the system: packages, accounts, and writing below its directories. A template that is rendered at the start is the
@@ -149,6 +163,15 @@ pub(super) fn node_tool(argv: &[String]) -> Option<&str> {
 
 /// The first program or path of a command line that needs root; what lies below the `writable` directories does not.
 pub(super) fn of_command(argv: &[String], place: &str, writable: &[String], found: &mut Vec<Obstacle>) {
+    of_words(argv, place, writable, found);
+    let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
+    if let Some(change) = argv.iter().find_map(|line| system_change(line, &is_writable)) {
+        let detail = format!("{place} changes the system ({}), which only root may", printable(&change));
+        found.push(hard(SkipReason::SystemDirectory, detail));
+    }
+}
+
+fn of_words(argv: &[String], place: &str, writable: &[String], found: &mut Vec<Obstacle>) {
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     for word in command_words(argv) {
         let program = crate::discover::file_name(word);
@@ -169,10 +192,6 @@ pub(super) fn of_command(argv: &[String], place: &str, writable: &[String], foun
             ));
             return;
         }
-    }
-    if let Some(change) = argv.iter().find_map(|line| system_change(line, &is_writable)) {
-        let detail = format!("{place} changes the system ({}), which only root may", printable(&change));
-        found.push(hard(SkipReason::SystemDirectory, detail));
     }
 }
 
@@ -334,7 +353,7 @@ pub(super) fn of_script(
                 let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
                 for (number, line) in lines {
                     let mut words = Vec::new();
-                    of_command(&[line.to_owned()], &format!("{path}:{}", number + 1), writable, &mut words);
+                    of_words(&[line.to_owned()], &format!("{path}:{}", number + 1), writable, &mut words);
                     if let Some(port) = low_port_argument(&[line.to_owned()]) {
                         let detail = format!("{path}:{} listens on {port}; listen on a port above 1023", number + 1);
                         words.push(hard(SkipReason::LowPort, detail));

@@ -181,6 +181,13 @@ fn is_kept(name: &str) -> bool {
     KEPT.iter().any(|word| name.to_ascii_uppercase().contains(word))
 }
 
+/// The file of a database that a URL names, as SQLAlchemy writes it: three slashes before a relative path, four before an absolute one.
+fn database_file(value: &str) -> Option<&str> {
+    let (scheme, path) = value.split_once(":///")?;
+    let is_file = scheme.starts_with("sqlite") && !path.is_empty() && !path.contains(":memory:");
+    is_file.then(|| path.split('?').next().unwrap_or(path))
+}
+
 fn names_a_path(value: &str) -> bool {
     value.starts_with('/') && !value.contains(':') && !value.contains("run/secrets")
 }
@@ -236,10 +243,23 @@ fn of_image(
     let is_writable = |path: &str| is_covered(path) || directories.iter().any(|directory| is_within(path, directory));
     for (name, value) in &all {
         let read = name.ends_with("PATH") || name.ends_with("_HOME");
-        if names_a_path(value) && !read && !is_below(value, "/tmp") && !is_writable(value) {
+        let database = database_file(value).and_then(|path| match path.starts_with('/') {
+            true => normal(path),
+            false => normal(&format!("{}/{path}", workdir.as_deref()?)),
+        });
+        let named = names_a_path(value) && !read || database_file(value).is_some();
+        let path = database.as_deref().unwrap_or(value);
+        if named && !is_below(path, "/tmp") && !is_writable(path) {
             let detail = format!("the variable {} is {}, which may be written", printable(name), printable(value));
             return Err(unknown(detail));
         }
+    }
+    if let Some(word) = argv.iter().flat_map(|word| word.split_whitespace()).find(|word| {
+        const KEPT: [&str; 7] = ["/var/log", "/var/run", "/run", "/var/lib", "/var/cache", "/var/spool", "/logs"];
+        let path = word.find('/').and_then(|at| word.get(at..)).unwrap_or_default();
+        KEPT.iter().any(|directory| is_below(path, directory)) && !is_writable(path)
+    }) {
+        return Err(unknown(format!("it is started with {}, which may be written", printable(word))));
     }
     let mut doubts: Vec<Obstacle> = Vec::new();
     if let Some(why) = &survey.doubt {

@@ -191,7 +191,7 @@ static LOW_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Where the sources of a folder name a path that only root may write to, as `path:line (what)`; paths below `owned` are the application's own.
 pub(super) fn system_path(tree: &Tree, folder: &str, owned: &[String]) -> Option<String> {
-    search(tree, folder, |_, text| {
+    let in_text = |text: &str| {
         let regex = SYSTEM_PATH.as_ref()?;
         regex.captures_iter(text).find_map(|found| {
             let path = found.get(1)?;
@@ -199,6 +199,15 @@ pub(super) fn system_path(tree: &Tree, folder: &str, owned: &[String]) -> Option
                 owned.iter().any(|owned| path.as_str() == owned || path.as_str().starts_with(&format!("{owned}/")));
             let token = path.as_str().contains("run/secrets");
             (!own && !token).then(|| (line_at(text, path.start()), path.as_str().to_owned()))
+        })
+    };
+    search(tree, folder, |_, text| in_text(text)).or_else(|| {
+        tree.below(folder).filter(|path| is_log_configuration(path)).find_map(|file| {
+            // A value of YAML or of an INI file stands without quotes.
+            let text = tree.read(file)?;
+            let plain = text.replace([' ', '\t', '=', '(', ',', '>', '\n'], "\"");
+            let (_, what) = in_text(&format!("{plain}\""))?;
+            Some(format!("{file} ({})", super::identity::printable(&what)))
         })
     })
 }
@@ -345,6 +354,14 @@ fn search(tree: &Tree, folder: &str, find: impl Fn(&str, &str) -> Option<(usize,
         }
     }
     None
+}
+
+/// Whether a file tells a program of its tree where to log.
+pub(super) fn is_log_configuration(path: &str) -> bool {
+    const NAMES: [&str; 6] = ["logging", "logger", "log_config", "logconf", "log4", "logback"];
+    const ENDINGS: [&str; 9] = [".yaml", ".yml", ".json", ".ini", ".conf", ".cfg", ".toml", ".xml", ".properties"];
+    let name = file_name(path).to_ascii_lowercase();
+    NAMES.iter().any(|word| name.contains(word)) && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// Whether a file is a program's own source, and not a test or somebody else's.

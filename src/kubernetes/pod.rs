@@ -185,6 +185,16 @@ impl<'a> ContainerView<'a> {
         entries.filter_map(|entry| Some((string(entry, "name")?, string(entry, "value")?))).collect()
     }
 
+    /// The variable that tells the container the address of its node.
+    pub fn env_of_the_node(self) -> Option<String> {
+        let entries = field(self.node, "env").into_iter().flat_map(Node::items).map(Node::resolved);
+        let tells = |entry: &Node<'_>| {
+            let source = field(*entry, "valueFrom").and_then(|source| field(source, "fieldRef"));
+            source.and_then(|source| string(source, "fieldPath")).is_some_and(|path| path.starts_with("status.hostIP"))
+        };
+        entries.into_iter().find(tells).and_then(|entry| string(entry, "name"))
+    }
+
     /// The ConfigMaps whose entries become variables.
     pub fn env_config_maps(self) -> Vec<String> {
         let sources = field(self.node, "envFrom").into_iter().flat_map(Node::items).map(Node::resolved);
