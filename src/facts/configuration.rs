@@ -5,6 +5,7 @@ use super::container::MountedVolume;
 use super::directories::is_within;
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
+use super::programs::system_change;
 use super::{Application, ContainerFacts};
 use crate::discover::file_name;
 use crate::error::SkipReason;
@@ -59,6 +60,9 @@ impl Application<'_> {
             mounts.iter().map(|mount| &mount.path).chain(row).any(|directory| is_within(path, directory))
                 || is_within(path, "/tmp")
         };
+        if let Some(script) = self.configuration_changes(container, &writable) {
+            return Some(hard(SkipReason::RunTimeWrites, script));
+        }
         if let Some(named) = self.configuration_names(container, &|path| !writable(path)) {
             return Some(hard(SkipReason::RunTimeWrites, format!("{named}, which only root may write")));
         }
@@ -78,6 +82,22 @@ impl Application<'_> {
             texts.into_iter().find_map(|(key, text)| {
                 let path = kept_paths(&text).into_iter().find(|path| wanted(path))?;
                 Some(format!("{} of {} names {}", printable(&key), printable(&mount.name), printable(&path)))
+            })
+        })
+    }
+
+    /// What a mounted script of the tree changes of the system, where that is not `writable`.
+    pub(super) fn configuration_changes(
+        &self,
+        container: &ContainerFacts<'_>,
+        writable: &dyn Fn(&str) -> bool,
+    ) -> Option<String> {
+        container.mounts().iter().filter(|mount| is_configuration(mount)).find_map(|mount| {
+            let scripts = self.texts(container, mount)?.into_iter().filter(|(key, _)| key.ends_with(".sh"));
+            scripts.into_iter().find_map(|(key, text)| {
+                let change = text.lines().find_map(|line| system_change(line, writable))?;
+                let (key, volume) = (printable(&key), printable(&mount.name));
+                Some(format!("{key} of {volume} changes the system ({})", printable(&change)))
             })
         })
     }
@@ -130,7 +150,7 @@ pub(super) fn rendered_in_vain(known: &KnownImage, container: &ContainerFacts<'_
     });
     (given && !covered).then(|| {
         format!(
-            "{} renders the templates of {} into {}, which only root may write",
+            "{} renders the templates of {} into {}, which would not be writable",
             known.name,
             printable(&renders.from),
             printable(&renders.into)

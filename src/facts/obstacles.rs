@@ -113,6 +113,8 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         }
         if let Some(place) = sources::system_path(tree, image.directory(), &writable) {
             found.push(soft(SkipReason::SystemDirectory, format!("{place} may be written, and only root can")));
+        } else if let Some(site) = written_outside(application, &writable) {
+            found.push(soft(SkipReason::SystemDirectory, site));
         }
         let interpreted = image.family.is_some_and(Family::has_shell);
         if interpreted && owned.is_empty() {
@@ -120,6 +122,19 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             found.push(soft(SkipReason::SystemDirectory, detail.to_owned()));
         }
     }
+}
+
+/// A call of the sources that writes to a path which is written out, and is neither the application's own nor for everybody.
+fn written_outside(application: &Application<'_>, writable: &[String]) -> Option<String> {
+    let sites = &application.survey()?.sites;
+    sites.iter().find_map(|site| {
+        let target = site.target.as_deref().filter(|target| target.starts_with('/'))?;
+        let open = ["/tmp", "/var/tmp", "/dev"].into_iter().chain(writable.iter().map(String::as_str));
+        let is_open = open.into_iter().any(|directory| super::directories::is_within(target, directory));
+        (!is_open).then(|| {
+            format!("{} ({}) writes {}, and only root can", site.place, printable(&site.call), printable(target))
+        })
+    })
 }
 
 /// Files below root's home cannot be reached by others: the directory has mode 0700.
@@ -328,6 +343,7 @@ fn paths_in_variables(
         variables.extend(container.view.env_values().into_iter().map(|(name, value)| (container.place(), name, value)));
     }
     for (place, name, value) in variables {
+        let value = super::read_only::database_file(&value).map(str::to_owned).unwrap_or(value);
         let within = |directory: &str| value == directory || is_below(&value, directory);
         // PATH and its like list programs and libraries, which are read.
         let tools = name.ends_with("_HOME") && !within("/root") && !within("/var");
@@ -404,6 +420,20 @@ fn of_container(
     {
         let detail = format!("{place} says runAsGroup: {group}, and the files are shared with group 0");
         found.push(soft(SkipReason::AuthorChoice, detail));
+    }
+    let volumes_of_pod = container.pod.volumes();
+    let started = container.view.exec_commands().into_iter().chain([argv]).filter_map(|argv| argv.into_iter().next());
+    for program in started {
+        let mounts = container.mounts();
+        let Some(mount) = mounts.iter().find(|mount| super::directories::is_within(&program, &mount.path)) else {
+            continue;
+        };
+        if volumes_of_pod.iter().any(|volume| volume.name() == mount.name && volume.is_started_by_root_alone()) {
+            let (program, volume) = (printable(&program), printable(&mount.name));
+            let detail = format!("{place} starts {program} of {volume}, whose mode lets only root start it");
+            found.push(hard(SkipReason::VolumeOwnership, detail));
+            break;
+        }
     }
     patches(application, container, found);
     ports::of_container(application, container, &place, found);

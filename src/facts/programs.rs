@@ -196,9 +196,10 @@ fn of_words(argv: &[String], place: &str, writable: &[String], found: &mut Vec<O
 }
 
 /// What a line of a shell script changes of the system, and not below a directory that is writable.
-fn system_change(line: &str, is_writable: &dyn Fn(&str) -> bool) -> Option<String> {
-    static AT_THE_TOP: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r#">>?\s*["']?(/[\w.-]+)(?:["'\s;&|]|$)"#).ok());
+pub(super) fn system_change(line: &str, is_writable: &dyn Fn(&str) -> bool) -> Option<String> {
+    static AT_THE_TOP: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r#"(?:>>?|\b(?:touch|tee|mkdir)\b[^|;&>]*\s)\s*["']?(/[\w.-]+)(?:["'\s;&|]|$)"#).ok()
+    });
     let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '&' | '|' | ')');
     let changes = SYSTEM_CHANGE.as_ref()?.find_iter(line).find(|change| {
         let start = change.as_str().rfind('/').map(|at| change.start() + at);
@@ -208,8 +209,8 @@ fn system_change(line: &str, is_writable: &dyn Fn(&str) -> bool) -> Option<Strin
     let changes = changes.map(|change| change.as_str().trim().to_owned());
     changes.or_else(|| {
         let mut files = AT_THE_TOP.as_ref()?.captures_iter(line).filter_map(|found| found.get(1));
-        let file = files.find(|file| !is_writable(file.as_str()))?;
-        Some(format!("> {}", file.as_str()))
+        let file = files.find(|file| !is_writable(file.as_str()) && file.as_str() != "/tmp")?;
+        Some(file.as_str().to_owned())
     })
 }
 

@@ -30,6 +30,13 @@ pub struct ReadOnlyRoot {
 type Refusal = (SkipReason, String);
 
 impl Application<'_> {
+    /// What the sources beside the Dockerfile tell about writing, where their language is understood and they are there.
+    pub(super) fn survey(&self) -> Option<&writes::Survey> {
+        let image = self.image.as_ref()?;
+        let survey = || writes::survey(self.around.repository, image, image.stack?);
+        self.survey.get_or_init(survey).as_ref()
+    }
+
     /// What it takes to make the root of a container read-only.
     ///
     /// # Errors
@@ -96,6 +103,9 @@ fn of_known(
     let is_writable = |path: &str| is_covered(path) || needed.iter().any(|directory| is_within(path, directory));
     if let Some(detail) = rendered_in_vain(known, container) {
         return Err(unknown(detail));
+    }
+    if let Some(script) = application.configuration_changes(container, &is_writable) {
+        return Err(unknown(script));
     }
     if let Some(named) = application.configuration_names(container, &|path| !is_writable(path)) {
         return Err(unknown(format!("{named}, which {} may write and no volume covers", known.name)));
@@ -182,7 +192,7 @@ fn is_kept(name: &str) -> bool {
 }
 
 /// The file of a database that a URL names, as SQLAlchemy writes it: three slashes before a relative path, four before an absolute one.
-fn database_file(value: &str) -> Option<&str> {
+pub(super) fn database_file(value: &str) -> Option<&str> {
     let (scheme, path) = value.split_once(":///")?;
     let is_file = scheme.starts_with("sqlite") && !path.is_empty() && !path.contains(":memory:");
     is_file.then(|| path.split('?').next().unwrap_or(path))
@@ -219,11 +229,8 @@ fn of_image(
         }
         directories.push(volume);
     }
-    let survey = application
-        .survey
-        .get_or_init(|| writes::survey(application.around.repository, image, stack))
-        .as_ref()
-        .ok_or_else(|| unknown(format!("the sources of {} are not beside it", image.path)))?;
+    let survey =
+        application.survey().ok_or_else(|| unknown(format!("the sources of {} are not beside it", image.path)))?;
     // Libraries leave temporary files where their language has them.
     let mut temporary = stack != Stack::Go || survey.temporary || survey.doubt.is_some();
     let workdir = container.view.working_dir().or_else(|| image.workdir());

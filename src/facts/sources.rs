@@ -176,7 +176,7 @@ static NAMED_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Absolute paths that root could write and others cannot. Service account tokens are only read.
 static SYSTEM_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"["'`](/(?:var/(?:log|lib|cache|spool)|root|data|srv|mnt|opt|logs?)(?:/[^"'`\s]*)?|/(?:var/)?run/[^"'`\s]*)["'`]"#).ok()
+    Regex::new(r#"["'`](?:sqlite:///)?(/(?:var/(?:log|lib|cache|spool)|root|data|srv|mnt|opt|logs?)(?:/[^"'`\s]*)?|/(?:var/)?run/[^"'`\s]*)["'`]"#).ok()
 });
 
 /// Ports below 1024 given to a listener.

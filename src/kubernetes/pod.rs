@@ -317,6 +317,11 @@ impl<'a> Volume<'a> {
         string(field(self.node, "hostPath")?, "path")
     }
 
+    /// Whether a projection holds programs that root alone may start, going by its `defaultMode`.
+    pub fn is_started_by_root_alone(self) -> bool {
+        self.default_mode().is_some_and(|mode| mode & 0o100 != 0 && mode & 0o001 == 0)
+    }
+
     /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.
     pub fn is_private(self) -> bool {
         let private = |mode: i64| mode & 0o004 == 0;
