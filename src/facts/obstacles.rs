@@ -92,6 +92,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     programs::of_script(application, image, found);
     ports::of_image(application, image, found);
     root_home(application, image, found);
+    browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
@@ -173,6 +174,23 @@ fn root_home(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut 
                 format!("{browser} keeps its browser in the home of the user that installed it"),
             ));
         }
+    }
+}
+
+/// A browser builds its sandbox from user namespaces, which the runtime's seccomp profile takes away. Root has to go without a sandbox anyhow
+/// (<https://github.com/puppeteer/puppeteer/blob/main/docs/troubleshooting.md#setting-up-chrome-linux-sandbox>).
+fn browser_sandbox(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let tree = application.around.repository.tree();
+    if image.user == User::Root || sources::mention(tree, image.directory(), "no-sandbox") {
+        return;
+    }
+    let package = super::PackageJson::read(tree, image.directory());
+    let depends = |name: &str| package.as_ref().is_some_and(|package| package.depends_on(name));
+    if let Some(browser) = ["puppeteer", "playwright"].into_iter().find(|name| depends(name)) {
+        let detail = format!(
+            "{browser} starts a browser, whose sandbox the runtime's seccomp profile blocks; nothing says --no-sandbox"
+        );
+        found.push(soft(SkipReason::NeedsRoot, detail));
     }
 }
 
