@@ -130,7 +130,11 @@ impl Application<'_> {
                     SkipReason::LowPort => container.config.is_none(),
                     _ => true,
                 };
-                match obstacles.into_iter().find(matters) {
+                // Nor is it told of where something else is in the way, for then a step arranges for the port in vain.
+                let is_low_port = |obstacle: &Obstacle| obstacle.reason == SkipReason::LowPort;
+                let (ports, others): (Vec<Obstacle>, Vec<Obstacle>) =
+                    obstacles.into_iter().filter(matters).partition(is_low_port);
+                match others.into_iter().chain(ports).next() {
                     Some(obstacle) => Err((obstacle.reason, format!("runs as root: {}", obstacle.detail))),
                     None if self.image.is_some() => Err((
                         SkipReason::DependsOnSkipped,
