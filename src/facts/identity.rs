@@ -73,6 +73,10 @@ impl Application<'_> {
                 how: "runAsUser of its containers".to_owned(),
             });
         }
+        if let Some((base, ids)) = image.served_by().and_then(|base| Some((base, base.service?))) {
+            let how = format!("what the base {} steps down to", base.name);
+            return Some(Identity { uid: ids.uid, gid: Some(0), how });
+        }
         if let Some(account) = image.known_base.and_then(|base| base.account.as_ref()) {
             // An account of a base with a shell keeps its uid and home; group 0 is what gives it the application's files.
             let gid = if has_shell { 0 } else { account.gid };

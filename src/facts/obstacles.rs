@@ -5,8 +5,8 @@
 
 use super::directories::is_below;
 use super::{
-    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Key, Stack, User, ports, programs, sources,
-    stack,
+    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Key, Stack, User, ports, programs, served,
+    sources, stack,
 };
 use crate::config::Profile;
 use crate::dockerfile::Keyword;
@@ -81,13 +81,18 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         ));
     }
     programs::of_base(image, found);
-    if image.stack.is_none() {
+    let server = image.served_by();
+    if let Some(base) = server {
+        served::of_server(application, image, base, found);
+    } else if image.stack.is_none() {
         found.push(soft(
             SkipReason::UnknownStack,
             "what the program needs at run time is not known for its language".to_owned(),
         ));
     }
-    programs::of_command(&image.argv(), image.path, found);
+    if server.is_none() {
+        programs::of_command(&image.argv(), image.path, found);
+    }
     programs::of_image(application, image, found);
     programs::of_script(application, image, found);
     ports::of_image(application, image, found);
