@@ -137,8 +137,11 @@ fn kept_paths(text: &str) -> Vec<String> {
     });
     let found = lines.filter(is_about_files).flat_map(|line| regex.captures_iter(line));
     let paths = found.filter_map(|found| Some(found.get(1)?.as_str().to_owned()));
-    paths.filter(|path| !path.contains("run/secrets")).collect()
+    paths.filter(|path| !path.contains("run/secrets") && !PRINTED.contains(&path.as_str())).collect()
 }
+
+/// Logs that images of nginx link to standard output.
+const PRINTED: [&str; 2] = ["/var/log/nginx/access.log", "/var/log/nginx/error.log"];
 
 /// A folder whose templates the entrypoint renders, and a folder for the result that nothing but root may write: it would say so, and start without them.
 pub(super) fn rendered_in_vain(known: &KnownImage, container: &ContainerFacts<'_>) -> Option<String> {
@@ -252,6 +255,7 @@ mod tests {
         }
         for text in [
             "# pid /run/a.pid",
+            "error_log /var/log/nginx/error.log warn;",
             "location /data { proxy_pass http://api/data; }",
             "server { location = /logs { root /usr/share/nginx/html; } }",
             "proxy_pass http://api:3000/cache;",

@@ -49,6 +49,12 @@ impl ImageFacts<'_> {
         // One that exists comes before the same one that may not.
         found.sort_by(|left, right| left.path.cmp(&right.path).then(right.exists.cmp(&left.exists)));
         found.dedup_by(|later, earlier| later.path == earlier.path);
+        if let Some(base) = self.served_by() {
+            // Its content is only read; what it writes is told by the table. /var/run is a link.
+            let named =
+                |path: &String| path.strip_prefix("/var/run").map_or(path.clone(), |rest| format!("/run{rest}"));
+            found = with(base.root_owned.iter().map(named).collect(), true);
+        }
         let all = found.clone();
         found.retain(|directory| !all.iter().any(|other| is_below(&directory.path, &other.path)));
         found

@@ -73,6 +73,10 @@ impl Application<'_> {
                 how: "runAsUser of its containers".to_owned(),
             });
         }
+        if let Some((base, ids)) = image.served_by().and_then(|base| Some((base, base.service?))) {
+            let how = format!("what the base {} steps down to", base.name);
+            return Some(Identity { uid: ids.uid, gid: Some(0), how });
+        }
         if let Some(account) = image.known_base.and_then(|base| base.account.as_ref()) {
             // An account of a base with a shell keeps its uid and home; group 0 is what gives it the application's files.
             let gid = if has_shell { 0 } else { account.gid };
@@ -130,7 +134,11 @@ impl Application<'_> {
                     SkipReason::LowPort => container.config.is_none(),
                     _ => true,
                 };
-                match obstacles.into_iter().find(matters) {
+                // Nor is it told of where something else is in the way, for then a step arranges for the port in vain.
+                let is_low_port = |obstacle: &Obstacle| obstacle.reason == SkipReason::LowPort;
+                let (ports, others): (Vec<Obstacle>, Vec<Obstacle>) =
+                    obstacles.into_iter().filter(matters).partition(is_low_port);
+                match others.into_iter().chain(ports).next() {
                     Some(obstacle) => Err((obstacle.reason, format!("runs as root: {}", obstacle.detail))),
                     None if self.image.is_some() => Err((
                         SkipReason::DependsOnSkipped,

@@ -16,6 +16,7 @@ mod obstacles;
 mod ports;
 mod programs;
 mod read_only;
+mod served;
 mod sources;
 mod stack;
 mod writes;

@@ -5,8 +5,8 @@
 
 use super::directories::is_below;
 use super::{
-    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Key, Stack, User, ports, programs, sources,
-    stack,
+    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Key, Stack, User, ports, programs, served,
+    sources, stack,
 };
 use crate::config::Profile;
 use crate::dockerfile::Keyword;
@@ -81,7 +81,10 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         ));
     }
     programs::of_base(image, found);
-    if image.stack.is_none() {
+    let server = image.served_by();
+    if let Some(base) = server {
+        served::of_server(application, image, base, found);
+    } else if image.stack.is_none() {
         found.push(soft(
             SkipReason::UnknownStack,
             "what the program needs at run time is not known for its language".to_owned(),
@@ -90,11 +93,14 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
     let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
-    programs::of_command(&image.argv(), image.path, &writable, found);
+    if server.is_none() {
+        programs::of_command(&image.argv(), image.path, &writable, found);
+    }
     programs::of_image(application, image, found);
     programs::of_script(application, image, &writable, found);
     ports::of_image(application, image, found);
     root_home(application, image, found);
+    browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
     paths_in_variables(application, image, &writable, found);
     unseen_containers(application, image, found);
@@ -188,6 +194,23 @@ fn root_home(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut 
                 format!("{browser} keeps its browser in the home of the user that installed it"),
             ));
         }
+    }
+}
+
+/// A browser builds its sandbox from user namespaces, which the runtime's seccomp profile takes away. Root has to go without a sandbox anyhow
+/// (<https://github.com/puppeteer/puppeteer/blob/main/docs/troubleshooting.md#setting-up-chrome-linux-sandbox>).
+fn browser_sandbox(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let tree = application.around.repository.tree();
+    if image.user == User::Root || sources::mention(tree, image.directory(), "no-sandbox") {
+        return;
+    }
+    let package = super::PackageJson::read(tree, image.directory());
+    let depends = |name: &str| package.as_ref().is_some_and(|package| package.depends_on(name));
+    if let Some(browser) = ["puppeteer", "playwright"].into_iter().find(|name| depends(name)) {
+        let detail = format!(
+            "{browser} starts a browser, whose sandbox the runtime's seccomp profile blocks; nothing says --no-sandbox"
+        );
+        found.push(soft(SkipReason::NeedsRoot, detail));
     }
 }
 

@@ -113,6 +113,7 @@ pub(super) fn of_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     if let Some(base) = image.known_base
         && (base.service.is_some() || base.root_only.is_some() || !base.ports.is_empty())
         && base.user.is_none()
+        && image.served_by().is_none()
     {
         found.push(match base.low_port() {
             // A runtime that is told by its base where to listen.
@@ -282,7 +283,7 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
     let Some(first) = argv.first() else {
         let commanded = !application.containers.is_empty()
             && application.containers.iter().all(|container| container.view.command().is_some());
-        if !commanded {
+        if !commanded && image.served_by().is_none() {
             found.push(soft(
                 SkipReason::UnaccountedCommand,
                 format!("{} starts nothing of its own; it may be a base or a toolbox", image.path),

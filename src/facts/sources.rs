@@ -24,10 +24,10 @@ impl PackageJson {
         let value: Value = serde_json::from_str(&tree.read(&join(folder, "package.json")?)?).ok()?;
         let object = |key: &str| value.get(key).and_then(Value::as_object);
         let names = |key: &str| object(key).map(|map| map.keys().cloned().collect()).unwrap_or_default();
-        let scripts = object("scripts")?;
         Some(Self {
-            scripts: scripts
-                .iter()
+            scripts: object("scripts")
+                .into_iter()
+                .flatten()
                 .filter_map(|(name, line)| Some((name.clone(), line.as_str()?.to_owned())))
                 .collect(),
             dependencies: names("dependencies"),
@@ -342,6 +342,11 @@ fn is_dependency_list(path: &str) -> bool {
 
 fn place(path: &str, text: &str, offset: usize, what: &str) -> String {
     format!("{path}:{} ({})", line_at(text, offset), super::identity::printable(what))
+}
+
+/// Whether the sources of a folder hold a text.
+pub(super) fn mention(tree: &Tree, folder: &str, wanted: &str) -> bool {
+    search(tree, folder, |_, text| text.contains(wanted).then(|| (1, wanted.to_owned()))).is_some()
 }
 
 fn search(tree: &Tree, folder: &str, find: impl Fn(&str, &str) -> Option<(usize, String)>) -> Option<String> {

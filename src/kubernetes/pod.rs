@@ -279,7 +279,11 @@ impl<'a> Volume<'a> {
             ("hostPath", VolumeSource::HostPath),
         ];
         node.get("name")?;
-        let source = SOURCES.iter().find(|(key, _)| node.has(key)).map_or(VolumeSource::Other, |(_, source)| *source);
+        let is_set = |key: &str| node.lookup(key).is_some_and(|value| !value.is_null());
+        let named = SOURCES.iter().find(|(key, _)| is_set(key)).map(|(_, source)| *source);
+        // The API server makes a volume without a source an emptyDir.
+        let is_bare = node.entries().all(|(key, value)| key.text() == "name" || value.resolved().is_null());
+        let source = named.unwrap_or(if is_bare { VolumeSource::EmptyDir } else { VolumeSource::Other });
         Some(Self { node, source })
     }
 

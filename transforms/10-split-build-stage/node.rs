@@ -9,9 +9,8 @@ use crate::facts::{Application, ImageFacts, PackageJson, loads_package};
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
     let tree = application.around.repository.tree();
-    let package = PackageJson::read(tree, image.directory()).ok_or_else(|| {
-        (SkipReason::UnaccountedCommand, format!("no package.json with scripts beside {}", image.path))
-    })?;
+    let package = PackageJson::read(tree, image.directory())
+        .ok_or_else(|| (SkipReason::UnaccountedCommand, format!("no package.json beside {}", image.path)))?;
     if !join(image.directory(), "package-lock.json").is_some_and(|path| tree.has(&path)) {
         return Err((
             SkipReason::UnaccountedCommand,

@@ -1,0 +1,136 @@
+//! Images that add content or configuration to a web server and start it as their base does.
+
+use super::directories::is_within;
+use super::identity::printable;
+use super::obstacles::{Obstacle, hard, soft};
+use super::{Application, ImageFacts};
+use crate::discover::{file_name, join};
+use crate::dockerfile::Keyword;
+use crate::error::SkipReason;
+use crate::image::KnownImage;
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// Directives of nginx that name what it writes (<https://nginx.org/en/docs/dirindex.html>).
+static WRITES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?m)^[ \t]*((?:error|access)_log|pid|lock_file|(?:client_body|proxy|fastcgi|uwsgi|scgi)_temp_path|(?:proxy|fastcgi|uwsgi|scgi)_cache_path|dav_methods|upload_store)[ \t]+([^\s;]+)").ok()
+});
+
+impl<'a> ImageFacts<'a> {
+    /// The base, where it is a server without data of its own that the table knows to run as another user as well, and where the image starts what the
+    /// base starts.
+    pub fn served_by(&self) -> Option<&'a KnownImage> {
+        let base = self.known_base?;
+        let is_server =
+            base.service.is_some() && base.user.is_none() && base.claim.is_none() && base.volumes.is_empty();
+        let program = file_name(&base.name);
+        let argv = self.argv();
+        let starts_base = argv.first().is_none_or(|first| file_name(first) == program);
+        (is_server && base.name == "nginx" && starts_base).then_some(base)
+    }
+}
+
+/// What speaks against starting the server as its own user: its port, scripts that run before it, and configuration that makes it write elsewhere.
+pub(super) fn of_server(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    base: &KnownImage,
+    found: &mut Vec<Obstacle>,
+) {
+    if let Some(port) = base.low_port() {
+        let detail = format!(
+            "{} starts {}, which listens on {port}; a process without root cannot rely on it",
+            image.path, base.name
+        );
+        found.push(hard(SkipReason::LowPort, detail));
+    }
+    let tree = application.around.repository.tree();
+    for index in image.dockerfile.effective(image.stage) {
+        let instruction = &image.dockerfile.instructions()[index];
+        let text = instruction.span.of(image.dockerfile.text());
+        let place = image.place(index);
+        if ["docker-entrypoint.d", "nginx/templates"].iter().any(|name| text.contains(name)) {
+            let detail = format!("{place} adds what the entrypoint of {} does as root before it starts", base.name);
+            found.push(hard(SkipReason::NeedsRoot, detail));
+            return;
+        }
+        if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
+            continue;
+        }
+        let Some((sources, to)) = image.dockerfile.copy_words(instruction) else { continue };
+        if !is_within(&to, "/etc/nginx") {
+            continue;
+        }
+        let unseen = soft(
+            SkipReason::RunTimeWrites,
+            format!("{place} configures {}, and what that makes it write is not seen", base.name),
+        );
+        if instruction.flag("from").is_some() {
+            found.push(unseen);
+            continue;
+        }
+        for source in sources {
+            // The folder of the Dockerfile is what is built in most often, and the top of the repository next.
+            let paths = [image.directory(), ""].into_iter().filter_map(|folder| join(folder, &source));
+            let files = |path: String| -> Vec<String> {
+                if tree.has(&path) { vec![path] } else { tree.below(&path).map(str::to_owned).collect() }
+            };
+            let files = paths.map(files).find(|files| !files.is_empty()).unwrap_or_default();
+            let texts: Vec<(&String, String)> =
+                files.iter().filter_map(|path| Some((path, tree.read(path)?))).collect();
+            if texts.is_empty() || texts.len() < files.len() {
+                found.push(unseen.clone());
+                continue;
+            }
+            if let Some(detail) = texts.iter().find_map(|(path, text)| written_elsewhere(base, path, text)) {
+                found.push(hard(SkipReason::SystemDirectory, detail));
+                return;
+            }
+        }
+    }
+}
+
+/// What a configuration makes nginx write where only root may: anything but its cache, the directory of its pid file, /tmp, and the logs, which the image
+/// links to standard output.
+fn written_elsewhere(base: &KnownImage, path: &str, text: &str) -> Option<String> {
+    let logs = ["/var/log/nginx/access.log", "/var/log/nginx/error.log"];
+    let known = base.root_owned.iter().map(String::as_str).chain(["/run", "/tmp", "/dev"]);
+    let known: Vec<&str> = known.collect();
+    WRITES.as_ref()?.captures_iter(text).find_map(|found| {
+        let (directive, value) = (found.get(1)?.as_str(), found.get(2)?.as_str());
+        let value = value.trim_matches(['"', '\'']);
+        let harmless = ["off", "stderr"].contains(&value)
+            || value.starts_with("syslog:")
+            || logs.contains(&value)
+            || known.iter().any(|directory| is_within(value, directory));
+        let line = crate::source::Position::of(text, found.get(1)?.start()).line;
+        (!harmless).then(|| format!("{path}:{line} says {directive} {}, which only root may write", printable(value)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{KnownImages, Reference};
+
+    #[test]
+    fn only_what_nginx_writes_elsewhere_speaks_against_it() {
+        let images = KnownImages::default();
+        let base = images.find(&Reference::parse("nginx:1.27").unwrap()).unwrap();
+        let judged = |text: &str| written_elsewhere(base, "nginx.conf", text);
+        for harmless in [
+            "server { listen 80; root /usr/share/nginx/html; }",
+            "pid /var/run/nginx.pid;\nerror_log /dev/stderr warn;\naccess_log off;",
+            "access_log /var/log/nginx/access.log main;\n  proxy_cache_path /var/cache/nginx/a levels=1:2;",
+            "client_body_temp_path /tmp/body;\n# pid /srv/nginx.pid;",
+        ] {
+            assert_eq!(judged(harmless), None, "{harmless}");
+        }
+        assert_eq!(
+            judged("events {}\naccess_log /var/log/nginx/site.log;").unwrap(),
+            "nginx.conf:2 says access_log /var/log/nginx/site.log, which only root may write"
+        );
+        assert!(judged("  proxy_cache_path /data/cache;").is_some());
+        assert!(judged("pid logs/nginx.pid;").is_some());
+    }
+}
