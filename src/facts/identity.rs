@@ -128,6 +128,15 @@ impl Application<'_> {
                 Ok((identity, obstacles))
             }
             EffectiveUser::Root { how } => {
+                // Its port and directories could be arranged for, and this not.
+                let own = container
+                    .known
+                    .filter(|known| known.service.is_some() && container.security("runAsUser").is_none());
+                if let Some(obstacle) =
+                    own.and_then(|_| self.own_configuration(container)).filter(|obstacle| obstacle.hard)
+                {
+                    return Err((obstacle.reason, format!("runs as root: {}", obstacle.detail)));
+                }
                 // Its port is not what keeps an image root of which no other user is known.
                 let matters = |obstacle: &Obstacle| match obstacle.reason {
                     SkipReason::UnknownStack => false,
