@@ -124,7 +124,7 @@ impl Application<'_> {
                 if let Some(refusal) = container.unfit_mount() {
                     return Err((SkipReason::VolumeOwnership, refusal));
                 }
-                obstacles.extend(container.own_configuration());
+                obstacles.extend(self.own_configuration(container));
                 Ok((identity, obstacles))
             }
             EffectiveUser::Root { how } => {

@@ -5,6 +5,8 @@
 //! steps before it did.
 
 mod api;
+mod commands;
+mod configuration;
 mod container;
 mod directories;
 mod identity;

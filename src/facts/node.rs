@@ -79,6 +79,24 @@ impl<'a> Application<'a> {
         })
     }
 
+    /// Where a container of the pod is told of its node's address, or of the loopback address that it shares with it.
+    pub fn node_address(&self, container: &ContainerFacts<'a>) -> Option<String> {
+        const LOOPBACK: [&str; 2] = ["127.0.0.1", "localhost"];
+        self.containers_of_pod(container).iter().find_map(|container| {
+            let place = container.place();
+            if let Some(name) = container.view.env_of_the_node() {
+                return Some(format!("{place} is told the address of its node ({})", printable(&name)));
+            }
+            if !container.pod.is_on_host_network() {
+                return None;
+            }
+            let mut words: Vec<String> = container.view.env_values().into_iter().map(|(_, value)| value).collect();
+            words.extend(container.view.command().into_iter().chain(container.view.args()).flatten());
+            let address = LOOPBACK.into_iter().find(|address| words.iter().any(|word| word.contains(address)))?;
+            Some(format!("{place} names {address}, which is the node's loopback address as well"))
+        })
+    }
+
     /// Where the image installs a program for work on the node.
     pub fn node_package(&self) -> Option<String> {
         programs::node_package(self.image.as_ref()?)

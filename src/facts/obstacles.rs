@@ -90,18 +90,18 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             "what the program needs at run time is not known for its language".to_owned(),
         ));
     }
+    let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
+    // What is mounted is not the image's, and whether a volume can be written is told of the volume.
+    let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
     if server.is_none() {
-        programs::of_command(&image.argv(), image.path, found);
+        programs::of_command(&image.argv(), image.path, &writable, found);
     }
     programs::of_image(application, image, found);
-    programs::of_script(application, image, found);
+    programs::of_script(application, image, &writable, found);
     ports::of_image(application, image, found);
     root_home(application, image, found);
     browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
-    let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
-    // What is mounted is not the image's, and whether a volume can be written is told of the volume.
-    let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
     paths_in_variables(application, image, &writable, found);
     unseen_containers(application, image, found);
     private_files(image, &owned, found);
@@ -119,6 +119,8 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         }
         if let Some(place) = sources::system_path(tree, image.directory(), &writable) {
             found.push(soft(SkipReason::SystemDirectory, format!("{place} may be written, and only root can")));
+        } else if let Some(site) = written_outside(application, &writable) {
+            found.push(soft(SkipReason::SystemDirectory, site));
         }
         let interpreted = image.family.is_some_and(Family::has_shell);
         if interpreted && owned.is_empty() {
@@ -126,6 +128,19 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             found.push(soft(SkipReason::SystemDirectory, detail.to_owned()));
         }
     }
+}
+
+/// A call of the sources that writes to a path which is written out, and is neither the application's own nor for everybody.
+fn written_outside(application: &Application<'_>, writable: &[String]) -> Option<String> {
+    let sites = &application.survey()?.sites;
+    sites.iter().find_map(|site| {
+        let target = site.target.as_deref().filter(|target| target.starts_with('/'))?;
+        let open = ["/tmp", "/var/tmp", "/dev"].into_iter().chain(writable.iter().map(String::as_str));
+        let is_open = open.into_iter().any(|directory| super::directories::is_within(target, directory));
+        (!is_open).then(|| {
+            format!("{} ({}) writes {}, and only root can", site.place, printable(&site.call), printable(target))
+        })
+    })
 }
 
 /// Files below root's home cannot be reached by others: the directory has mode 0700.
@@ -285,6 +300,17 @@ fn mounted_everywhere(application: &Application<'_>) -> BTreeSet<String> {
     all.unwrap_or_default()
 }
 
+/// Where a container may write, as far as paths are concerned: its mounts, and what its image keeps for that.
+fn writable_of(application: &Application<'_>, container: &ContainerFacts<'_>) -> Vec<String> {
+    let mounts = container.mounts().into_iter().map(|mount| mount.path);
+    let owned = application.image.iter().flat_map(|image| image.owned_directories()).map(|directory| directory.path);
+    let known = container.known.into_iter().flat_map(|known| {
+        let own = |path: &&String| !known.root_owned.contains(path);
+        known.volumes.iter().chain(known.writable.iter().flatten()).filter(own).cloned().collect::<Vec<_>>()
+    });
+    mounts.chain(owned).chain(known).collect()
+}
+
 /// Files that only root may read, outside the directories that are shared with the group.
 fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obstacle>) {
     let dockerfile = image.dockerfile;
@@ -340,6 +366,7 @@ fn paths_in_variables(
         variables.extend(container.view.env_values().into_iter().map(|(name, value)| (container.place(), name, value)));
     }
     for (place, name, value) in variables {
+        let value = super::read_only::database_file(&value).map(str::to_owned).unwrap_or(value);
         let within = |directory: &str| value == directory || is_below(&value, directory);
         // PATH and its like list programs and libraries, which are read.
         let tools = name.ends_with("_HOME") && !within("/root") && !within("/var");
@@ -401,9 +428,10 @@ fn of_container(
     }
     let mut argv = container.view.command().unwrap_or_default();
     argv.extend(container.view.args().unwrap_or_default());
-    programs::of_command(&argv, &place, found);
+    let writable = writable_of(application, container);
+    programs::of_command(&argv, &place, &writable, found);
     for command in container.view.exec_commands() {
-        programs::of_command(&command, &format!("{place}, in a probe or hook,"), found);
+        programs::of_command(&command, &format!("{place}, in a probe or hook,"), &writable, found);
     }
     let group = container.security("runAsGroup").and_then(Node::as_i64).filter(|group| *group != 0);
     if let Some(group) = group
@@ -415,6 +443,20 @@ fn of_container(
     {
         let detail = format!("{place} says runAsGroup: {group}, and the files are shared with group 0");
         found.push(soft(SkipReason::AuthorChoice, detail));
+    }
+    let volumes_of_pod = container.pod.volumes();
+    let started = container.view.exec_commands().into_iter().chain([argv]).filter_map(|argv| argv.into_iter().next());
+    for program in started {
+        let mounts = container.mounts();
+        let Some(mount) = mounts.iter().find(|mount| super::directories::is_within(&program, &mount.path)) else {
+            continue;
+        };
+        if volumes_of_pod.iter().any(|volume| volume.name() == mount.name && volume.is_started_by_root_alone()) {
+            let (program, volume) = (printable(&program), printable(&mount.name));
+            let detail = format!("{place} starts {program} of {volume}, whose mode lets only root start it");
+            found.push(hard(SkipReason::VolumeOwnership, detail));
+            break;
+        }
     }
     patches(application, container, found);
     ports::of_container(application, container, &place, found);

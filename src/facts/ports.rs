@@ -121,6 +121,11 @@ fn is_listening_name(name: &str) -> bool {
 /// `:80`, `--port 80`, `--port=80`, `-p 80`.
 pub(super) fn low_port_argument(argv: &[String]) -> Option<u16> {
     let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).collect();
+    // To these, `-p` is a process or a parent.
+    const OTHERS: [&str; 5] = ["strace", "ps", "mkdir", "gdb", "nsenter"];
+    if words.first().is_some_and(|word| OTHERS.contains(&crate::discover::file_name(word))) {
+        return None;
+    }
     let low = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0 && *port < 1024);
     words.iter().enumerate().find_map(|(at, word)| {
         let named = word

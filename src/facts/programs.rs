@@ -1,5 +1,6 @@
 //! What an image or container starts, and whether that can be started by anybody.
 
+use super::directories::is_within;
 use super::obstacles::{Obstacle, hard, soft};
 use super::ports::low_port_argument;
 use super::{Application, ImageFacts, PackageJson, Stack, identity::printable};
@@ -37,7 +38,7 @@ const NEEDS_ROOT: [&str; 24] = [
 ];
 
 /// Programs that work on the node: its network, its kernel, its mounts, its other processes. Privileges and host namespaces are given for them.
-const NODE_TOOLS: [&str; 22] = [
+const NODE_TOOLS: [&str; 29] = [
     "nsenter",
     "unshare",
     "modprobe",
@@ -60,10 +61,17 @@ const NODE_TOOLS: [&str; 22] = [
     "dockerd-entrypoint.sh",
     "buildkitd",
     "crictl",
+    "s3fs",
+    "sshfs",
+    "gcsfuse",
+    "keepalived",
+    "hostapd",
+    "strace",
+    "bpftrace",
 ];
 
 /// Packages that bring such programs.
-const NODE_PACKAGES: [&str; 16] = [
+const NODE_PACKAGES: [&str; 23] = [
     "iptables",
     "nftables",
     "ipset",
@@ -80,6 +88,13 @@ const NODE_PACKAGES: [&str; 16] = [
     "docker-ce",
     "podman",
     "buildah",
+    "s3fs",
+    "sshfs",
+    "gcsfuse",
+    "davfs2",
+    "cifs-utils",
+    "nfs-common",
+    "keepalived",
 ];
 
 /// Commands of a script that change the system: packages, accounts, and writing below its directories. A template that is rendered at the start is the
@@ -147,8 +162,18 @@ pub(super) fn node_tool(argv: &[String]) -> Option<&str> {
     command_words(argv).map(crate::discover::file_name).find(|program| NODE_TOOLS.contains(program))
 }
 
-/// The first program or path of a command line that needs root.
-pub(super) fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>) {
+/// The first program or path of a command line that needs root; what lies below the `writable` directories does not.
+pub(super) fn of_command(argv: &[String], place: &str, writable: &[String], found: &mut Vec<Obstacle>) {
+    of_words(argv, place, writable, found);
+    let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
+    if let Some(change) = argv.iter().find_map(|line| system_change(line, &is_writable)) {
+        let detail = format!("{place} changes the system ({}), which only root may", printable(&change));
+        found.push(hard(SkipReason::SystemDirectory, detail));
+    }
+}
+
+fn of_words(argv: &[String], place: &str, writable: &[String], found: &mut Vec<Obstacle>) {
+    let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     for word in command_words(argv) {
         let program = crate::discover::file_name(word);
         if NEEDS_ROOT.contains(&program) || NODE_TOOLS.contains(&program) {
@@ -160,7 +185,8 @@ pub(super) fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>
         }
         let kept =
             ["/var/run/", "/run/", "/var/log/", "/var/lib/", "/root/", "/logs/"].iter().any(|path| word.contains(path));
-        if kept && !word.contains("run/secrets") {
+        let path = word.find('/').and_then(|at| word.get(at..)).unwrap_or_default();
+        if kept && !word.contains("run/secrets") && !is_writable(path) {
             found.push(soft(
                 SkipReason::SystemDirectory,
                 format!("{place} passes {}, which only root may write", printable(word)),
@@ -168,6 +194,25 @@ pub(super) fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>
             return;
         }
     }
+}
+
+/// What a line of a shell script changes of the system, and not below a directory that is writable.
+pub(super) fn system_change(line: &str, is_writable: &dyn Fn(&str) -> bool) -> Option<String> {
+    static AT_THE_TOP: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r#"(?:>>?|\b(?:touch|tee|mkdir)\b[^|;&>]*\s)\s*["']?(/[\w.-]+)(?:["'\s;&|]|$)"#).ok()
+    });
+    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '&' | '|' | ')');
+    let changes = SYSTEM_CHANGE.as_ref()?.find_iter(line).find(|change| {
+        let start = change.as_str().rfind('/').map(|at| change.start() + at);
+        let path = start.and_then(|start| line.get(start..)).and_then(|rest| rest.split(ends).next());
+        !path.is_some_and(is_writable)
+    });
+    let changes = changes.map(|change| change.as_str().trim().to_owned());
+    changes.or_else(|| {
+        let mut files = AT_THE_TOP.as_ref()?.captures_iter(line).filter_map(|found| found.get(1));
+        let file = files.find(|file| !is_writable(file.as_str()) && file.as_str() != "/tmp")?;
+        Some(file.as_str().to_owned())
+    })
 }
 
 /// Where an image installs a program that works on the node.
@@ -283,10 +328,15 @@ fn package_script(application: &Application<'_>, image: &ImageFacts<'_>) -> Opti
 }
 
 /// A script that the image starts is read from the tree; one that is not there may do anything.
-pub(super) fn of_script(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+pub(super) fn of_script(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    writable: &[String],
+    found: &mut Vec<Obstacle>,
+) {
     if let Some(line) = package_script(application, image) {
         let place = format!("package.json beside {}", image.path);
-        of_command(std::slice::from_ref(&line), &place, found);
+        of_command(std::slice::from_ref(&line), &place, writable, found);
         if let Some(port) = low_port_argument(&[line]) {
             found.push(hard(SkipReason::LowPort, format!("{place} listens on {port}; listen on a port above 1023")));
         }
@@ -305,7 +355,7 @@ pub(super) fn of_script(application: &Application<'_>, image: &ImageFacts<'_>, f
                 let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
                 for (number, line) in lines {
                     let mut words = Vec::new();
-                    of_command(&[line.to_owned()], &format!("{path}:{}", number + 1), &mut words);
+                    of_words(&[line.to_owned()], &format!("{path}:{}", number + 1), writable, &mut words);
                     if let Some(port) = low_port_argument(&[line.to_owned()]) {
                         let detail = format!("{path}:{} listens on {port}; listen on a port above 1023", number + 1);
                         words.push(hard(SkipReason::LowPort, detail));
@@ -345,12 +395,28 @@ mod tests {
         of_command(
             &["/bin/sh".into(), "-c".into(), "chown -R app /data && exec node x.js".into()],
             "Dockerfile",
+            &[],
             &mut found,
         );
         assert_eq!(found[0].reason, SkipReason::NeedsRoot);
         found.clear();
-        of_command(&argv("node server.js --root /srv"), "Dockerfile", &mut found);
+        of_command(&argv("node server.js --root /srv"), "Dockerfile", &[], &mut found);
         assert!(found.is_empty());
+    }
+
+    #[test]
+    fn commands_that_change_the_system_are_found() {
+        let change = |line: &str| system_change(line, &|path| is_within(path, "/data"));
+        for line in [
+            "cp /conf/sentinel.conf /etc/sentinel.conf && redis-sentinel /etc/sentinel.conf",
+            "mysqldump --all-databases > /dump.sql",
+            "pg_dump app > /data/app.sql && apt-get update",
+        ] {
+            assert!(change(line).is_some(), "{line}");
+        }
+        for line in ["pg_dump app > /data/app.sql", "cp /conf/x /data/x", "node server.js > /dev/null", "echo a >&2"] {
+            assert_eq!(change(line), None, "{line}");
+        }
     }
 
     #[test]

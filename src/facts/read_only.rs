@@ -3,6 +3,10 @@
 //! Of an image of the table its row tells; of an image that is built here the sources tell as far as they can. What is not known is a reason to
 //! decline: a program whose write fails may start and break later.
 
+use super::commands::changes_files;
+use super::configuration::{
+    config_map, configuration_doubt, is_configuration, is_data_only, is_program, rendered_in_vain,
+};
 use super::container::MountedVolume;
 use super::directories::{is_below, is_within, normal};
 use super::identity::printable;
@@ -11,8 +15,6 @@ use super::{Application, Arranged, ContainerFacts, EffectiveUser, ImageFacts, St
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::image::{Claim, KnownImage};
-use crate::kubernetes::{self, VolumeSource};
-use crate::yaml::Node;
 
 /// What a read-only root takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,13 @@ pub struct ReadOnlyRoot {
 type Refusal = (SkipReason, String);
 
 impl Application<'_> {
+    /// What the sources beside the Dockerfile tell about writing, where their language is understood and they are there.
+    pub(super) fn survey(&self) -> Option<&writes::Survey> {
+        let image = self.image.as_ref()?;
+        let survey = || writes::survey(self.around.repository, image, image.stack?);
+        self.survey.get_or_init(survey).as_ref()
+    }
+
     /// What it takes to make the root of a container read-only.
     ///
     /// # Errors
@@ -38,7 +47,7 @@ impl Application<'_> {
             let value = value.as_bool().map_or("no boolean".to_owned(), |value| value.to_string());
             return Err((SkipReason::AuthorChoice, format!("{place} says readOnlyRootFilesystem: {value}")));
         }
-        if let Some(command) = container.view.exec_commands().iter().find(|command| writes::by_command(command)) {
+        if let Some(command) = container.view.exec_commands().iter().find(|command| changes_files(command)) {
             let line = printable(&command.join(" "));
             return Err(unknown(format!("{place} runs `{line}` in a probe or hook, which writes")));
         }
@@ -62,33 +71,8 @@ impl Application<'_> {
     }
 }
 
-impl ContainerFacts<'_> {
-    /// A command or configuration of the author's, where the table's row is about the image's own: it may ask for other directories and ports than those
-    /// that a user other than root was found to need.
-    pub(super) fn own_configuration(&self) -> Option<Obstacle> {
-        let known = self.known?;
-        if known.low_port().is_none() && known.root_owned.is_empty() {
-            return None;
-        }
-        if self.view.command().is_some() {
-            let detail = format!("{} sets a command, which may do what only root can", self.place());
-            return Some(soft(SkipReason::RunTimeWrites, detail));
-        }
-        let mounts = self.mounts();
-        let mount = mounts.iter().find(|mount| is_configuration(mount) || is_program(known, mount))?;
-        Some(configuration_doubt(self, known, mount))
-    }
-}
-
 fn unknown(detail: String) -> Refusal {
     (SkipReason::RunTimeWrites, detail)
-}
-
-fn configuration_doubt(container: &ContainerFacts<'_>, known: &KnownImage, mount: &MountedVolume) -> Obstacle {
-    let path = printable(&mount.path);
-    let detail =
-        format!("{} mounts a configuration of {} at {path}, which may write elsewhere", container.place(), known.name);
-    soft(SkipReason::RunTimeWrites, detail)
 }
 
 /// An image of the table: its row tells what the default command writes.
@@ -113,7 +97,19 @@ fn of_known(
         needed.push("/tmp".to_owned());
     }
     let is_covered = |path: &str| mounts.iter().any(|mount| is_within(path, &mount.path));
+    if application.configuration_names(container, &|path| is_within(path, "/tmp")).is_some() {
+        needed.push("/tmp".to_owned());
+    }
     let is_writable = |path: &str| is_covered(path) || needed.iter().any(|directory| is_within(path, directory));
+    if let Some(detail) = rendered_in_vain(known, container) {
+        return Err(unknown(detail));
+    }
+    if let Some(script) = application.configuration_changes(container, &is_writable) {
+        return Err(unknown(script));
+    }
+    if let Some(named) = application.configuration_names(container, &|path| !is_writable(path)) {
+        return Err(unknown(format!("{named}, which {} may write and no volume covers", known.name)));
+    }
     if let Some(argument) = strange_argument(container, known, &is_writable) {
         let argument = printable(&argument);
         return Err(unknown(format!("{place} passes {argument}, and what {} writes then is not known", known.name)));
@@ -159,6 +155,9 @@ fn of_known(
     }
     if let Some((name, value)) = variables.iter().find(|(_, value)| names_a_path(value) && !is_writable(value)) {
         let detail = format!("{place} sets {} to {}, which may be written", printable(name), printable(value));
+        if is_kept(name) {
+            return Err(unknown(detail));
+        }
         doubts.push(soft(SkipReason::RunTimeWrites, detail));
     }
     let how = format!("as {} is known to write", known.name);
@@ -186,59 +185,21 @@ fn strange_argument(
     args.iter().find(strange).cloned()
 }
 
+/// Whether a variable is called after something that is written, and not only read.
+fn is_kept(name: &str) -> bool {
+    const KEPT: [&str; 10] = ["CACHE", "DATA", "LOG", "OUTPUT", "PID", "PLUGIN", "SOCK", "STORAGE", "TMP", "UPLOAD"];
+    KEPT.iter().any(|word| name.to_ascii_uppercase().contains(word))
+}
+
+/// The file of a database that a URL names, as SQLAlchemy writes it: three slashes before a relative path, four before an absolute one.
+pub(super) fn database_file(value: &str) -> Option<&str> {
+    let (scheme, path) = value.split_once(":///")?;
+    let is_file = scheme.starts_with("sqlite") && !path.is_empty() && !path.contains(":memory:");
+    is_file.then(|| path.split('?').next().unwrap_or(path))
+}
+
 fn names_a_path(value: &str) -> bool {
     value.starts_with('/') && !value.contains(':') && !value.contains("run/secrets")
-}
-
-/// Where httpd looks for a site: below its working directory, and no program.
-const HTDOCS: &str = "/usr/local/apache2/htdocs";
-
-/// Whether something is mounted where the image works, which then runs the author's program: the row knows nothing of what that writes.
-fn is_program(known: &KnownImage, mount: &MountedVolume) -> bool {
-    let keeps_data = |directory: &str| {
-        known.volumes.iter().chain(known.writable.iter().flatten()).any(|path| is_within(directory, path))
-    };
-    let below = |directory: &String| is_within(&mount.path, directory) && !is_within(&mount.path, HTDOCS);
-    known.workdir.as_ref().is_some_and(below) && !keeps_data(&mount.path)
-}
-
-/// Whether a projection is mounted where programs look for their configuration. Sites and keys are read and name nothing.
-fn is_configuration(mount: &MountedVolume) -> bool {
-    const CONTENT: [&str; 3] = ["/usr/share", HTDOCS, "/run/secrets"];
-    const KEYS: [&str; 7] = ["secret", "tls", "ssl", "cert", "credential", "password", "/ca"];
-    let content = CONTENT.iter().any(|directory| is_within(&mount.path, directory));
-    let keys = KEYS.iter().any(|word| mount.path.to_ascii_lowercase().contains(word));
-    mount.source == VolumeSource::Projection && !content && !keys
-}
-
-/// Whether a projection holds statements for a new database and nothing else: a script beside them may do anything.
-fn is_data_only(application: &Application<'_>, container: &ContainerFacts<'_>, mount: &MountedVolume) -> bool {
-    let is_statements =
-        |name: &String| [".sql", ".sql.gz", ".sql.xz", ".sql.zst"].iter().any(|end| name.ends_with(end));
-    if is_statements(&mount.path) {
-        return true;
-    }
-    let volumes = container.pod.volumes();
-    let Some(volume) = volumes.iter().find(|volume| volume.name() == mount.name) else { return false };
-    let mut files = volume.item_paths();
-    if files.is_empty()
-        && let Some(name) = volume.config_map()
-    {
-        files = config_map(application, &name).unwrap_or_default().into_iter().map(|(key, _)| key).collect();
-    }
-    is_within(&mount.path, "/docker-entrypoint-initdb.d") && !files.is_empty() && files.iter().all(is_statements)
-}
-
-/// The entries of a ConfigMap of the tree; `None` when it is not there.
-fn config_map(application: &Application<'_>, name: &str) -> Option<Vec<(String, String)>> {
-    let manifests = application.around.repository.manifests();
-    let mut maps = manifests.flat_map(|(_, manifest)| kubernetes::objects(&manifest.stream, "ConfigMap"));
-    let named = |map: &Node<'_>| {
-        map.get("metadata").and_then(|metadata| metadata.get("name")?.as_str()).is_some_and(|found| found == name)
-    };
-    let data = maps.find(named)?.get("data")?;
-    let text = |node: Node<'_>| node.resolved().as_str().map(|text| text.into_owned());
-    Some(data.entries().filter_map(|(key, value)| Some((text(key)?, text(value)?))).collect())
 }
 
 /// An image that is built here: its sources tell, as far as they can.
@@ -268,11 +229,8 @@ fn of_image(
         }
         directories.push(volume);
     }
-    let survey = application
-        .survey
-        .get_or_init(|| writes::survey(application.around.repository, image, stack))
-        .as_ref()
-        .ok_or_else(|| unknown(format!("the sources of {} are not beside it", image.path)))?;
+    let survey =
+        application.survey().ok_or_else(|| unknown(format!("the sources of {} are not beside it", image.path)))?;
     // Libraries leave temporary files where their language has them.
     let mut temporary = stack != Stack::Go || survey.temporary || survey.doubt.is_some();
     let workdir = container.view.working_dir().or_else(|| image.workdir());
@@ -292,10 +250,23 @@ fn of_image(
     let is_writable = |path: &str| is_covered(path) || directories.iter().any(|directory| is_within(path, directory));
     for (name, value) in &all {
         let read = name.ends_with("PATH") || name.ends_with("_HOME");
-        if names_a_path(value) && !read && !is_below(value, "/tmp") && !is_writable(value) {
+        let database = database_file(value).and_then(|path| match path.starts_with('/') {
+            true => normal(path),
+            false => normal(&format!("{}/{path}", workdir.as_deref()?)),
+        });
+        let named = names_a_path(value) && !read || database_file(value).is_some();
+        let path = database.as_deref().unwrap_or(value);
+        if named && !is_below(path, "/tmp") && !is_writable(path) {
             let detail = format!("the variable {} is {}, which may be written", printable(name), printable(value));
             return Err(unknown(detail));
         }
+    }
+    if let Some(word) = argv.iter().flat_map(|word| word.split_whitespace()).find(|word| {
+        const KEPT: [&str; 7] = ["/var/log", "/var/run", "/run", "/var/lib", "/var/cache", "/var/spool", "/logs"];
+        let path = word.find('/').and_then(|at| word.get(at..)).unwrap_or_default();
+        KEPT.iter().any(|directory| is_below(path, directory)) && !is_writable(path)
+    }) {
+        return Err(unknown(format!("it is started with {}, which may be written", printable(word))));
     }
     let mut doubts: Vec<Obstacle> = Vec::new();
     if let Some(why) = &survey.doubt {

@@ -164,24 +164,34 @@ static GO_INPUTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"|template\.(?:ParseFiles|ParseGlob|Must\(template\.ParseFiles|Must\(template\.ParseGlob)",
         r"|http\.(?:Dir|ServeFile|FileServer)|filepath\.(?:Walk|WalkDir|Glob)",
         r"|exec\.(?:Command|CommandContext|LookPath)|syscall\.Exec|plugin\.Open|user\.(?:Current|Lookup)",
-        r"|tls\.LoadX509KeyPair|sql\.Open\(.sqlite3?.)|\.(ParseFiles|ParseGlob|LoadHTMLGlob|LoadHTMLFiles|Static|StaticFile|StaticFS|SetConfigFile|ReadInConfig|ServeFiles)\(",
+        r"|tls\.LoadX509KeyPair|autocert\.DirCache|certmagic\.|sql\.Open\(.sqlite3?.)|\.(ParseFiles|ParseGlob|LoadHTMLGlob|LoadHTMLFiles|Static|StaticFile|StaticFS|SetConfigFile|ReadInConfig|ServeFiles)\(",
     ))
     .ok()
 });
 
+/// Listeners on the ports of HTTP that name no number: `ListenAndServe` with `":http"` or nothing, and those of ACME clients.
+static NAMED_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(ListenAndServe(?:TLS)?\(\s*":?(?:https?)?"|Addr:\s*":https?"|autocert\.NewListener|\.Listener\(\)|certmagic\.HTTPS\()"#).ok()
+});
+
 /// Absolute paths that root could write and others cannot. Service account tokens are only read.
 static SYSTEM_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"["'`](/(?:var/(?:log|lib|cache|spool)|root|data|srv|mnt|opt|logs?)(?:/[^"'`\s]*)?|/(?:var/)?run/[^"'`\s]*)["'`]"#).ok()
+    Regex::new(r#"["'`](?:sqlite:///)?(/(?:var/(?:log|lib|cache|spool)|root|data|srv|mnt|opt|logs?)(?:/[^"'`\s]*)?|/(?:var/)?run/[^"'`\s]*)["'`]"#).ok()
 });
 
 /// Ports below 1024 given to a listener.
 static LOW_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(?:\.listen\(\s*|\bport\s*=\s*|\bPORT\s*(?:=|\|\||\?\?)\s*|["']PORT["']\s*,\s*["']?|ListenAndServe(?:TLS)?\(\s*"[^"]*:|Addr:\s*"[^"]*:|Listen\(\s*"tcp[46]?",\s*"[^"]*:|\.Run\(\s*"[^"]*:|Server\(\s*\(\s*["'][^"']*["']\s*,\s*|\bbind\s*=\s*["'][^"']*:)(\d{1,3})\b"#).ok()
+    Regex::new(concat!(
+        r#"(?:\.listen\(\s*|\bport\s*(?:=|:=)\s*["']?|\bPORT\s*(?:=|\|\||\?\?)\s*["']?|["']PORT["']\s*,\s*["']?"#,
+        r#"|ListenAndServe(?:TLS)?\(\s*"[^"]*:|Addr:\s*"[^"]*:|Listen(?:Packet)?\(\s*"(?:tcp|udp)[46]?",\s*"[^"]*:|\.(?:Run|Listen|Start|StartTLS)\(\s*"[^"]*:"#,
+        r#"|Server\(\s*\(\s*["'][^"']*["']\s*,\s*|\.bind\(\s*\(\s*["'][^"']*["']\s*,\s*|\bbind\s*=\s*["'][^"']*:)(\d{1,3})\b"#,
+    ))
+    .ok()
 });
 
 /// Where the sources of a folder name a path that only root may write to, as `path:line (what)`; paths below `owned` are the application's own.
 pub(super) fn system_path(tree: &Tree, folder: &str, owned: &[String]) -> Option<String> {
-    search(tree, folder, |_, text| {
+    let in_text = |text: &str| {
         let regex = SYSTEM_PATH.as_ref()?;
         regex.captures_iter(text).find_map(|found| {
             let path = found.get(1)?;
@@ -189,6 +199,15 @@ pub(super) fn system_path(tree: &Tree, folder: &str, owned: &[String]) -> Option
                 owned.iter().any(|owned| path.as_str() == owned || path.as_str().starts_with(&format!("{owned}/")));
             let token = path.as_str().contains("run/secrets");
             (!own && !token).then(|| (line_at(text, path.start()), path.as_str().to_owned()))
+        })
+    };
+    search(tree, folder, |_, text| in_text(text)).or_else(|| {
+        tree.below(folder).filter(|path| is_log_configuration(path)).find_map(|file| {
+            // A value of YAML or of an INI file stands without quotes.
+            let text = tree.read(file)?;
+            let plain = text.replace([' ', '\t', '=', '(', ',', '>', '\n'], "\"");
+            let (_, what) = in_text(&format!("{plain}\""))?;
+            Some(format!("{file} ({})", super::identity::printable(&what)))
         })
     })
 }
@@ -213,7 +232,7 @@ pub fn loads_package(tree: &Tree, folder: &str, packages: &[String]) -> Option<S
 
 /// What programs ask for that only root has: raw sockets, other users, package managers.
 static ROOT_CALLS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["'])"#).ok()
+    Regex::new(r#"(geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["']|(?:\b(?:run|call|check_call|check_output|Popen|system|Command|CommandContext|exec|execFile|spawn)(?:Sync)?\(\s*(?:ctx,\s*)?\[?\s*["'`](?:ping6?|traceroute|arping|nmap|tcpdump)\b)|\b(?:from|import)\s+(?:scapy|icmplib|ping3|pcap|pcapy|pyshark|netfilterqueue)\b|require\(["'](?:raw-socket|net-ping|pcap|cap)["']\)|gopacket/pcap"|"golang\.org/x/net/icmp")"#).ok()
 });
 
 /// Where the sources of a folder ask for something that only root has, as `path:line (what)`.
@@ -228,11 +247,19 @@ pub(super) fn root_call(tree: &Tree, folder: &str) -> Option<String> {
 pub(super) fn low_port(tree: &Tree, folder: &str) -> Option<String> {
     search(tree, folder, |_, text| {
         let regex = LOW_PORT.as_ref()?;
-        regex.captures_iter(text).find_map(|found| {
-            let port = found.get(1)?;
-            let number: u16 = port.as_str().parse().ok()?;
-            (number > 0 && number < 1024).then(|| (line_at(text, port.start()), format!("port {number}")))
-        })
+        regex
+            .captures_iter(text)
+            .find_map(|found| {
+                let port = found.get(1)?;
+                let number: u16 = port.as_str().parse().ok()?;
+                (number > 0 && number < 1024).then(|| (line_at(text, port.start()), format!("port {number}")))
+            })
+            .or_else(|| {
+                let named = NAMED_PORT.as_ref()?.find(text)?;
+                // Other things have a listener as well.
+                let serves = !named.as_str().starts_with(".Listener") || text.contains("autocert");
+                serves.then(|| (line_at(text, named.start()), named.as_str().to_owned()))
+            })
     })
 }
 
@@ -332,6 +359,14 @@ fn search(tree: &Tree, folder: &str, find: impl Fn(&str, &str) -> Option<(usize,
         }
     }
     None
+}
+
+/// Whether a file tells a program of its tree where to log.
+pub(super) fn is_log_configuration(path: &str) -> bool {
+    const NAMES: [&str; 6] = ["logging", "logger", "log_config", "logconf", "log4", "logback"];
+    const ENDINGS: [&str; 9] = [".yaml", ".yml", ".json", ".ini", ".conf", ".cfg", ".toml", ".xml", ".properties"];
+    let name = file_name(path).to_ascii_lowercase();
+    NAMES.iter().any(|word| name.contains(word)) && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// Whether a file is a program's own source, and not a test or somebody else's.

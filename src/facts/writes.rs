@@ -1,6 +1,6 @@
 //! Where the sources of a program write files, and which ways of starting one do.
 
-use super::sources::{SOURCE_LIMIT, is_source, line_at};
+use super::sources::{self, SOURCE_LIMIT, is_source, line_at};
 use super::{ImageFacts, Stack};
 use crate::discover::{file_name, join};
 use crate::dockerfile::{Instruction, Keyword};
@@ -49,7 +49,7 @@ static NODE: Pattern = LazyLock::new(|| {
         r"\b((?:writeFile|appendFile|copyFile|rename|unlink|rmdir|rm|symlink|link|truncate|mkdir|chmod|utimes)(?:Sync)|(?:writeFile|appendFile|copyFile)",
         r"|createWriteStream|mkdirp?|(?:fs|fsp|fsPromises|promises|fse)\s*\.\s*(?:rename|unlink|rmdir|rm|symlink|truncate|mkdir|cp|open|openSync|cpSync)",
         r"|(?:ensure|output|write|move|copy|remove)(?:Dir|File|Json|JSON)(?:Sync)?|multer|transports\.File|pino\.destination|new\s+(?:sqlite3\.)?Database)",
-        r"\s*\(\s*([^,)\n]*)",
+        r#"\s*\(\s*([^,)\n]*)|\b((?:writeFile|appendFile|copyFile|createWriteStream|mkdir|rename|unlink|rm)(?:Sync)?\s+as\s+\w+|listen\s*\(\s*["'`]/[^"'`]*)"#,
     ))
     .ok()
 });
@@ -90,7 +90,7 @@ static SETTINGS: Pattern = LazyLock::new(|| {
 
 /// Calls that make temporary files, or leave large requests in some.
 static TEMPORARY: Pattern = LazyLock::new(|| {
-    Regex::new(r"\b(CreateTemp|MkdirTemp|TempDir|TempFile|FormValue|FormFile|MultipartForm|ReadForm|PostFormValue|temp_?file|tmpdir|mkdtemp)").ok()
+    Regex::new(r"\b(CreateTemp|MkdirTemp|TempDir|TempFile|FormValue|FormFile|(?:Parse)?MultipartForm|ReadForm|PostFormValue|temp_?file|tmpdir|mkdtemp)").ok()
 });
 
 /// What starts other programs or goes round the library, or calls it by another name: its writing is not seen.
@@ -139,7 +139,14 @@ pub(super) fn survey(repository: &Repository, image: &ImageFacts<'_>, stack: Sta
     let mut survey = Survey::default();
     let mut any = false;
     let mut elsewhere = None;
-    for path in tree.below(folder).filter(|path| is_source(path)) {
+    // A package of Go may be called as folders are that hold no program elsewhere.
+    let is_package = |path: &str| {
+        stack == Stack::Go
+            && path.ends_with(".go")
+            && !path.ends_with("_test.go")
+            && !path.split('/').any(|part| matches!(part, "vendor" | "testdata"))
+    };
+    for path in tree.below(folder).filter(|path| is_source(path) || is_package(path)) {
         let extension = path.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
         any |= match stack {
             Stack::Go => extension == "go",
@@ -163,6 +170,11 @@ pub(super) fn survey(repository: &Repository, image: &ImageFacts<'_>, stack: Sta
     }
     if !any {
         return None;
+    }
+    for path in tree.below(folder).filter(|path| sources::is_log_configuration(path)) {
+        if tree.read(path).is_some_and(|text| text.contains("FileHandler") || text.contains("FileAppender")) {
+            survey.sites.push(Site { place: path.to_owned(), call: "a log file".to_owned(), target: None });
+        }
     }
     let mut depends = false;
     for name in ["package.json", "requirements.txt", "pyproject.toml", "Pipfile", "setup.py", "go.mod"] {
@@ -242,7 +254,7 @@ fn sites(path: &str, text: &str, pattern: &Pattern) -> Vec<Site> {
         return vec![Site { place: path.to_owned(), call: "cannot be searched".to_owned(), target: None }];
     };
     let found = regex.captures_iter(text).filter_map(|found| {
-        let call = found.get(1)?;
+        let call = found.get(1).or_else(|| found.get(3))?;
         let argument = found.get(2).map(|argument| argument.as_str().trim()).unwrap_or_default();
         let place = format!("{path}:{}", line_at(text, call.start()));
         Some(Site { place, call: call.as_str().to_owned(), target: literal(argument) })
@@ -294,17 +306,6 @@ pub(super) fn by_program(image: &ImageFacts<'_>, stack: Stack, argv: &[String]) 
     };
     (!told)
         .then(|| format!("{} may write files of its own: caches, logs, or what a script makes", program.escape_debug()))
-}
-
-/// Whether a command, as a probe or hook runs it, changes files.
-pub(super) fn by_command(command: &[String]) -> bool {
-    let line = command.join(" ").replace("2>&1", "").replace(">/dev/null", "").replace("> /dev/null", "");
-    let words =
-        line.split(|character: char| character.is_whitespace() || matches!(character, ';' | '&' | '|' | '"' | '\''));
-    let changes = |word: &str| {
-        matches!(word, "touch" | "mkdir" | "tee" | "cp" | "mv" | "rm" | "ln" | "install" | "sed" | "mktemp")
-    };
-    line.contains('>') || line.contains("<<") || words.into_iter().any(changes)
 }
 
 #[cfg(test)]
@@ -376,7 +377,8 @@ mod tests {
 
     #[test]
     fn probes_that_write_are_told_apart() {
-        let command = |line: &str| by_command(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let command =
+            |line: &str| super::super::commands::changes_files(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
         assert!(command("sh -c echo ok > /tmp/ready"));
         assert!(command("touch /tmp/ready"));
         assert!(!command("pg_isready -U postgres"));

@@ -47,6 +47,8 @@ pub struct KnownImage {
     /// Those of both that hold files of the image, which a volume would hide.
     #[serde(default)]
     pub filled: Vec<String>,
+    /// A folder of templates that the entrypoint renders into another one.
+    pub renders: Option<Renders>,
     /// How a claim may be mounted for the service's user.
     pub claim: Option<Claim>,
     /// The variable that names the data directory, for programs that must own it: set to a folder below the mount, a claim is fine.
@@ -165,6 +167,16 @@ pub struct Ids {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
+}
+
+/// Templates that an entrypoint renders.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Renders {
+    /// The folder that they lie in.
+    pub from: String,
+    /// The folder of the result.
+    pub into: String,
 }
 
 /// A named account of an image.

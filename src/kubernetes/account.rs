@@ -92,6 +92,7 @@ pub fn api_call(text: &str) -> Option<(usize, String)> {
             r"run/secrets/kubernetes\.io|\bKUBERNETES_(?:SERVICE|PORT|NAMESPACE)|\bkubernetes\.default\b",
             r"|\bk8s\.io/client-go|\bsigs\.k8s\.io/controller-runtime|\bInClusterConfig\b",
             r"|\bload_(?:incluster|kube)_config\b|\bfrom\s+kubernetes(?:_asyncio)?\s+import\b",
+            r"|\b(?:from|import)\s+(?:lightkube|kr8s|kopf|pykube|dask_kubernetes)\b|\bSPRING_CLOUD_KUBERNETES_\w+",
             r"|@kubernetes/client-node|\bloadFrom(?:Cluster|Default)\(|\bkubernetes_sd_config",
         ))
         .ok()

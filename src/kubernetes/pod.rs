@@ -185,6 +185,16 @@ impl<'a> ContainerView<'a> {
         entries.filter_map(|entry| Some((string(entry, "name")?, string(entry, "value")?))).collect()
     }
 
+    /// The variable that tells the container the address of its node.
+    pub fn env_of_the_node(self) -> Option<String> {
+        let entries = field(self.node, "env").into_iter().flat_map(Node::items).map(Node::resolved);
+        let tells = |entry: &Node<'_>| {
+            let source = field(*entry, "valueFrom").and_then(|source| field(source, "fieldRef"));
+            source.and_then(|source| string(source, "fieldPath")).is_some_and(|path| path.starts_with("status.hostIP"))
+        };
+        entries.into_iter().find(tells).and_then(|entry| string(entry, "name"))
+    }
+
     /// The ConfigMaps whose entries become variables.
     pub fn env_config_maps(self) -> Vec<String> {
         let sources = field(self.node, "envFrom").into_iter().flat_map(Node::items).map(Node::resolved);
@@ -309,6 +319,11 @@ impl<'a> Volume<'a> {
     /// The path on the node.
     pub fn host_path(self) -> Option<String> {
         string(field(self.node, "hostPath")?, "path")
+    }
+
+    /// Whether a projection holds programs that root alone may start, going by its `defaultMode`.
+    pub fn is_started_by_root_alone(self) -> bool {
+        self.default_mode().is_some_and(|mode| mode & 0o100 != 0 && mode & 0o001 == 0)
     }
 
     /// Whether a projection holds files that not everybody may read: by `defaultMode`, or by the `mode` of an item.

@@ -20,6 +20,9 @@ static METADATA: Metadata = Metadata {
 /// Ports at which a node meets the world. Who takes them is there to be found at them.
 const FRONT_DOORS: [i64; 2] = [80, 443];
 
+/// Ports of DHCP, DHCPv6, SSDP and mDNS, which are asked by broadcast or multicast: those do not reach a pod with a network of its own.
+const BROADCAST: [i64; 5] = [67, 68, 547, 1900, 5353];
+
 /// Takes away what a pod shares with its node.
 pub(super) struct IsolateFromHost;
 
@@ -158,6 +161,9 @@ fn keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>) -> O
     if let Some(why) = application.works_on_node(container) {
         return Some((SkipReason::WorksOnNode, why));
     }
+    if let Some(why) = application.node_address(container) {
+        return Some((SkipReason::WorksOnNode, why));
+    }
     const CONCERNED: [&str; 8] =
         ["hostIPC", "hostNetwork", "hostPID", "lifecycle", "livenessProbe", "ports", "readinessProbe", "startupProbe"];
     let path = application.around.repository.patch_of(container.workload, &CONCERNED)?;
@@ -165,10 +171,13 @@ fn keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>) -> O
     Some((SkipReason::AuthorChoice, detail))
 }
 
-/// The front door of a node that is among `ports`.
+/// A port among `ports` at which nothing but the node is asked.
 fn front_door(container: &ContainerFacts<'_>, ports: impl IntoIterator<Item = i64>) -> Option<String> {
-    let port = ports.into_iter().find(|port| FRONT_DOORS.contains(port))?;
+    let port = ports.into_iter().find(|port| FRONT_DOORS.contains(port) || BROADCAST.contains(port))?;
     let label = container.workload.label();
+    if BROADCAST.contains(&port) {
+        return Some(format!("{label} listens on port {port}, which is asked by broadcast or multicast"));
+    }
     Some(format!("{label} takes port {port} of the node, where the world outside asks, as ingress controllers do"))
 }
 

@@ -1,0 +1,3 @@
+import subprocess
+
+subprocess.run(["ping", "-c", "1", "db"])

@@ -1,0 +1,1 @@
+hosts = open("/etc/hosts", "a")

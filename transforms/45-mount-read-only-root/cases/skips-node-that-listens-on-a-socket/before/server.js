@@ -1,0 +1,1 @@
+require("http").createServer().listen("/app/http.sock");

@@ -1,0 +1,3 @@
+import { writeFile as save } from "node:fs";
+
+save("notes.txt", "", () => {});

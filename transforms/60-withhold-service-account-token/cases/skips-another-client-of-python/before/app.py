@@ -1,0 +1,3 @@
+from lightkube import Client
+
+Client()
