@@ -1,11 +1,16 @@
 //! The parsed files of a run. Each is parsed once, and again only after an edit.
 
+mod index;
+
 use crate::config::Config;
 use crate::discover::{Candidate, Class, Tree, directory, file_name, join};
 use crate::dockerfile::{self, Dockerfile};
-use crate::kubernetes::{self, KUSTOMIZATION_NAMES, Kinds, Kustomization, Patched, Workload};
+use crate::kubernetes::{
+    self, ForbiddenSetting, KUSTOMIZATION_NAMES, Kinds, Kustomization, Patched, Service, Workload,
+};
 use crate::source::{Lines, Position, printable};
-use crate::yaml::{self, Code, Stream};
+use crate::yaml::{self, Code, Node, Route, Stream};
+use index::Index;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -55,13 +60,49 @@ pub struct Manifest {
     /// The workloads in it, in file order.
     pub workloads: Vec<Workload>,
     lines: OnceLock<Lines>,
+    /// By workload; found when somebody asks.
+    forbidden: Vec<OnceLock<Vec<Forbidden>>>,
+}
+
+/// A forbidden setting, by its place.
+#[derive(Debug)]
+struct Forbidden {
+    check: &'static str,
+    field: String,
+    route: Route,
+    container: Option<usize>,
 }
 
 impl Manifest {
     /// Finds the workloads of `stream`.
     pub fn new(stream: Stream, kinds: &Kinds) -> Self {
         let workloads = kubernetes::workloads(&stream, kinds);
-        Self { stream, workloads, lines: OnceLock::new() }
+        let forbidden = workloads.iter().map(|_| OnceLock::new()).collect();
+        Self { stream, workloads, lines: OnceLock::new(), forbidden }
+    }
+
+    /// [`Workload::forbidden_settings`] of a workload by its index, judged once for all its containers.
+    pub fn forbidden_settings(&self, workload: usize) -> Vec<ForbiddenSetting<'_>> {
+        let Some((found, known)) = self.workloads.get(workload).zip(self.forbidden.get(workload)) else {
+            return Vec::new();
+        };
+        let judge = || {
+            let settings = found.forbidden_settings(&self.stream).into_iter();
+            settings
+                .map(|ForbiddenSetting { check, field, node, container }| {
+                    let route = node.route();
+                    Forbidden { check, field, route, container }
+                })
+                .collect()
+        };
+        let document = self.stream.document(found.document);
+        let settings = known.get_or_init(judge).iter();
+        settings
+            .filter_map(|Forbidden { check, field, route, container }| {
+                let node = document?.at(route)?;
+                Some(ForbiddenSetting { check, field: field.clone(), node, container: *container })
+            })
+            .collect()
     }
 
     /// The line of a byte offset, from 1.
@@ -100,6 +141,7 @@ pub struct Repository {
     limit_range: Option<String>,
     /// Names of ConfigMaps that tell a program to talk to the Kubernetes API, where and how.
     api_configs: BTreeMap<String, String>,
+    index: Index,
 }
 
 impl Repository {
@@ -152,7 +194,8 @@ impl Repository {
             kustomized.extend(kustomization.images.into_iter().map(|image| (image, path.clone())));
         }
         unread.sort_by(|left, right| left.path.cmp(&right.path));
-        Self { tree, kinds, files, unread, kustomized, patched, default_account, limit_range, api_configs }
+        let index = Index::of(&files);
+        Self { tree, kinds, files, unread, kustomized, patched, default_account, limit_range, api_configs, index }
     }
 
     /// The tree behind it: other files that facts may ask for.
@@ -195,6 +238,31 @@ impl Repository {
     /// Where a ConfigMap of this name tells a program to talk to the Kubernetes API.
     pub fn api_config(&self, name: &str) -> Option<&str> {
         self.api_configs.get(name).map(String::as_str)
+    }
+
+    /// The Services that lead to pods with these labels, in file order.
+    pub fn services(&self, labels: &[(String, String)]) -> impl Iterator<Item = &Service> {
+        self.index.services(labels)
+    }
+
+    /// The ConfigMap of this name.
+    pub fn config_map(&self, name: &str) -> Option<Node<'_>> {
+        self.index.object(&self.files, "ConfigMap", name)
+    }
+
+    /// The PersistentVolumeClaim of this name.
+    pub fn claim(&self, name: &str) -> Option<Node<'_>> {
+        self.index.object(&self.files, "PersistentVolumeClaim", name)
+    }
+
+    /// The PersistentVolumes, in file order.
+    pub fn volumes(&self) -> impl Iterator<Item = Node<'_>> {
+        self.index.objects(&self.files, "PersistentVolume")
+    }
+
+    /// The first manifest that may start containers in a kind that is not known.
+    pub fn unknown_kind(&self) -> Option<FileId> {
+        self.index.unknown_kind()
     }
 
     /// All files with their ids, in path order.

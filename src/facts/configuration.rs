@@ -10,7 +10,7 @@ use super::{Application, ContainerFacts};
 use crate::discover::file_name;
 use crate::error::SkipReason;
 use crate::image::KnownImage;
-use crate::kubernetes::{self, VolumeSource};
+use crate::kubernetes::VolumeSource;
 use crate::yaml::Node;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -227,12 +227,7 @@ pub(super) fn is_data_only(
 
 /// The entries of a ConfigMap of the tree; `None` when it is not there.
 pub(super) fn config_map(application: &Application<'_>, name: &str) -> Option<Vec<(String, String)>> {
-    let manifests = application.around.repository.manifests();
-    let mut maps = manifests.flat_map(|(_, manifest)| kubernetes::objects(&manifest.stream, "ConfigMap"));
-    let named = |map: &Node<'_>| {
-        map.get("metadata").and_then(|metadata| metadata.get("name")?.as_str()).is_some_and(|found| found == name)
-    };
-    let data = maps.find(named)?.get("data")?;
+    let data = application.around.repository.config_map(name)?.get("data")?;
     let text = |node: Node<'_>| node.resolved().as_str().map(|text| text.into_owned());
     Some(data.entries().filter_map(|(key, value)| Some((text(key)?, text(value)?))).collect())
 }

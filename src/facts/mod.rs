@@ -33,7 +33,6 @@ pub use stack::Stack;
 use crate::config::Config;
 use crate::error::SkipReason;
 use crate::image::{ImageConfig, Reference};
-use crate::kubernetes;
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::cell::OnceCell;
@@ -131,11 +130,7 @@ impl<'a> Application<'a> {
     /// The name of a Service of the tree that leads to the pod of a container.
     pub fn service_of(&self, container: &ContainerFacts<'_>) -> Option<String> {
         let labels = container.workload.labels(&container.manifest.stream);
-        let mut manifests = self.around.repository.manifests();
-        manifests.find_map(|(_, manifest)| {
-            let services = kubernetes::services(&manifest.stream).into_iter();
-            services.filter(|service| service.selects(&labels)).map(|service| service.name).next()
-        })
+        self.around.repository.services(&labels).next().map(|service| service.name.clone())
     }
 
     /// What speaks against running this application as anything but root; empty when nothing known does.

@@ -13,11 +13,12 @@ use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
 use crate::image::{Claim, Family};
-use crate::kubernetes::{self, Settings, VolumeSource};
+use crate::kubernetes::{Settings, VolumeSource};
 use crate::link::Link;
 use crate::repository::{ContainerId, FileId};
 use crate::yaml::Node;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 /// One reason to stay root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
     let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
     if server.is_none() {
-        programs::of_command(&image.argv(), image.path, &writable, found);
+        programs::of_command(&image.argv(), &image.path, &writable, found);
     }
     programs::of_image(application, image, found);
     programs::of_script(application, image, &writable, found);
@@ -251,22 +252,22 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     }
     let repository = application.around.repository;
     let advice = "say which with a [[link]] in unroot.toml";
+    // With one Dockerfile in the tree, an image that nobody knows may well be the one it builds.
+    let is_alone = repository.dockerfiles().nth(1).is_none();
     let doubt = repository.containers().find_map(|id| {
+        let link = application.around.links.of(id);
+        let is_candidate = matches!(link, Link::Ambiguous(candidates) if candidates.contains(&image.file));
+        if !is_candidate && !(is_alone && matches!(link, Link::External)) {
+            return None;
+        }
         let file = repository.file(id.file);
         let container = &file.manifest()?.workloads.get(id.workload)?.containers.get(id.container)?;
         let name = printable(&container.image);
-        match application.around.links.of(id) {
-            Link::Ambiguous(candidates) if candidates.contains(&image.file) => {
-                Some(format!("{} may run its image as {name}; {advice}", file.path))
-            }
-            // With one Dockerfile in the tree, an image that nobody knows may well be the one it builds.
-            Link::External
-                if repository.dockerfiles().count() == 1
-                    && !application.around.config.images.holds(crate::link::without_tag(&container.image)) =>
-            {
-                Some(format!("{} runs {name}, which may be its image; {advice}", file.path))
-            }
-            _ => None,
+        if is_candidate {
+            Some(format!("{} may run its image as {name}; {advice}", file.path))
+        } else {
+            let is_known = application.around.config.images.holds(crate::link::without_tag(&container.image));
+            (!is_known).then(|| format!("{} runs {name}, which may be its image; {advice}", file.path))
         }
     });
     let template = || {
@@ -274,16 +275,7 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
         Some(format!("{} may run its image and is a template, which is not read", unread.path))
     };
     let unknown_kind = || {
-        // A step of an Argo Workflow has one container.
-        let starts = |stream: &crate::yaml::Stream| {
-            let has = |key: &str| stream.text().contains(key);
-            (has("containers:") || has("container:")) && has("image:")
-        };
-        let mut manifests = repository.manifests().filter(|(_, manifest)| manifest.workloads.is_empty());
-        let (file, _) = manifests.find(|(_, manifest)| {
-            let schema = !kubernetes::objects(&manifest.stream, "CustomResourceDefinition").is_empty();
-            !schema && starts(&manifest.stream)
-        })?;
+        let file = repository.unknown_kind()?;
         Some(format!("{} may run its image in a kind that is not known", repository.file(file).path))
     };
     if let Some(detail) = doubt.or_else(template).or_else(unknown_kind) {
@@ -363,7 +355,9 @@ fn paths_in_variables(
         .map(|(name, value)| (image.path.to_owned(), name, value))
         .collect();
     for container in &application.containers {
-        variables.extend(container.view.env_values().into_iter().map(|(name, value)| (container.place(), name, value)));
+        variables.extend(
+            container.view.env_values().into_iter().map(|(name, value)| (container.place().to_string(), name, value)),
+        );
     }
     for (place, name, value) in variables {
         let value = super::read_only::database_file(&value).map(str::to_owned).unwrap_or(value);
@@ -466,7 +460,7 @@ fn of_container(
 fn volumes(
     application: &Application<'_>,
     container: &ContainerFacts<'_>,
-    place: &str,
+    place: &dyn Display,
     company: &mut BTreeSet<FileId>,
     found: &mut Vec<Obstacle>,
 ) {
@@ -625,20 +619,13 @@ fn patches(application: &Application<'_>, container: &ContainerFacts<'_>, found:
 
 /// A claim of the tree that binds to a volume of the tree on a host path or NFS.
 fn unowned_volume(application: &Application<'_>, claim: &str) -> Option<String> {
-    let objects = |kind: &'static str| {
-        application
-            .around
-            .repository
-            .manifests()
-            .flat_map(move |(_, manifest)| kubernetes::objects(&manifest.stream, kind))
-    };
+    let repository = application.around.repository;
     let text =
         |node: Node<'_>, path: [&str; 2]| node.get(path[0])?.get(path[1])?.as_str().map(|text| text.into_owned());
-    let class = objects("PersistentVolumeClaim")
-        .find(|object| text(*object, ["metadata", "name"]).as_deref() == Some(claim))
-        .map(|object| (text(object, ["spec", "storageClassName"]), text(object, ["spec", "volumeName"])));
-    let (class, volume_name) = class?;
-    objects("PersistentVolume").find_map(|volume| {
+    let claimed = repository.claim(claim)?;
+    let class = text(claimed, ["spec", "storageClassName"]);
+    let volume_name = text(claimed, ["spec", "volumeName"]);
+    repository.volumes().find_map(|volume| {
         let spec = volume.get("spec")?;
         let source = ["hostPath", "nfs"].into_iter().find(|source| spec.has(source))?;
         let name = text(volume, ["metadata", "name"])?;

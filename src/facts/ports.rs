@@ -3,7 +3,7 @@
 use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
 use crate::error::SkipReason;
-use crate::kubernetes;
+use std::fmt::Display;
 
 /// What to do about any of them.
 const ADVICE: &str = "a process without root cannot rely on it; listen on a port above 1023";
@@ -34,7 +34,7 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
 pub(super) fn of_container(
     application: &Application<'_>,
     container: &ContainerFacts<'_>,
-    place: &str,
+    place: &dyn Display,
     found: &mut Vec<Obstacle>,
 ) {
     if application.image.is_none()
@@ -54,7 +54,7 @@ pub(super) fn of_container(
     }
 }
 
-fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, place: &str) -> Option<String> {
+fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, place: &dyn Display) -> Option<String> {
     let own = container.view.ports();
     let argument = || container.argv(None).and_then(|argv| low_port_argument(&argv));
     let exposed = || {
@@ -88,11 +88,9 @@ fn is_low(port: i64) -> bool {
 /// A Service of the tree that selects the pod and sends to a low port, where the container itself names none.
 fn service_port(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<(String, i64)> {
     let labels = container.workload.labels(&container.manifest.stream);
-    let manifests = application.around.repository.manifests();
-    let mut services = manifests.flat_map(|(_, manifest)| kubernetes::services(&manifest.stream));
-    services.find_map(|service| {
+    application.around.repository.services(&labels).find_map(|service| {
         let port = service.target_ports.iter().copied().find(|port| is_low(*port))?;
-        service.selects(&labels).then_some((service.name, port))
+        Some((service.name.clone(), port))
     })
 }
 

@@ -7,6 +7,7 @@ use super::{Application, ImageFacts, PackageJson, Stack, identity::printable};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use regex::Regex;
+use std::fmt::Display;
 use std::sync::LazyLock;
 
 /// Programs that need root, or change the user themselves, when they are what a container starts.
@@ -163,7 +164,7 @@ pub(super) fn node_tool(argv: &[String]) -> Option<&str> {
 }
 
 /// The first program or path of a command line that needs root; what lies below the `writable` directories does not.
-pub(super) fn of_command(argv: &[String], place: &str, writable: &[String], found: &mut Vec<Obstacle>) {
+pub(super) fn of_command(argv: &[String], place: &dyn Display, writable: &[String], found: &mut Vec<Obstacle>) {
     of_words(argv, place, writable, found);
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     if let Some(change) = argv.iter().find_map(|line| system_change(line, &is_writable)) {
@@ -172,7 +173,7 @@ pub(super) fn of_command(argv: &[String], place: &str, writable: &[String], foun
     }
 }
 
-fn of_words(argv: &[String], place: &str, writable: &[String], found: &mut Vec<Obstacle>) {
+fn of_words(argv: &[String], place: &dyn Display, writable: &[String], found: &mut Vec<Obstacle>) {
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     for word in command_words(argv) {
         let program = crate::discover::file_name(word);
@@ -394,13 +395,13 @@ mod tests {
         let mut found = Vec::new();
         of_command(
             &["/bin/sh".into(), "-c".into(), "chown -R app /data && exec node x.js".into()],
-            "Dockerfile",
+            &"Dockerfile",
             &[],
             &mut found,
         );
         assert_eq!(found[0].reason, SkipReason::NeedsRoot);
         found.clear();
-        of_command(&argv("node server.js --root /srv"), "Dockerfile", &[], &mut found);
+        of_command(&argv("node server.js --root /srv"), &"Dockerfile", &[], &mut found);
         assert!(found.is_empty());
     }
 
