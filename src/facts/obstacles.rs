@@ -257,7 +257,7 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     let doubt = repository.containers().find_map(|id| {
         let link = application.around.links.of(id);
         let is_candidate = matches!(link, Link::Ambiguous(candidates) if candidates.contains(&image.file));
-        if !is_candidate && !(is_alone && matches!(link, Link::External)) {
+        if !(is_candidate || is_alone && matches!(link, Link::External)) {
             return None;
         }
         let file = repository.file(id.file);
