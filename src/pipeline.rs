@@ -18,7 +18,7 @@ use crate::source::Position;
 use crate::suppression;
 use crate::transforms::{ALL, Proposal, Subject, Transform, Verdict};
 use crate::verify;
-use crate::yaml::{self, Action, Value};
+use crate::yaml::{self, Action, Code, Value};
 use rayon::iter::Either;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -302,6 +302,30 @@ struct Outgoing {
     content: Content,
 }
 
+/// Why a plan was not carried out.
+struct Failure {
+    reason: SkipReason,
+    message: String,
+}
+
+impl From<String> for Failure {
+    /// Of a proof that failed.
+    fn from(message: String) -> Self {
+        Self { reason: SkipReason::Internal, message }
+    }
+}
+
+impl From<yaml::Refusal> for Failure {
+    /// What no second parser can vouch for is left alone; that it cannot is no defect.
+    fn from(refusal: yaml::Refusal) -> Self {
+        let reason = match refusal.code {
+            Code::KubectlWouldReject | Code::Cover => SkipReason::NotEditable,
+            _ => SkipReason::Internal,
+        };
+        Self { reason, message: format!("{}: {}", refusal.code, refusal.message) }
+    }
+}
+
 impl Recorder {
     /// Carries out one transform's proposals and returns the files that changed.
     fn step(
@@ -383,15 +407,15 @@ impl Recorder {
                 }
                 continue;
             }
-            let results: Vec<(FileId, Result<Outgoing, String>)> =
+            let results: Vec<(FileId, Result<Outgoing, Failure>)> =
                 planned.into_par_iter().map(|plan| (plan.file, carry_out(repository, plan))).collect();
             let mut outgoing = Vec::new();
             let mut failed = BTreeMap::new();
             for (file, result) in results {
                 match result {
                     Ok(result) => outgoing.push(result),
-                    Err(message) => {
-                        failed.insert(file, message);
+                    Err(failure) => {
+                        failed.insert(file, failure);
                     }
                 }
             }
@@ -399,8 +423,11 @@ impl Recorder {
                 return outgoing;
             }
             accepted.retain(|accepted| {
-                let Some(message) = accepted.change.files().find_map(|file| failed.get(&file)) else { return true };
-                self.findings[accepted.finding].outcome = Outcome::declined(SkipReason::Internal, message.clone());
+                let Some(Failure { reason, message }) = accepted.change.files().find_map(|file| failed.get(&file))
+                else {
+                    return true;
+                };
+                self.findings[accepted.finding].outcome = Outcome::declined(*reason, message.clone());
                 false
             });
         }
@@ -634,7 +661,7 @@ fn edit_set(edits: Vec<Edit>) -> Result<EditSet, String> {
 }
 
 /// Applies a plan in memory, parses the result and proves it.
-fn carry_out(repository: &Repository, plan: FilePlan) -> Result<Outgoing, String> {
+fn carry_out(repository: &Repository, plan: FilePlan) -> Result<Outgoing, Failure> {
     let entry = repository.file(plan.file);
     let after = plan.edits.apply(entry.text());
     verify::only_planned_bytes_differ(entry.text(), &plan.edits, &after)?;
@@ -645,13 +672,12 @@ fn carry_out(repository: &Repository, plan: FilePlan) -> Result<Outgoing, String
             Content::Dockerfile(after)
         }
         (Content::Manifest(before), Operations::Manifest(operations)) => {
-            let after = yaml::verify(&before.stream, &operations, &edits, &after)
-                .map_err(|refusal| format!("{}: {}", refusal.code, refusal.message))?;
+            let after = yaml::verify(&before.stream, &operations, &edits, &after)?;
             let after = Manifest::new(after, repository.kinds());
             verify::same_workloads(&before.workloads, &after.workloads)?;
             Content::Manifest(after)
         }
-        _ => return Err("operations of one kind of file were planned on another".to_owned()),
+        _ => return Err("operations of one kind of file were planned on another".to_owned().into()),
     };
     Ok(Outgoing { file: plan.file, edits: plan.edits, content })
 }
