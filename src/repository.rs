@@ -5,9 +5,11 @@ mod index;
 use crate::config::Config;
 use crate::discover::{Candidate, Class, Tree, directory, file_name, join};
 use crate::dockerfile::{self, Dockerfile};
-use crate::kubernetes::{self, KUSTOMIZATION_NAMES, Kinds, Kustomization, Patched, Service, Workload};
+use crate::kubernetes::{
+    self, ForbiddenSetting, KUSTOMIZATION_NAMES, Kinds, Kustomization, Patched, Service, Workload,
+};
 use crate::source::{Lines, Position, printable};
-use crate::yaml::{self, Code, Node, Stream};
+use crate::yaml::{self, Code, Node, Route, Stream};
 use index::Index;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -58,13 +60,49 @@ pub struct Manifest {
     /// The workloads in it, in file order.
     pub workloads: Vec<Workload>,
     lines: OnceLock<Lines>,
+    /// By workload; found when somebody asks.
+    forbidden: Vec<OnceLock<Vec<Forbidden>>>,
+}
+
+/// A forbidden setting, by its place.
+#[derive(Debug)]
+struct Forbidden {
+    check: &'static str,
+    field: String,
+    route: Route,
+    container: Option<usize>,
 }
 
 impl Manifest {
     /// Finds the workloads of `stream`.
     pub fn new(stream: Stream, kinds: &Kinds) -> Self {
         let workloads = kubernetes::workloads(&stream, kinds);
-        Self { stream, workloads, lines: OnceLock::new() }
+        let forbidden = workloads.iter().map(|_| OnceLock::new()).collect();
+        Self { stream, workloads, lines: OnceLock::new(), forbidden }
+    }
+
+    /// [`Workload::forbidden_settings`] of a workload by its index, judged once for all its containers.
+    pub fn forbidden_settings(&self, workload: usize) -> Vec<ForbiddenSetting<'_>> {
+        let Some((found, known)) = self.workloads.get(workload).zip(self.forbidden.get(workload)) else {
+            return Vec::new();
+        };
+        let judge = || {
+            let settings = found.forbidden_settings(&self.stream).into_iter();
+            settings
+                .map(|ForbiddenSetting { check, field, node, container }| {
+                    let route = node.route();
+                    Forbidden { check, field, route, container }
+                })
+                .collect()
+        };
+        let document = self.stream.document(found.document);
+        let settings = known.get_or_init(judge).iter();
+        settings
+            .filter_map(|Forbidden { check, field, route, container }| {
+                let node = document?.at(route)?;
+                Some(ForbiddenSetting { check, field: field.clone(), node, container: *container })
+            })
+            .collect()
     }
 
     /// The line of a byte offset, from 1.

@@ -10,6 +10,7 @@ use crate::kubernetes::{Container, ContainerView, PodView, Settings, VolumeSourc
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
 use crate::yaml::Node;
+use std::fmt;
 
 /// One container and the pod it stands in.
 pub struct ContainerFacts<'a> {
@@ -63,6 +64,20 @@ pub struct Arranged<'a> {
     pub low_ports: bool,
     /// These directories get volumes that any user may write to.
     pub directories: &'a [String],
+}
+
+/// Where a container stands; prints as `path:line`.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    path: &'a str,
+    manifest: &'a Manifest,
+    offset: usize,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path, self.manifest.line(self.offset))
+    }
 }
 
 impl<'a> ContainerFacts<'a> {
@@ -223,9 +238,9 @@ impl<'a> ContainerFacts<'a> {
         self.view.node().span().start
     }
 
-    /// `path:line` of the container, for reasons that point at it.
-    pub fn place(&self) -> String {
-        format!("{}:{}", self.path, self.manifest.line(self.offset()))
+    /// `path:line` of the container, for reasons that point at it. The line is counted when it is printed, which most are not.
+    pub fn place(&self) -> Place<'a> {
+        Place { path: self.path, manifest: self.manifest, offset: self.offset() }
     }
 
     /// A value of `securityContext` as it holds for the container: its own, else the pod's.

@@ -18,6 +18,7 @@ use crate::link::Link;
 use crate::repository::{ContainerId, FileId};
 use crate::yaml::Node;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 /// One reason to stay root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +88,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             "what the program needs at run time is not known for its language".to_owned(),
         ));
     }
-    programs::of_command(&image.argv(), image.path, found);
+    programs::of_command(&image.argv(), &image.path, found);
     programs::of_image(application, image, found);
     programs::of_script(application, image, found);
     ports::of_image(application, image, found);
@@ -218,7 +219,7 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     let doubt = repository.containers().find_map(|id| {
         let link = application.around.links.of(id);
         let is_candidate = matches!(link, Link::Ambiguous(candidates) if candidates.contains(&image.file));
-        if !is_candidate && !(is_alone && matches!(link, Link::External)) {
+        if !(is_candidate || is_alone && matches!(link, Link::External)) {
             return None;
         }
         let file = repository.file(id.file);
@@ -305,7 +306,9 @@ fn paths_in_variables(
         .map(|(name, value)| (image.path.to_owned(), name, value))
         .collect();
     for container in &application.containers {
-        variables.extend(container.view.env_values().into_iter().map(|(name, value)| (container.place(), name, value)));
+        variables.extend(
+            container.view.env_values().into_iter().map(|(name, value)| (container.place().to_string(), name, value)),
+        );
     }
     for (place, name, value) in variables {
         let within = |directory: &str| value == directory || is_below(&value, directory);
@@ -392,7 +395,7 @@ fn of_container(
 fn volumes(
     application: &Application<'_>,
     container: &ContainerFacts<'_>,
-    place: &str,
+    place: &dyn Display,
     company: &mut BTreeSet<FileId>,
     found: &mut Vec<Obstacle>,
 ) {

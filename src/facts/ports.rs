@@ -3,6 +3,7 @@
 use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
 use crate::error::SkipReason;
+use std::fmt::Display;
 
 /// What to do about any of them.
 const ADVICE: &str = "a process without root cannot rely on it; listen on a port above 1023";
@@ -33,7 +34,7 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
 pub(super) fn of_container(
     application: &Application<'_>,
     container: &ContainerFacts<'_>,
-    place: &str,
+    place: &dyn Display,
     found: &mut Vec<Obstacle>,
 ) {
     if application.image.is_none()
@@ -53,7 +54,7 @@ pub(super) fn of_container(
     }
 }
 
-fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, place: &str) -> Option<String> {
+fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, place: &dyn Display) -> Option<String> {
     let own = container.view.ports();
     let argument = || container.argv(None).and_then(|argv| low_port_argument(&argv));
     let exposed = || {

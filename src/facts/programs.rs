@@ -6,6 +6,7 @@ use super::{Application, ImageFacts, PackageJson, Stack, identity::printable};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use regex::Regex;
+use std::fmt::Display;
 use std::sync::LazyLock;
 
 /// Programs that need root, or change the user themselves, when they are what a container starts.
@@ -147,7 +148,7 @@ pub(super) fn node_tool(argv: &[String]) -> Option<&str> {
 }
 
 /// The first program or path of a command line that needs root.
-pub(super) fn of_command(argv: &[String], place: &str, found: &mut Vec<Obstacle>) {
+pub(super) fn of_command(argv: &[String], place: &dyn Display, found: &mut Vec<Obstacle>) {
     for word in command_words(argv) {
         let program = crate::discover::file_name(word);
         if NEEDS_ROOT.contains(&program) || NODE_TOOLS.contains(&program) {
@@ -343,12 +344,12 @@ mod tests {
         let mut found = Vec::new();
         of_command(
             &["/bin/sh".into(), "-c".into(), "chown -R app /data && exec node x.js".into()],
-            "Dockerfile",
+            &"Dockerfile",
             &mut found,
         );
         assert_eq!(found[0].reason, SkipReason::NeedsRoot);
         found.clear();
-        of_command(&argv("node server.js --root /srv"), "Dockerfile", &mut found);
+        of_command(&argv("node server.js --root /srv"), &"Dockerfile", &mut found);
         assert!(found.is_empty());
     }
 

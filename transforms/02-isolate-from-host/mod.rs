@@ -38,7 +38,7 @@ fn plan_container<'a>(application: &Application<'a>, container: &ContainerFacts<
     if container.pod.is_windows() {
         return Vec::new();
     }
-    let settings = container.workload.forbidden_settings(&container.manifest.stream);
+    let settings = container.manifest.forbidden_settings(container.id.workload);
     let of = |check: &str| -> Vec<&ForbiddenSetting<'_>> {
         settings.iter().filter(|setting| setting.check == check).collect()
     };

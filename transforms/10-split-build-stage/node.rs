@@ -79,8 +79,9 @@ fn runs_without_development(
 ) -> Result<(), Refusal> {
     let mut commands = vec![(image.path.to_owned(), image.argv())];
     for container in &application.containers {
-        commands.extend(container.argv(Some(image)).map(|argv| (container.place(), argv)));
-        commands.extend(container.view.exec_commands().into_iter().map(|command| (container.place(), command)));
+        commands.extend(container.argv(Some(image)).map(|argv| (container.place().to_string(), argv)));
+        commands
+            .extend(container.view.exec_commands().into_iter().map(|command| (container.place().to_string(), command)));
     }
     for (place, argv) in commands {
         let line = match argv.first().map(String::as_str) {

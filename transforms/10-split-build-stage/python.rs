@@ -110,8 +110,9 @@ fn sets_path(image: &ImageFacts<'_>, index: usize) -> bool {
 fn starts_from_path(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<(), Refusal> {
     let mut commands = vec![(image.path.to_owned(), image.argv())];
     for container in &application.containers {
-        commands.extend(container.argv(Some(image)).map(|argv| (container.place(), argv)));
-        commands.extend(container.view.exec_commands().into_iter().map(|command| (container.place(), command)));
+        commands.extend(container.argv(Some(image)).map(|argv| (container.place().to_string(), argv)));
+        commands
+            .extend(container.view.exec_commands().into_iter().map(|command| (container.place().to_string(), command)));
     }
     for (place, argv) in commands {
         let words = argv.iter().flat_map(|word| word.split_whitespace());
