@@ -282,5 +282,6 @@ fn asked_uid(container: &ContainerFacts<'_>, key: &str) -> Option<u32> {
 
 /// Text of a file on its way into a message.
 pub(crate) fn printable(text: &str) -> String {
-    text.escape_debug().to_string()
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\');
+    if text.bytes().all(is_plain) { text.to_owned() } else { text.escape_debug().to_string() }
 }

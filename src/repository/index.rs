@@ -122,3 +122,58 @@ fn look_through(id: FileId, file: &File) -> Found {
         && kubernetes::objects(stream, "CustomResourceDefinition").is_empty();
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::kubernetes::Kinds;
+    use crate::repository::{Content, Manifest};
+    use crate::yaml;
+
+    const OBJECTS: &str = "apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Service, metadata: {name: both}, spec: {selector: {app: web, tier: front}}}
+- {apiVersion: v1, kind: Service, metadata: {name: one}, spec: {selector: {tier: front}}}
+- {apiVersion: v1, kind: Service, metadata: {name: none}, spec: {}}
+- {apiVersion: v1, kind: ConfigMap, metadata: {name: web}, data: {a: b}}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {generateName: disk-}
+";
+
+    fn file(path: &str, text: &str) -> File {
+        let manifest = Manifest::new(yaml::parse(text).unwrap(), &Kinds::new(&Config::default()));
+        File { path: path.to_owned(), original: text.into(), content: Content::Manifest(manifest) }
+    }
+
+    #[test]
+    fn services_are_found_by_all_labels_of_their_selector() {
+        let files = [file("a.yaml", OBJECTS)];
+        let index = Index::of(&files);
+        let of = |labels: &[(&str, &str)]| -> Vec<String> {
+            let labels: Vec<_> = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let mut names: Vec<String> = index.services(&labels).map(|service| service.name.clone()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(of(&[("tier", "front"), ("app", "web"), ("x", "y")]), ["both", "one"]);
+        assert_eq!(of(&[("tier", "front")]), ["one"]);
+        assert!(of(&[("app", "web")]).is_empty());
+        assert!(of(&[]).is_empty());
+    }
+
+    #[test]
+    fn objects_are_found_by_name_in_lists_as_well() {
+        let other = OBJECTS.replace("a: b", "a: other");
+        let files = [file("a.yaml", OBJECTS), file("b.yaml", &other)];
+        let index = Index::of(&files);
+        let first = index.object(&files, "ConfigMap", "web").unwrap();
+        assert_eq!(first.get("data").unwrap().get("a").unwrap().text(), "b");
+        assert!(index.object(&files, "ConfigMap", "api").is_none());
+        assert_eq!(index.objects(&files, "PersistentVolume").count(), 2);
+        assert_eq!(index.unknown_kind(), None);
+    }
+}

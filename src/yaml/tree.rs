@@ -302,7 +302,11 @@ impl<'a> Node<'a> {
 
     /// What a loader finds under `key`: the value here, else that of the first merge that has one; an alias is what it stands for.
     pub fn lookup(self, key: &str) -> Option<Node<'a>> {
-        self.merged().find_map(|node| node.get(key)).map(Node::resolved)
+        let here = self.resolved();
+        let is_merged = || here.entries().any(|(name, _)| name.is_merge());
+        // Most mappings merge nothing, and most keys that are asked for are not there.
+        let found = here.get(key).or_else(|| is_merged().then(|| self.merged().find_map(|node| node.get(key)))?);
+        found.map(Node::resolved)
     }
 
     /// This mapping, then the mappings that are merged into it; what comes first wins.
