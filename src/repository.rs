@@ -81,8 +81,9 @@ impl Manifest {
         Self { stream, workloads, lines: OnceLock::new(), forbidden }
     }
 
-    /// [`Workload::forbidden_settings`] of a workload by its index, judged once for all its containers.
-    pub fn forbidden_settings(&self, workload: usize) -> Vec<ForbiddenSetting<'_>> {
+    /// [`Workload::forbidden_settings`] that concern a container, both by their index: of the first container all of the pod, of another its own. They
+    /// are judged once for all containers.
+    pub fn forbidden_settings(&self, workload: usize, container: usize) -> Vec<ForbiddenSetting<'_>> {
         let Some((found, known)) = self.workloads.get(workload).zip(self.forbidden.get(workload)) else {
             return Vec::new();
         };
@@ -96,7 +97,8 @@ impl Manifest {
                 .collect()
         };
         let document = self.stream.document(found.document);
-        let settings = known.get_or_init(judge).iter();
+        let concerns = |setting: &&Forbidden| container == 0 || setting.container == Some(container);
+        let settings = known.get_or_init(judge).iter().filter(concerns);
         settings
             .filter_map(|Forbidden { check, field, route, container }| {
                 let node = document?.at(route)?;

@@ -41,7 +41,7 @@ fn plan_container<'a>(application: &Application<'a>, container: &ContainerFacts<
     if container.pod.is_windows() {
         return Vec::new();
     }
-    let settings = container.manifest.forbidden_settings(container.id.workload);
+    let settings = container.manifest.forbidden_settings(container.id.workload, container.id.container);
     let of = |check: &str| -> Vec<&ForbiddenSetting<'_>> {
         settings.iter().filter(|setting| setting.check == check).collect()
     };

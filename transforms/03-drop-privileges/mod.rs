@@ -39,7 +39,7 @@ fn plan_container<'a>(application: &Application<'a>, container: &ContainerFacts<
     if container.pod.is_windows() {
         return Vec::new();
     }
-    let settings = container.manifest.forbidden_settings(container.id.workload).into_iter();
+    let settings = container.manifest.forbidden_settings(container.id.workload, container.id.container).into_iter();
     let settings = settings.filter(|setting| is_privilege(setting.check));
     let (of_containers, of_pod): (Vec<_>, Vec<_>) = settings.partition(|setting| setting.container.is_some());
     let own = of_containers.into_iter().filter(|setting| setting.container == Some(container.id.container));
