@@ -1,5 +1,6 @@
 //! Images that add content or configuration to a web server and start it as their base does.
 
+use super::configuration::configuration_doubt;
 use super::directories::is_within;
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
@@ -11,9 +12,15 @@ use crate::image::KnownImage;
 use regex::Regex;
 use std::sync::LazyLock;
 
+/// Where nginx looks for its configuration.
+const CONFIGURATION: &str = "/etc/nginx";
+
+/// What a RUN does that writes a configuration; to remove one is harmless.
+const WRITING: [&str; 6] = [">", "sed ", "tee ", "mv ", "cp ", "envsubst"];
+
 /// Directives of nginx that name what it writes (<https://nginx.org/en/docs/dirindex.html>).
 static WRITES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?m)^[ \t]*((?:error|access)_log|pid|lock_file|(?:client_body|proxy|fastcgi|uwsgi|scgi)_temp_path|(?:proxy|fastcgi|uwsgi|scgi)_cache_path|dav_methods|upload_store)[ \t]+([^\s;]+)").ok()
+    Regex::new(r"(?m)(?:^|[;{])[ \t]*((?:error|access)_log|pid|lock_file|(?:client_body|proxy|fastcgi|uwsgi|scgi)_temp_path|(?:proxy|fastcgi|uwsgi|scgi)_cache_path|dav_methods|upload_store)[ \t]+([^\s;]+)").ok()
 });
 
 impl<'a> ImageFacts<'a> {
@@ -44,6 +51,18 @@ pub(super) fn of_server(
         );
         found.push(hard(SkipReason::LowPort, detail));
     }
+    for container in &application.containers {
+        let mounts = container.mounts();
+        let at = |folder: &str| mounts.iter().find(|mount| is_within(&mount.path, folder));
+        if let Some(mount) = at("/etc/nginx/templates").or_else(|| at("/docker-entrypoint.d")) {
+            let path = printable(&mount.path);
+            let detail =
+                format!("{} mounts at {path} what the entrypoint of {} works on as root", container.place(), base.name);
+            found.push(hard(SkipReason::NeedsRoot, detail));
+        } else if let Some(mount) = at(CONFIGURATION) {
+            found.push(configuration_doubt(container, base, mount));
+        }
+    }
     let tree = application.around.repository.tree();
     for index in image.dockerfile.effective(image.stage) {
         let instruction = &image.dockerfile.instructions()[index];
@@ -54,18 +73,27 @@ pub(super) fn of_server(
             found.push(hard(SkipReason::NeedsRoot, detail));
             return;
         }
-        if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
-            continue;
-        }
-        let Some((sources, to)) = image.dockerfile.copy_words(instruction) else { continue };
-        if !is_within(&to, "/etc/nginx") {
-            continue;
-        }
         let unseen = soft(
             SkipReason::RunTimeWrites,
             format!("{place} configures {}, and what that makes it write is not seen", base.name),
         );
-        if instruction.flag("from").is_some() {
+        if instruction.keyword == Keyword::Run
+            && text.contains("nginx")
+            && WRITING.iter().any(|word| text.contains(word))
+        {
+            found.push(unseen.clone());
+        }
+        if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
+            continue;
+        }
+        let Some((sources, _)) = image.dockerfile.copy_words(instruction) else { continue };
+        let whole = match image.copied_directory(index) {
+            Some(to) if is_within(&to, CONFIGURATION) => false,
+            // A tree that is laid over the system's may hold a configuration, and so may what is copied to an unknown place.
+            Some(to) if !is_within(CONFIGURATION, &to) => continue,
+            _ => true,
+        };
+        if whole || instruction.flag("from").is_some() {
             found.push(unseen);
             continue;
         }
@@ -132,5 +160,6 @@ mod tests {
         );
         assert!(judged("  proxy_cache_path /data/cache;").is_some());
         assert!(judged("pid logs/nginx.pid;").is_some());
+        assert!(judged("server { listen 80; access_log /srv/access.log; }").is_some());
     }
 }
