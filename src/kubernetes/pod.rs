@@ -377,10 +377,9 @@ impl Workload {
     }
 }
 
-/// The value of a key, after aliases; an empty or null value counts as absent, as the API server reads it.
+/// The value of a key, after aliases and merges; an empty or null value counts as absent, as the API server reads it.
 fn field<'a>(node: Node<'a>, key: &str) -> Option<Node<'a>> {
-    let value = node.get(key)?.resolved();
-    (!value.is_null()).then_some(value)
+    node.lookup(key).filter(|value| !value.is_null())
 }
 
 fn string(node: Node<'_>, key: &str) -> Option<String> {
