@@ -58,6 +58,11 @@ impl<'a> PodView<'a> {
         field(self.node, "hostNetwork").and_then(Node::as_bool) == Some(true)
     }
 
+    /// `hostUsers`: whether the pod's users are those of its node. Not said means yes.
+    pub fn host_users(self) -> Option<bool> {
+        field(self.node, "hostUsers").and_then(Node::as_bool)
+    }
+
     /// Whether the pod shares any namespace with the node: network, processes, or System V IPC.
     pub fn shares_a_host_namespace(self) -> bool {
         ["hostNetwork", "hostPID", "hostIPC"]
@@ -168,6 +173,11 @@ impl<'a> ContainerView<'a> {
                 })
             })
             .collect()
+    }
+
+    /// Whether the container is given a block device.
+    pub fn has_volume_devices(self) -> bool {
+        field(self.node, "volumeDevices").is_some_and(|devices| devices.items().next().is_some())
     }
 
     /// The literal value of an `env` entry; `None` when it is absent or comes from elsewhere.
@@ -314,6 +324,11 @@ impl<'a> Volume<'a> {
         let map = field(self.node, "configMap").or_else(|| field(self.node, "secret"));
         let items = map.and_then(|map| field(map, "items")).into_iter().flat_map(Node::items).map(Node::resolved);
         items.filter_map(|item| string(item, "path")).collect()
+    }
+
+    /// What an `emptyDir` is kept in, where that is said.
+    pub fn medium(self) -> Option<String> {
+        string(field(self.node, "emptyDir")?, "medium")
     }
 
     /// The path on the node.
