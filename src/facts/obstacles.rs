@@ -642,7 +642,7 @@ fn patches(application: &Application<'_>, container: &ContainerFacts<'_>, found:
 }
 
 /// A claim of the tree that binds to a volume of the tree on a host path or NFS.
-fn unowned_volume(application: &Application<'_>, claim: &str) -> Option<String> {
+pub(super) fn unowned_volume(application: &Application<'_>, claim: &str) -> Option<String> {
     let repository = application.around.repository;
     let text =
         |node: Node<'_>, path: [&str; 2]| node.get(path[0])?.get(path[1])?.as_str().map(|text| text.into_owned());
