@@ -67,6 +67,7 @@ impl Transform for SplitBuildStage {
                 Stack::Go => go::split(application, image, &survey)?,
                 Stack::Node => node::split(application, image, &survey)?,
                 Stack::Python => python::split(application, image, &survey)?,
+                Stack::Java | Stack::Rust | Stack::DotNet | Stack::Php | Stack::Ruby => return Err(no_recipe(stack)),
             };
             Ok((split, survey))
         });
@@ -79,6 +80,10 @@ impl Transform for SplitBuildStage {
             Err((reason, detail)) => vec![Proposal::declined(subject, reason, detail)],
         }
     }
+}
+
+fn no_recipe(stack: Stack) -> Refusal {
+    (SkipReason::UnknownStack, format!("no recipe for {stack}"))
 }
 
 /// What runs in the container besides what image and manifest name.
