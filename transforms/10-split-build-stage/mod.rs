@@ -29,6 +29,13 @@ pub(super) struct SplitBuildStage;
 /// Why a recipe does not apply.
 type Refusal = (SkipReason, String);
 
+/// How a program of one language is split, or why it cannot be.
+type Recipe = fn(&Application<'_>, &ImageFacts<'_>, &Survey) -> Result<Split, Refusal>;
+
+/// The languages that can be split: a line here and a file beside this one add another.
+const RECIPES: [(Stack, Recipe); 3] =
+    [(Stack::Go, go::split), (Stack::Node, node::split), (Stack::Python, python::split)];
+
 /// What a recipe makes of a single-stage file.
 struct Split {
     /// Changes above the final stage: a build flag, a virtual environment, pruning.
@@ -56,20 +63,13 @@ impl Transform for SplitBuildStage {
         if image.dockerfile.stages().len() > 1 {
             return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
         }
-        let Some(stack) = image.stack else {
+        let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
             return vec![Proposal::declined(subject, SkipReason::UnknownStack, "no recipe for its language")];
         };
         if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
             return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
         }
-        let split = survey::survey(image).and_then(|survey| {
-            let split = match stack {
-                Stack::Go => go::split(application, image, &survey)?,
-                Stack::Node => node::split(application, image, &survey)?,
-                Stack::Python => python::split(application, image, &survey)?,
-            };
-            Ok((split, survey))
-        });
+        let split = survey::survey(image).and_then(|survey| Ok((recipe(application, image, &survey)?, survey)));
         match split {
             Ok((split, survey)) => {
                 let mut change = Change::default();
