@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod binary;
 mod go;
 mod node;
 mod python;
@@ -40,7 +41,7 @@ const RECIPES: [(Stack, Recipe); 3] =
 struct Split {
     /// Changes above the final stage: a build flag, a virtual environment, pruning.
     build: Vec<Operation>,
-    /// The base of the final stage, flags included: what follows `FROM`.
+    /// The base of the final stage; the flags of the only FROM are repeated before it.
     base: String,
     /// Lines of the final stage between FROM and the instructions that move into it.
     lines: Vec<String>,
@@ -104,7 +105,9 @@ fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Ope
     if !ends_with_blank_line(dockerfile, &operations) {
         lines.push(String::new());
     }
-    lines.push(format!("FROM {}", split.base));
+    let from = &dockerfile.instructions()[image.stage.from];
+    let flags: String = from.flags.iter().map(|flag| format!("{} ", flag.span.of(text))).collect();
+    lines.push(format!("FROM {flags}{}", split.base));
     lines.extend(split.lines.iter().cloned());
     for index in &survey.copied {
         lines.push(dockerfile.instructions()[*index].span.of(text).to_owned());
