@@ -483,10 +483,11 @@ fn volumes(
             }
             VolumeSource::Claim => {
                 if let Some(claim) = mount.claim.as_deref().and_then(|claim| unowned_volume(application, claim)) {
-                    found.push(hard(
-                        SkipReason::VolumeOwnership,
-                        format!("{place} mounts {name}, {claim}, where fsGroup has no effect"),
-                    ));
+                    let detail = format!("{place} mounts {name}, {claim}, where fsGroup has no effect");
+                    // What an image that steps down kept there belongs to that user already, and an empty folder may not.
+                    let steps_down = container.known.is_some_and(|known| known.service.is_some());
+                    let say = if steps_down { soft } else { hard };
+                    found.push(say(SkipReason::VolumeOwnership, detail));
                 }
                 if !mount.read_only {
                     found.extend(shared_claim(application, container, company, &format!("{place} mounts {name}")));

@@ -65,7 +65,7 @@ impl Application<'_> {
     pub fn steps_down_once_arranged(&self, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
         let root = self.read_only_root(container).ok()?;
         let arranged = Arranged { low_ports: true, directories: &root.directories };
-        let (_, mut obstacles) = self.settled_user(container, arranged).ok()?;
+        let mut obstacles = self.settled_user(container, arranged).ok()?.obstacles;
         obstacles.extend(root.doubts);
         matches!(self.effective_user(container), EffectiveUser::Root { .. }).then_some(obstacles)
     }
