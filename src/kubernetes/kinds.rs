@@ -1,5 +1,6 @@
 //! Which kinds hold pod specs, and where: the table `kinds.toml`, and what a repository adds to it.
 
+use super::ContainerKind;
 use crate::config::{Config, KindEntry};
 use crate::yaml::{self, Node, Route};
 use serde::Deserialize;
@@ -27,6 +28,10 @@ pub struct Kind {
     pub starts: Option<String>,
     /// When its operator does things in the containers that take root.
     pub needs_root: Option<NeedsRoot>,
+    /// Why its pods need the token of their account, whatever stands in them.
+    pub needs_token: Option<String>,
+    /// How its operator makes a pod spec of what the paths lead to, where that is none.
+    pub assembled: Option<Assembled>,
     /// Where the paths are defined.
     pub source: String,
 }
@@ -38,7 +43,7 @@ pub enum Settings {
     /// They reach the pod as they are.
     #[default]
     AsWritten,
-    /// Those of containers reach the pod; an object that has a `securityContext` for the pod is refused.
+    /// Those of containers are written, and none for the pod: an object that has some is refused, or they hold for other pods as well.
     ContainersOnly,
     /// The platform chooses the user and the volumes' group, and may refuse an object that names its own.
     UserAssigned,
@@ -52,6 +57,29 @@ pub struct NeedsRoot {
     pub with: Vec<String>,
     /// What it does, to be read after the place of a container.
     pub because: String,
+}
+
+/// Something that is not a pod spec and becomes one. Paths lead there from it, unless they are said to start at the object; one that ends at a list
+/// stands for its items.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assembled {
+    /// Paths to containers.
+    pub containers: Vec<String>,
+    /// Paths to init containers.
+    pub init_containers: Vec<String>,
+    /// What a container is called that has no name.
+    pub name: String,
+    /// The key under which a container holds a script that its command is to run.
+    pub script: String,
+    /// Paths to places in the containers where the operator puts files for them.
+    pub given: Vec<String>,
+    /// Paths to places in the containers from where the operator takes files.
+    pub taken: Vec<String>,
+    /// The path from the object to what holds for each of its pods that does not say otherwise.
+    pub defaults: String,
+    /// Paths from the object to what is merged into its pods.
+    pub patches: Vec<String>,
 }
 
 impl Default for Kinds {
@@ -84,6 +112,8 @@ impl Kinds {
                 settings: Settings::AsWritten,
                 starts: None,
                 needs_root: None,
+                needs_token: None,
+                assembled: None,
                 source: crate::config::FILE_NAME.to_owned(),
             }),
         }
@@ -107,6 +137,30 @@ impl Kind {
         self.pod_specs.iter().flat_map(|path| follow(object, route, path)).collect()
     }
 
+    /// The containers of one of its pods, which stands at `route`: init containers first, as the kubelet starts them.
+    pub(super) fn containers<'a>(&self, pod: Node<'a>, route: &Route) -> Vec<(ContainerKind, Node<'a>, Route)> {
+        let paths: Vec<(ContainerKind, &str)> = match &self.assembled {
+            None => ContainerKind::ALL.into_iter().map(|kind| (kind, kind.key())).collect(),
+            Some(Assembled { containers, init_containers, .. }) => {
+                let init = init_containers.iter().map(|path| (ContainerKind::Init, path.as_str()));
+                init.chain(containers.iter().map(|path| (ContainerKind::Regular, path.as_str()))).collect()
+            }
+        };
+        let mut found = Vec::new();
+        for (kind, path) in paths {
+            for (node, route) in follow(pod, route, path) {
+                match node.kind() {
+                    yaml::Kind::Sequence => {
+                        found.extend(children(node, &route, "*").into_iter().map(|(item, route)| (kind, item, route)))
+                    }
+                    _ => found.push((kind, node, route)),
+                }
+            }
+        }
+        found.retain(|(_, node, _)| node.kind() == yaml::Kind::Mapping);
+        found
+    }
+
     /// Whether an object of this kind may hold more than one pod spec.
     pub(super) fn holds_several(&self) -> bool {
         self.pod_specs.len() > 1 || self.pod_specs.iter().any(|path| path.contains('*'))
@@ -120,7 +174,8 @@ impl Kind {
     }
 }
 
-fn follow<'a>(object: Node<'a>, route: &Route, path: &str) -> Vec<(Node<'a>, Route)> {
+/// Where a path leads, with the routes to there.
+pub(super) fn follow<'a>(object: Node<'a>, route: &Route, path: &str) -> Vec<(Node<'a>, Route)> {
     let mut found = vec![(object, route.clone())];
     for step in path.split('.') {
         found = found.into_iter().flat_map(|(node, route)| children(node, &route, step)).collect();
@@ -160,7 +215,8 @@ mod tests {
             assert!(row.source.starts_with("https://"), "{}", row.kind);
             assert!(!row.pod_specs.is_empty(), "{}", row.kind);
             for path in &row.pod_specs {
-                assert!(path.split('.').all(|step| !step.is_empty()) && path.ends_with("spec"), "{path}");
+                assert!(path.split('.').all(|step| !step.is_empty()), "{path}");
+                assert!(path.ends_with("spec") || row.assembled.is_some(), "{path}");
             }
         }
     }
