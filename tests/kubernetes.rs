@@ -125,6 +125,14 @@ fn kinds_of_operators() {
         ),
         ("kubeflow.org/v1", "TFJob", "spec.tfReplicaSpecs.PS.template.spec", "TFJob/one tfReplicaSpecs.PS"),
         ("batch.volcano.sh/v1alpha1", "Job", "spec.tasks.*.template.spec", "Job/one tasks[1]"),
+        (
+            "operators.coreos.com/v1alpha1",
+            "ClusterServiceVersion",
+            "spec.install.spec.deployments.*.spec.template.spec",
+            "ClusterServiceVersion/one install.spec.deployments[1]",
+        ),
+        ("sources.knative.dev/v1", "ContainerSource", TEMPLATE, "ContainerSource/one"),
+        ("agents.x-k8s.io/v1beta1", "Sandbox", "spec.podTemplate.spec", "Sandbox/one"),
         ("keda.sh/v1alpha1", "ScaledJob", "spec.jobTargetRef.template.spec", "ScaledJob/one"),
         ("apps.kruise.io/v1alpha1", "CloneSet", TEMPLATE, "CloneSet/one"),
         ("apps.kruise.io/v1beta1", "StatefulSet", TEMPLATE, "StatefulSet/one"),
@@ -200,6 +208,38 @@ fn what_an_operator_does_with_the_settings_is_known() {
         of(&volcano.replace("spec:\n  tasks", "spec:\n  plugins: {ssh: []}\n  tasks")),
         (Settings::AsWritten, true)
     );
+}
+
+#[test]
+fn objects_hold_objects() {
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";
+    for (api_version, kind, rest, settings) in [
+        ("hive.openshift.io/v1", "SelectorSyncSet", format!("resources: [{pod}]"), Settings::UserAssigned),
+        (
+            "work.open-cluster-management.io/v1",
+            "ManifestWork",
+            format!("workload: {{manifests: [{pod}]}}"),
+            Settings::AsWritten,
+        ),
+        (
+            "workload.codeflare.dev/v1beta2",
+            "AppWrapper",
+            format!("components: [{{template: {pod}}}]"),
+            Settings::AsWritten,
+        ),
+    ] {
+        let text = format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: h}}\nspec: {{{rest}}}\n");
+        let stream = yaml::parse(text.as_str()).unwrap();
+        let workloads = workloads(&stream, &Kinds::default());
+        assert_eq!(workloads.len(), 1, "{kind}");
+        assert_eq!((workloads[0].label(), workloads[0].settings), ("Pod/p".to_owned(), settings));
+    }
+    let template = format!(
+        "apiVersion: v1\nkind: Template\nparameters: [{{name: A}}]\nobjects:\n- apiVersion: hive.openshift.io/v1\n  kind: SelectorSyncSet\n  spec: {{resources: [{pod}]}}\n"
+    );
+    let stream = yaml::parse(template.as_str()).unwrap();
+    let workload = workloads(&stream, &Kinds::default()).remove(0);
+    assert_eq!(workload.parameters.first_in("x-${A}"), Some("${A}"), "what the Template says holds further in");
 }
 
 const WORKFLOW: &str = "apiVersion: argoproj.io/v1alpha1

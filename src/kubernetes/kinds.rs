@@ -4,11 +4,31 @@ use super::ContainerKind;
 use crate::config::{Config, KindEntry};
 use crate::yaml::{self, Node, Route};
 use serde::Deserialize;
+use std::sync::LazyLock;
 
 /// The kinds that a run looks into.
 #[derive(Clone, Debug)]
 pub struct Kinds {
     kinds: Vec<Kind>,
+}
+
+/// A kind of object that holds whole objects.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Holder {
+    /// The part of `apiVersion` before the slash; empty for the core group.
+    pub(super) group: String,
+    /// `kind`
+    pub(super) kind: String,
+    /// The path to the objects.
+    pub(super) objects: String,
+    /// The path to the names of parameters that the objects hold.
+    pub(super) parameters: Option<String>,
+    /// What becomes of the security settings in the objects.
+    #[serde(default)]
+    pub(super) settings: Settings,
+    /// Where the paths are defined.
+    pub(super) source: String,
 }
 
 /// A row of the table.
@@ -84,9 +104,7 @@ pub struct Assembled {
 
 impl Default for Kinds {
     fn default() -> Self {
-        // The text is part of the program; a test parses it.
-        let kinds = toml::from_str::<Table>(include_str!("kinds.toml")).map(|table| table.kind).unwrap_or_default();
-        Self { kinds }
+        Self { kinds: TABLE.kind.clone() }
     }
 }
 
@@ -126,9 +144,19 @@ impl Kinds {
 
     /// The row of an object.
     pub fn find(&self, api_version: &str, kind: &str) -> Option<&Kind> {
-        let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
-        self.kinds.iter().find(|row| row.kind == kind && row.group == group)
+        self.kinds.iter().find(|row| row.kind == kind && row.group == group_of(api_version))
     }
+}
+
+impl Holder {
+    /// The row of an object that holds others and is no list.
+    pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static Self> {
+        TABLE.holder.iter().find(|row| row.kind == kind && row.group == group_of(api_version))
+    }
+}
+
+fn group_of(api_version: &str) -> &str {
+    api_version.rsplit_once('/').map_or("", |(group, _)| group)
 }
 
 impl Kind {
@@ -196,8 +224,12 @@ fn children<'a>(node: Node<'a>, route: &Route, step: &str) -> Vec<(Node<'a>, Rou
     }
 }
 
-#[derive(Deserialize)]
+/// The text is part of the program; a test parses it.
+static TABLE: LazyLock<Table> = LazyLock::new(|| toml::from_str(include_str!("kinds.toml")).unwrap_or_default());
+
+#[derive(Default, Deserialize)]
 struct Table {
+    holder: Vec<Holder>,
     kind: Vec<Kind>,
 }
 
@@ -209,6 +241,10 @@ mod tests {
     fn the_table_parses_and_no_row_hides_another() {
         let kinds = Kinds::default();
         assert!(kinds.kinds.len() > 40);
+        for row in &TABLE.holder {
+            assert_eq!(Holder::find(&format!("{}/v1", row.group), &row.kind), Some(row));
+            assert!(row.source.starts_with("https://"), "{}", row.kind);
+        }
         for (index, row) in kinds.iter().enumerate() {
             let same = |other: &&Kind| other.group == row.group && other.kind == row.kind;
             assert_eq!(kinds.kinds[..index].iter().find(same), None);

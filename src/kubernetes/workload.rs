@@ -1,9 +1,9 @@
-//! The pod specs of a stream: in objects of the kinds that hold some, in lists of them, and in Templates of OpenShift.
+//! The pod specs of a stream: in objects of the kinds that hold some, in lists of them, and in objects that hold others.
 //!
 //! An object is judged by `apiVersion` and `kind` together, so that a Service is told from Knative's, and a CRD's schema is never taken for a
 //! workload. An object without any image is a patch that some other file completes, and no workload.
 
-use super::kinds::{Assembled, Kind as KindRow, follow};
+use super::kinds::{Assembled, Holder, Kind as KindRow, follow};
 use super::{Kinds, Settings};
 use crate::yaml::{Document, Node, Route, Step, Stream};
 use std::collections::BTreeSet;
@@ -228,8 +228,14 @@ pub fn workloads(stream: &Stream, kinds: &Kinds) -> Vec<Workload> {
     let mut found = Vec::new();
     for document in stream.documents() {
         if let Some(root) = document.root() {
-            let holder = Holder { document, kinds, depth: LIST_DEPTH, template: None };
-            collect(&holder, root, &Route::root(), &mut found);
+            let surroundings = Surroundings {
+                document,
+                kinds,
+                depth: LIST_DEPTH,
+                settings: Settings::AsWritten,
+                parameters: Parameters::None,
+            };
+            collect(&surroundings, root, &Route::root(), &mut found);
         }
     }
     found
@@ -276,66 +282,61 @@ pub fn patched_workloads(stream: &Stream, kinds: &Kinds) -> Vec<Patched> {
         .collect()
 }
 
-/// The objects of one kind, those in lists and in Templates of OpenShift included.
+/// The objects of one kind, those in lists and in other objects included.
 pub fn objects<'a>(stream: &'a Stream, kind: &str) -> Vec<Node<'a>> {
     let mut found = Vec::new();
     let mut queue: Vec<(Node<'a>, usize)> =
         stream.documents().filter_map(Document::root).map(|root| (root, LIST_DEPTH)).collect();
     while let Some((object, depth)) = queue.pop() {
-        let Some(this) = text(object, "kind") else { continue };
-        let members = || members_key(&text(object, "apiVersion").unwrap_or_default(), &this);
-        if this == kind {
+        if text(object, "kind").as_deref() == Some(kind) {
             found.push(object);
-        } else if let Some(key) = members().filter(|_| depth > 0) {
-            queue.extend(object.get(key).into_iter().flat_map(Node::items).map(|item| (item, depth - 1)));
+        } else if let Some((members, _)) = members(object, &Route::root()).filter(|_| depth > 0) {
+            queue.extend(members.into_iter().map(|(member, _)| (member, depth - 1)));
         }
     }
     found
 }
 
-/// What an object stands in.
-struct Holder<'a> {
+/// What is known of an object before it is looked at.
+struct Surroundings<'a> {
     document: Document<'a>,
     kinds: &'a Kinds,
-    /// How many more lists may hold it.
+    /// How many more objects may hold it.
     depth: usize,
-    /// The names of the parameters, in an OpenShift Template.
-    template: Option<BTreeSet<String>>,
+    /// What becomes of the security settings in it, where that is not for its kind to say.
+    settings: Settings,
+    parameters: Parameters,
 }
 
-impl<'a> Holder<'a> {
-    /// What the members of an object stand in, and the key of the list that they are; `None` for an object that is no list.
-    fn of_members(&self, object: Node<'a>, api_version: &str, kind: &str) -> Option<(Self, &'static str)> {
-        let key = members_key(api_version, kind).filter(|_| self.depth > 0)?;
-        let names = object.get("parameters").into_iter().flat_map(Node::items);
-        let template = match key {
-            OBJECTS => Some(names.filter_map(|parameter| text(parameter, "name")).collect()),
-            _ => self.template.clone(),
-        };
-        Some((Self { document: self.document, kinds: self.kinds, depth: self.depth - 1, template }, key))
+/// The objects that a list or another object holds; `None` where it holds none.
+fn members<'a>(object: Node<'a>, route: &Route) -> Option<(Vec<(Node<'a>, Route)>, Option<&'static Holder>)> {
+    let (api_version, kind) = (text(object, "apiVersion").unwrap_or_default(), text(object, "kind")?);
+    if kind.ends_with("List") {
+        return Some((follow(object, route, "items.*"), None));
     }
+    let holder = Holder::find(&api_version, &kind)?;
+    Some((follow(object, route, &holder.objects), Some(holder)))
 }
 
-/// Where an OpenShift Template holds whole objects.
-const OBJECTS: &str = "objects";
-
-/// The key under which an object holds whole objects: any list, and a Template of OpenShift, whose group was empty before OpenShift 3.6
-/// (<https://github.com/openshift/api/blob/master/template/v1/types.go>).
-fn members_key(api_version: &str, kind: &str) -> Option<&'static str> {
-    let is_template = kind == "Template" && (api_version == "v1" || api_version.starts_with("template.openshift.io/"));
-    match kind.ends_with("List") {
-        true => Some("items"),
-        false => is_template.then_some(OBJECTS),
-    }
-}
-
-fn collect<'a>(holder: &Holder<'a>, object: Node<'a>, route: &Route, found: &mut Vec<Workload>) {
+fn collect<'a>(surroundings: &Surroundings<'a>, object: Node<'a>, route: &Route, found: &mut Vec<Workload>) {
     let (Some(api_version), Some(kind)) = (text(object, "apiVersion"), text(object, "kind")) else { return };
-    let Some(row) = holder.kinds.find(&api_version, &kind) else {
-        if let Some((holder, key)) = holder.of_members(object, &api_version, &kind) {
-            for (index, item) in object.get(key).into_iter().flat_map(Node::items).enumerate() {
-                collect(&holder, item, &route.key(key).index(index), found);
-            }
+    let Some(row) = surroundings.kinds.find(&api_version, &kind) else {
+        let Some((members, holder)) = members(object, route).filter(|_| surroundings.depth > 0) else { return };
+        let names = |path: &String| {
+            let names = follow(object, &Route::root(), path).into_iter();
+            Parameters::Named(names.filter_map(|(name, _)| Some(name.as_str()?.into_owned())).collect())
+        };
+        let settings = holder.map(|holder| holder.settings).filter(|settings| *settings != Settings::AsWritten);
+        let parameters = holder.and_then(|holder| holder.parameters.as_ref()).map(names);
+        let surroundings = Surroundings {
+            document: surroundings.document,
+            kinds: surroundings.kinds,
+            depth: surroundings.depth - 1,
+            settings: settings.unwrap_or(surroundings.settings),
+            parameters: parameters.unwrap_or_else(|| surroundings.parameters.clone()),
+        };
+        for (member, route) in members {
+            collect(&surroundings, member, &route, found);
         }
         return;
     };
@@ -347,18 +348,16 @@ fn collect<'a>(holder: &Holder<'a>, object: Node<'a>, route: &Route, found: &mut
             continue;
         }
         let assembly = row.assembled.as_ref().map(|assembled| assembly(assembled, object, route, node));
-        let parameters = match (&holder.template, &assembly) {
-            (Some(names), _) => Parameters::Named(names.clone()),
-            (None, Some(_)) => Parameters::Braces,
-            (None, None) => Parameters::None,
+        let parameters = match (&surroundings.parameters, &assembly) {
+            (Parameters::None, Some(_)) => Parameters::Braces,
+            (parameters, _) => parameters.clone(),
         };
-        // What is made from a Template runs on OpenShift, which by default lets no pod choose its user.
         let settings = match row.settings {
-            Settings::AsWritten if holder.template.is_some() => Settings::UserAssigned,
+            Settings::AsWritten => surroundings.settings,
             settings => settings,
         };
         found.push(Workload {
-            document: holder.document.index(),
+            document: surroundings.document.index(),
             route: route.clone(),
             kind: kind.clone(),
             name: named("name").or_else(|| named("generateName")).unwrap_or_default(),
