@@ -233,6 +233,7 @@ fn objects_hold_objects() {
         let workloads = workloads(&stream, &Kinds::default());
         assert_eq!(workloads.len(), 1, "{kind}");
         assert_eq!((workloads[0].label(), workloads[0].settings), ("Pod/p".to_owned(), settings));
+        assert_eq!(workloads[0].assigned, settings == Settings::UserAssigned);
     }
     let template = format!(
         "apiVersion: v1\nkind: Template\nparameters: [{{name: A}}]\nobjects:\n- apiVersion: hive.openshift.io/v1\n  kind: SelectorSyncSet\n  spec: {{resources: [{pod}]}}\n"
@@ -342,7 +343,7 @@ fn a_template_of_openshift_holds_workloads() {
         assert_eq!(found(&template), ["Deployment/d c"]);
         let stream = yaml::parse(template.as_str()).unwrap();
         let workload = workloads(&stream, &Kinds::default()).remove(0);
-        assert_eq!(workload.settings, Settings::UserAssigned);
+        assert_eq!((workload.settings, workload.assigned), (Settings::UserAssigned, true));
         let first = |text: &'static str| workload.parameters.first_in(text);
         assert_eq!(first("a/${IMAGE}:1"), Some("${IMAGE}"));
         assert_eq!(first("${{IMAGE}}"), Some("${{IMAGE}}"));

@@ -30,6 +30,8 @@ pub struct Workload {
     pub containers: Vec<Container>,
     /// What becomes of the security settings in it.
     pub settings: Settings,
+    /// Whether the platform chooses the user, whatever its kind does with settings.
+    pub assigned: bool,
     /// Programs that the object's operator starts in the containers, whatever the image's command is.
     pub starts: Option<String>,
     /// What the object's operator does in the containers that takes root, to be read after the place of a container.
@@ -365,6 +367,7 @@ fn collect<'a>(surroundings: &Surroundings<'a>, object: Node<'a>, route: &Route,
             pod_spec,
             containers,
             settings,
+            assigned: settings == Settings::UserAssigned || surroundings.settings == Settings::UserAssigned,
             starts: row.starts.clone(),
             needs_root: row.needs_root(object).map(str::to_owned),
             needs_token: row.needs_token.clone(),
