@@ -161,7 +161,7 @@ fn group_of(api_version: &str) -> &str {
 
 impl Kind {
     /// What stands at its paths in `object`, with the routes to there. `route` leads to the object.
-    pub(super) fn pod_specs<'a>(&self, object: Node<'a>, route: &Route) -> Vec<(Node<'a>, Route)> {
+    pub(super) fn pod_specs<'a>(&self, object: Node<'a>, route: &Route) -> Places<'a> {
         self.pod_specs.iter().flat_map(|path| follow(object, route, path)).collect()
     }
 
@@ -185,7 +185,7 @@ impl Kind {
                 }
             }
         }
-        found.retain(|(_, node, _)| node.kind() == yaml::Kind::Mapping);
+        found.retain(|(_, node, _)| node.resolved().kind() == yaml::Kind::Mapping);
         found
     }
 
@@ -202,8 +202,11 @@ impl Kind {
     }
 }
 
+/// Nodes, with the routes to them.
+pub(super) type Places<'a> = Vec<(Node<'a>, Route)>;
+
 /// Where a path leads, with the routes to there.
-pub(super) fn follow<'a>(object: Node<'a>, route: &Route, path: &str) -> Vec<(Node<'a>, Route)> {
+pub(super) fn follow<'a>(object: Node<'a>, route: &Route, path: &str) -> Places<'a> {
     let mut found = vec![(object, route.clone())];
     for step in path.split('.') {
         found = found.into_iter().flat_map(|(node, route)| children(node, &route, step)).collect();
@@ -211,7 +214,7 @@ pub(super) fn follow<'a>(object: Node<'a>, route: &Route, path: &str) -> Vec<(No
     found
 }
 
-fn children<'a>(node: Node<'a>, route: &Route, step: &str) -> Vec<(Node<'a>, Route)> {
+fn children<'a>(node: Node<'a>, route: &Route, step: &str) -> Places<'a> {
     if step != "*" {
         return node.get(step).map(|value| (value, route.key(step))).into_iter().collect();
     }

@@ -3,7 +3,7 @@
 //! An object is judged by `apiVersion` and `kind` together, so that a Service is told from Knative's, and a CRD's schema is never taken for a
 //! workload. An object without any image is a patch that some other file completes, and no workload.
 
-use super::kinds::{Assembled, Holder, Kind as KindRow, follow};
+use super::kinds::{Assembled, Holder, Kind as KindRow, Places, follow};
 use super::{Kinds, Settings};
 use crate::yaml::{Document, Node, Route, Step, Stream};
 use std::collections::BTreeSet;
@@ -311,7 +311,7 @@ struct Surroundings<'a> {
 }
 
 /// The objects that a list or another object holds; `None` where it holds none.
-fn members<'a>(object: Node<'a>, route: &Route) -> Option<(Vec<(Node<'a>, Route)>, Option<&'static Holder>)> {
+fn members<'a>(object: Node<'a>, route: &Route) -> Option<(Places<'a>, Option<&'static Holder>)> {
     let (api_version, kind) = (text(object, "apiVersion").unwrap_or_default(), text(object, "kind")?);
     if kind.ends_with("List") {
         return Some((follow(object, route, "items.*"), None));
@@ -474,5 +474,5 @@ fn pairs(mapping: Option<Node<'_>>) -> Vec<(String, String)> {
 }
 
 fn text(node: Node<'_>, key: &str) -> Option<String> {
-    node.get(key)?.as_str().map(|text| text.into_owned())
+    node.lookup(key)?.as_str().map(|text| text.into_owned())
 }
