@@ -185,10 +185,8 @@ impl<'a> ContainerFacts<'a> {
 
     /// What becomes of the security settings that are written for it: as its kind has it, or as the profile says for all.
     pub fn settings(&self) -> Settings {
-        match (self.profile, self.pod.settings()) {
-            (Profile::ArbitraryUid, Settings::AsWritten) => Settings::UserAssigned,
-            (_, settings) => settings,
-        }
+        let assigned = self.profile == Profile::ArbitraryUid || self.workload.assigned;
+        if assigned { Settings::UserAssigned } else { self.pod.settings() }
     }
 
     /// How reports name it: `Deployment/web container app`.
@@ -196,9 +194,12 @@ impl<'a> ContainerFacts<'a> {
         self.workload.container_label(self.id.container)
     }
 
-    /// Byte offset of the container in its file.
+    /// Byte offset of the container in its file; of one that stands under a key of its own, that of the key.
     pub fn offset(&self) -> usize {
-        self.view.node().span().start
+        let node = self.view.node();
+        let siblings = node.parent().into_iter().flat_map(Node::entries);
+        let key = siblings.filter(|(_, value)| *value == node).map(|(key, _)| key).next();
+        key.unwrap_or(node).span().start
     }
 
     /// `path:line` of the container, for reasons that point at it. The line is counted when it is printed, which most are not.

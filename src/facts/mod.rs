@@ -14,6 +14,7 @@ mod identity;
 mod image;
 mod node;
 mod obstacles;
+mod operator;
 mod ports;
 mod programs;
 mod read_only;
