@@ -1,11 +1,12 @@
 //! The node tree over a stream, and how to walk it.
 
+use super::long::LongSequences;
 use super::scalar;
 use super::{Refusal, Route, Step};
 use crate::source::Span;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Parses a whole stream. A byte order mark at the start is part of the text and of no node.
 ///
@@ -28,6 +29,8 @@ pub struct Stream {
     pub(super) properties: Box<[PropertyData]>,
     pub(super) comments: Box<[(u32, u32)]>,
     pub(super) directives: Box<[(u32, u32)]>,
+    /// Listed when somebody looks for an item of one.
+    pub(super) long: OnceLock<LongSequences>,
 }
 
 /// One node in the arena. Offsets are `u32` and there is no child list, so that thousands of files stay small in memory.
@@ -145,7 +148,7 @@ impl<'a> Document<'a> {
         for step in &route.0 {
             node = match step {
                 Step::Key(key) => node.get(key)?,
-                Step::Index(index) => node.items().nth(*index)?,
+                Step::Index(index) => node.item(*index)?,
             };
         }
         Some(node)
@@ -268,7 +271,7 @@ impl<'a> Node<'a> {
         let mut node = self;
         while let Some(parent) = node.parent() {
             let step = if parent.kind() == Kind::Sequence {
-                Step::Index(parent.items().position(|item| item == node).unwrap_or_default())
+                Step::Index(parent.index_of(node).unwrap_or_default())
             } else {
                 let entry = parent.entries().find(|&(key, value)| key == node || value == node);
                 Step::Key(entry.map(|(key, _)| key.text().into_owned()).unwrap_or_default())
@@ -464,6 +467,10 @@ impl<'a> Node<'a> {
 
     pub(super) fn is_pair(self) -> bool {
         self.data().flags & IS_PAIR != 0
+    }
+
+    pub(super) fn stream(self) -> &'a Stream {
+        self.stream
     }
 
     pub(super) fn data(self) -> &'a NodeData {
