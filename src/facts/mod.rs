@@ -13,6 +13,7 @@ mod identity;
 mod image;
 mod node;
 mod obstacles;
+mod pod;
 mod ports;
 mod programs;
 mod read_only;
@@ -26,6 +27,7 @@ pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity};
 pub use image::{ImageFacts, User};
 pub use obstacles::Obstacle;
+pub use pod::Pods;
 pub use read_only::ReadOnlyRoot;
 pub use sources::{GoSources, PackageJson, loads_package};
 pub use stack::Stack;
@@ -57,6 +59,8 @@ pub struct Surroundings<'a> {
     pub digests: &'a Digests,
     /// What registries said about images.
     pub configs: &'a Configs,
+    /// What was found about pods since a file last changed.
+    pub pods: &'a Pods,
 }
 
 /// A Dockerfile with its containers, or a container whose image comes from elsewhere.
