@@ -2,7 +2,7 @@
 
 use super::directories::is_within;
 use super::identity::printable;
-use super::{ImageFacts, Surroundings};
+use super::{ImageFacts, Surroundings, programs};
 use crate::config::Profile;
 use crate::error::SkipReason;
 use crate::image::{Claim, ConfiguredUser, ImageConfig, KnownImage, Reference};
@@ -128,6 +128,14 @@ impl<'a> ContainerFacts<'a> {
     /// Whether the image runs as a user other than root already, as its registry says.
     pub(super) fn is_configured_non_root(&self) -> bool {
         self.config.is_some_and(|config| matches!(config.user(), ConfiguredUser::Numeric { .. }))
+    }
+
+    /// The program by which the image, as its registry says, becomes another user after it is started; `None` where the manifest starts something else.
+    pub(super) fn image_steps_down(&self) -> Option<&'static str> {
+        if self.view.command().is_some() {
+            return None;
+        }
+        programs::steps_down(&self.argv(None)?)
     }
 
     /// What the container starts, where the manifest says anything about it: `command` and `args` replace the image's ENTRYPOINT and CMD as Kubernetes

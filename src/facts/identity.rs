@@ -259,7 +259,14 @@ impl Application<'_> {
             return EffectiveUser::Unknown { how: format!("nothing is known of the image {image}{why}") };
         };
         match config.user() {
-            ConfiguredUser::Root => EffectiveUser::Root { how: format!("as its registry says, the image {image}") },
+            ConfiguredUser::Root => match container.image_steps_down() {
+                Some(program) => EffectiveUser::Unknown {
+                    how: format!(
+                        "as its registry says, the image {image} starts as root, and {program} makes it another user"
+                    ),
+                },
+                None => EffectiveUser::Root { how: format!("as its registry says, the image {image}") },
+            },
             ConfiguredUser::Numeric { uid, gid: image_gid } => EffectiveUser::Known(Identity {
                 uid,
                 gid: gid.or(image_gid),

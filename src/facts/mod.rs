@@ -123,6 +123,13 @@ impl<'a> Application<'a> {
         })
     }
 
+    /// The references of images that only a registry tells of: those of its containers, and the base of its own image where a container runs that.
+    pub fn asks_registry(&self) -> Vec<Reference> {
+        let containers = self.containers.iter().filter_map(|container| container.asks_registry(self.around));
+        let image = self.image.iter().filter(|_| !self.containers.is_empty());
+        containers.chain(image.filter_map(|image| image.asks_registry(self.around))).cloned().collect()
+    }
+
     /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.
     pub fn patch_of(&self, container: &ContainerFacts<'_>) -> Option<String> {
         const MATTER: [&str; 6] = ["securityContext", "command", "args", "ports", "volumes", "volumeMounts"];

@@ -77,12 +77,17 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     if let User::Unknown { how } = &image.user {
         found.push(hard(SkipReason::UnknownUser, how.clone()));
     } else if image.family.is_none() {
-        found.push(hard(
-            SkipReason::UnknownUser,
-            format!("nothing is known of the base {}", printable(&image.base_text)),
-        ));
+        let base = printable(&image.base_text);
+        let detail = match image.base_config {
+            Some(_) => format!("what the base {base} is made of is not known"),
+            None => format!("nothing is known of the base {base}"),
+        };
+        found.push(hard(SkipReason::UnknownUser, detail));
     }
     programs::of_base(image, found);
+    if matches!(image.user, User::Numeric { .. }) {
+        of_configured_base(image, found);
+    }
     let server = image.served_by();
     if let Some(base) = server {
         served::of_server(application, image, base, found);
@@ -129,6 +134,20 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             let detail = "the program's files lie in a directory of the system (no WORKDIR); what it writes beside them cannot be allowed";
             found.push(soft(SkipReason::SystemDirectory, detail.to_owned()));
         }
+    }
+}
+
+/// What the registry says of the base speaks against taking privileges from an image that is not root already.
+fn of_configured_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let Some(config) = image.base_config else { return };
+    let base = printable(&image.base_text);
+    if let Some(program) = programs::gains_privileges(&image.base_argv()) {
+        let detail = format!("the base {base} starts {program}, which works only while privileges may be gained");
+        found.push(hard(SkipReason::NeedsRoot, detail));
+    }
+    if let Some(port) = ports::exposed_low(config, &image.dockerfile.env(image.stage)) {
+        let detail = format!("the base {base} exposes port {port}, and its program may have a capability of its own");
+        found.push(hard(SkipReason::NeedsRoot, detail));
     }
 }
 

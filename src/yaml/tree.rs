@@ -290,7 +290,11 @@ impl<'a> Node<'a> {
 
     /// Key and value of `key` in this mapping, as written here. `None` for other kinds.
     pub fn entry(self, key: &str) -> Option<(Node<'a>, Node<'a>)> {
-        self.entries().find(|(name, _)| name.kind() == Kind::Scalar && name.text() == key)
+        self.entries().find(|(name, _)| name.is_called(key))
+    }
+
+    fn is_called(self, name: &str) -> bool {
+        self.kind() == Kind::Scalar && self.text() == name
     }
 
     /// Whether `key` is in this mapping, here or through a merge.
@@ -305,10 +309,15 @@ impl<'a> Node<'a> {
 
     /// What a loader finds under `key`: the value here, else that of the first merge that has one; an alias is what it stands for.
     pub fn lookup(self, key: &str) -> Option<Node<'a>> {
-        let here = self.resolved();
-        let is_merged = || here.entries().any(|(name, _)| name.is_merge());
-        // Most mappings merge nothing, and most keys that are asked for are not there.
-        let found = here.get(key).or_else(|| is_merged().then(|| self.merged().find_map(|node| node.get(key)))?);
+        // Most mappings merge nothing, and most keys that are asked for are not there: one walk tells both.
+        let mut is_merged = false;
+        for (name, value) in self.resolved().entries() {
+            if name.is_called(key) {
+                return Some(value.resolved());
+            }
+            is_merged |= name.is_merge();
+        }
+        let found = is_merged.then(|| self.merged().find_map(|node| node.get(key)))?;
         found.map(Node::resolved)
     }
 

@@ -26,8 +26,7 @@ impl Transform for InjectSecurityContext {
     }
 
     fn configs(&self, application: &Application<'_>) -> Vec<Reference> {
-        let asked = application.containers.iter().filter_map(|container| container.asks_registry(application.around));
-        asked.cloned().collect()
+        application.asks_registry()
     }
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
