@@ -34,7 +34,7 @@ pub struct ContainerFacts<'a> {
     profile: Profile,
     /// The image, when it is a reference.
     pub reference: Option<Reference>,
-    /// The image's row in the table; only for images that nothing in this tree may build.
+    /// The image's row in the table, or that of the service it is run as; not for other images that this tree may build.
     pub known: Option<&'a KnownImage>,
     /// What the registry says of the image, where [`Self::asks_registry`].
     pub config: Option<&'a ImageConfig>,
@@ -90,6 +90,7 @@ impl<'a> ContainerFacts<'a> {
         let reference = Reference::parse(&container.image).ok();
         let known = match link {
             Link::External => reference.as_ref().and_then(|reference| around.config.images.find(reference)),
+            Link::Service { base, .. } => Reference::parse(base).ok().and_then(|base| around.config.images.find(&base)),
             Link::Linked { .. } | Link::Ambiguous(_) => None,
         };
         let mut facts = Self {
@@ -138,6 +139,13 @@ impl<'a> ContainerFacts<'a> {
         programs::steps_down(&self.argv(None)?)
     }
 
+    /// A VOLUME path of an image that starts as root, as its registry says, with nothing mounted over it: it is root's, as far as anybody knows.
+    pub(super) fn volume_of_root(&self) -> Option<&str> {
+        let config = self.config.filter(|config| config.user() == ConfiguredUser::Root)?;
+        let mounts = self.mounts();
+        config.volumes.iter().find(|path| !covers(&mounts, path)).map(String::as_str)
+    }
+
     /// What the container starts, where the manifest says anything about it: `command` and `args` replace the image's ENTRYPOINT and CMD as Kubernetes
     /// does it. `None` when the image alone decides and no registry told what it starts.
     pub fn argv(&self, image: Option<&ImageFacts<'_>>) -> Option<Vec<String>> {
@@ -180,12 +188,7 @@ impl<'a> ContainerFacts<'a> {
             return Some((SkipReason::UnknownUser, format!("{needs}no other user is known to work")));
         }
         let mounts = self.mounts();
-        let is_covered = |directory: &String| {
-            let mut writable = mounts.iter().filter(|mount| {
-                !mount.read_only && matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir)
-            });
-            arranged.directories.contains(directory) || writable.any(|mount| is_within(directory, &mount.path))
-        };
+        let is_covered = |directory: &&String| arranged.directories.contains(directory) || covers(&mounts, directory);
         let directory = printable(known.root_owned.iter().find(|directory| !is_covered(directory))?);
         Some((SkipReason::SystemDirectory, format!("writes {directory}, where only root may; mount an emptyDir there")))
     }
@@ -280,4 +283,12 @@ impl<'a> ContainerFacts<'a> {
             })
             .collect()
     }
+}
+
+/// Whether a directory lies on a volume that `fsGroup` or everybody may write to.
+fn covers(mounts: &[MountedVolume], directory: &str) -> bool {
+    let mut writable = mounts
+        .iter()
+        .filter(|mount| !mount.read_only && matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir));
+    writable.any(|mount| is_within(directory, &mount.path))
 }

@@ -97,7 +97,7 @@ impl<'a> ImageFacts<'a> {
             facts.base_config = around.configs.get(base).and_then(|answer| answer.as_ref().ok());
         }
         facts.judge_user();
-        facts.stack = stack::detect(&facts, &around.config.images);
+        facts.stack = stack::detect(&facts, around.repository.tree());
         Some(facts)
     }
 

@@ -20,11 +20,12 @@ mod read_only;
 mod served;
 mod sources;
 mod stack;
+mod user_namespace;
 mod writes;
 
 pub use container::{Arranged, ContainerFacts};
 pub use directories::OwnedDirectory;
-pub use identity::{EffectiveUser, Identity};
+pub use identity::{EffectiveUser, Identity, SettledUser};
 pub use image::{ImageFacts, User};
 pub use obstacles::Obstacle;
 pub use pod::Pods;
@@ -88,11 +89,15 @@ pub enum Key {
 }
 
 impl Key {
-    /// The files it is made of.
+    /// The files it is made of, those that may build its image included.
     pub fn files(self, links: &Links) -> BTreeSet<FileId> {
         match self {
             Self::Dockerfile(file) => links.containers(file).iter().map(|id| id.file).chain([file]).collect(),
-            Self::Container(id) => BTreeSet::from([id.file]),
+            Self::Container(id) => match links.of(id) {
+                Link::Ambiguous(candidates) => candidates.iter().copied().chain([id.file]).collect(),
+                Link::Service { dockerfile, .. } => BTreeSet::from([id.file, *dockerfile]),
+                Link::Linked { .. } | Link::External => BTreeSet::from([id.file]),
+            },
         }
     }
 }
@@ -124,7 +129,7 @@ impl<'a> Application<'a> {
     }
 
     /// The references of images that only a registry tells of: those of its containers, and the base of its own image where a container runs that.
-    pub fn asks_registry(&self) -> Vec<Reference> {
+    pub fn untold_references(&self) -> Vec<Reference> {
         let containers = self.containers.iter().filter_map(|container| container.asks_registry(self.around));
         let image = self.image.iter().filter(|_| !self.containers.is_empty());
         containers.chain(image.filter_map(|image| image.asks_registry(self.around))).cloned().collect()

@@ -40,7 +40,7 @@ impl<'a> Application<'a> {
     pub fn of_container(around: super::Surroundings<'a>, id: ContainerId) -> Option<Self> {
         let key = match around.links.of(id) {
             Link::Linked { dockerfile, .. } => Key::Dockerfile(*dockerfile),
-            Link::Ambiguous(_) | Link::External => Key::Container(id),
+            Link::Service { .. } | Link::Ambiguous(_) | Link::External => Key::Container(id),
         };
         Self::new(around, key)
     }
@@ -71,12 +71,12 @@ impl<'a> Application<'a> {
         if let Some(path) = system_path(container) {
             return Some(format!("{label} mounts {} of the node", printable(&path)));
         }
-        containers_of_pod(self.around, container).iter().find_map(works_for_its_node)
+        self.containers_of_pod(container).iter().find_map(works_for_its_node)
     }
 
     /// A program for work on the node that a container of the pod starts.
     pub fn node_tool(&self, container: &ContainerFacts<'a>) -> Option<String> {
-        containers_of_pod(self.around, container).iter().find_map(|container| {
+        self.containers_of_pod(container).iter().find_map(|container| {
             let mut argv = container.view.command().unwrap_or_default();
             argv.extend(container.view.args().unwrap_or_default());
             let commands = [argv].into_iter().chain(container.view.exec_commands());
@@ -93,7 +93,7 @@ impl<'a> Application<'a> {
 
     fn find_node_address(&self, container: &ContainerFacts<'a>) -> Option<String> {
         const LOOPBACK: [&str; 2] = ["127.0.0.1", "localhost"];
-        containers_of_pod(self.around, container).iter().find_map(|container| {
+        self.containers_of_pod(container).iter().find_map(|container| {
             let place = container.place();
             if let Some(name) = container.view.env_of_the_node() {
                 return Some(format!("{place} is told the address of its node ({})", printable(&name)));
@@ -115,7 +115,12 @@ impl<'a> Application<'a> {
 
     /// The numbers of `ports[].containerPort` of all containers of a pod.
     pub fn ports_of_pod(&self, container: &ContainerFacts<'a>) -> Vec<i64> {
-        containers_of_pod(self.around, container).iter().flat_map(|container| container.view.ports()).collect()
+        self.containers_of_pod(container).iter().flat_map(|container| container.view.ports()).collect()
+    }
+
+    /// All containers of the pod of one of them, in the order of the workload.
+    pub fn containers_of_pod(&self, container: &ContainerFacts<'a>) -> Vec<ContainerFacts<'a>> {
+        containers_of_pod(self.around, container)
     }
 }
 

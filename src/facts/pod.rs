@@ -59,7 +59,7 @@ impl Neighbour {
     fn new(container: &ContainerFacts<'_>) -> Self {
         let dockerfile = match container.link {
             Link::Linked { dockerfile, .. } => Some(*dockerfile),
-            Link::Ambiguous(_) | Link::External => None,
+            Link::Service { .. } | Link::Ambiguous(_) | Link::External => None,
         };
         let written = || container.mounts().into_iter().filter(|mount| !mount.read_only);
         Self {

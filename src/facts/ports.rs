@@ -58,9 +58,8 @@ pub(super) fn of_container(
 fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, place: &dyn Display) -> Option<String> {
     let own = container.view.ports();
     let argument = || container.argv(None).and_then(|argv| low_port_argument(&argv));
-    let config = container.config.filter(|_| container.is_configured_non_root());
     let set = container.view.env_values();
-    let exposed = || exposed_low(config?, &set);
+    let exposed = || exposed_low(container.config?, &set);
     if let Some(port) = own.iter().find(|port| is_low(**port)) {
         Some(format!("{place} has containerPort {port}"))
     } else if let Some((name, port)) =

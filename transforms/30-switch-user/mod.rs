@@ -31,7 +31,7 @@ impl Transform for SwitchUser {
     }
 
     fn configs(&self, application: &Application<'_>) -> Vec<Reference> {
-        application.asks_registry()
+        application.untold_references()
     }
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
