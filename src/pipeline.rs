@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::dockerfile;
 use crate::edit::{Edit, EditSet};
 use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
-use crate::facts::{Application, Configs, Digests, Key, Surroundings};
+use crate::facts::{Application, Configs, Digests, Key, Pods, Surroundings};
 use crate::image::Reference;
 use crate::kubernetes::pod_security::Policy;
 use crate::levels::{Levels, WorkloadLevel};
@@ -124,7 +124,8 @@ pub fn run(
             lookups.ask(&repository, &links, config, &changed, &transforms[position..], resolver);
         }
         let (digests, configs) = (&lookups.digests, &lookups.configs);
-        let around = Surroundings { repository: &repository, links: &links, config, digests, configs };
+        let pods = Pods::default();
+        let around = Surroundings { repository: &repository, links: &links, config, digests, configs, pods: &pods };
         let plan = |key: &Key| -> Vec<Vec<Proposal>> {
             let Some(application) = Application::new(around, *key) else { return Vec::new() };
             transforms[position..].iter().rev().map(|transform| transform.plan(&application)).collect()
@@ -189,7 +190,8 @@ impl Lookups {
         transforms: &[&dyn Transform],
         resolver: &dyn Resolver,
     ) {
-        let around = Surroundings { repository, links, config, digests: &self.digests, configs: &self.configs };
+        let (digests, configs, pods) = (&self.digests, &self.configs, &Pods::default());
+        let around = Surroundings { repository, links, config, digests, configs, pods };
         let (digests, configs): (BTreeSet<Reference>, BTreeSet<Reference>) = keys
             .par_iter()
             .filter_map(|key| Application::new(around, *key))

@@ -189,7 +189,7 @@ impl Application<'_> {
     }
 
     /// Who is tried on the user's word where nothing tells of somebody who works, `user` being who it is today; and that this is so. Nobody is where the
-    /// image is known to need root, has a user of its own that is only a name, or gets one from the platform.
+    /// image is known to need root, has a user of its own that is only a name, keeps data where only root may write, or gets one from the platform.
     pub fn assumed_user(&self, container: &ContainerFacts<'_>, user: &EffectiveUser) -> Option<(Identity, Obstacle)> {
         let is_asked_for = container.security("runAsUser").is_some();
         let works_on_node = || self.works_on_node(container).is_some();
@@ -216,7 +216,9 @@ impl Application<'_> {
                 self.unknown_user(container, how)
             }
             EffectiveUser::Root { how } => {
-                if container.known.is_some_and(|known| known.service.is_some() || !known.needs.is_empty()) {
+                if container.known.is_some_and(|known| known.service.is_some() || !known.needs.is_empty())
+                    || container.volume_of_root().is_some()
+                {
                     return None;
                 }
                 if let Some(account) = container.known.and_then(|known| known.account.as_ref()) {
@@ -337,7 +339,14 @@ impl Application<'_> {
             return EffectiveUser::Unknown { how: format!("nothing is known of the image {image}{why}") };
         };
         match config.user() {
-            ConfiguredUser::Root => EffectiveUser::Root { how: format!("as its registry says, the image {image}") },
+            ConfiguredUser::Root => match container.image_steps_down() {
+                Some(program) => EffectiveUser::Unknown {
+                    how: format!(
+                        "as its registry says, the image {image} starts as root, and {program} makes it another user"
+                    ),
+                },
+                None => EffectiveUser::Root { how: format!("as its registry says, the image {image}") },
+            },
             ConfiguredUser::Numeric { uid, gid: image_gid } => EffectiveUser::Known(Identity {
                 uid,
                 gid: gid.or(image_gid),

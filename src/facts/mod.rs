@@ -15,6 +15,7 @@ mod image;
 mod node;
 mod obstacles;
 mod operator;
+mod pod;
 mod ports;
 mod programs;
 mod read_only;
@@ -29,6 +30,7 @@ pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
 pub use image::{ImageFacts, User};
 pub use obstacles::Obstacle;
+pub use pod::Pods;
 pub use read_only::ReadOnlyRoot;
 pub use sources::{GoSources, PackageJson, loads_package};
 pub use stack::Stack;
@@ -60,6 +62,8 @@ pub struct Surroundings<'a> {
     pub digests: &'a Digests,
     /// What registries said about images.
     pub configs: &'a Configs,
+    /// What was found about pods since a file last changed.
+    pub pods: &'a Pods,
 }
 
 /// A Dockerfile with its containers, or a container whose image comes from elsewhere.
@@ -126,9 +130,11 @@ impl<'a> Application<'a> {
         })
     }
 
-    /// The references whose images only a registry tells of.
+    /// The references of images that only a registry tells of: those of its containers, and the base of its own image where a container runs that.
     pub fn untold_references(&self) -> Vec<Reference> {
-        self.containers.iter().filter_map(|container| container.asks_registry(self.around).cloned()).collect()
+        let containers = self.containers.iter().filter_map(|container| container.asks_registry(self.around));
+        let image = self.image.iter().filter(|_| !self.containers.is_empty());
+        containers.chain(image.filter_map(|image| image.asks_registry(self.around))).cloned().collect()
     }
 
     /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.

@@ -158,6 +158,31 @@ pub(super) fn gains_privileges(argv: &[String]) -> Option<&'static str> {
         .find_map(|word| PROGRAMS.into_iter().find(|program| word == *program))
 }
 
+/// The first program of a command line that makes the rest of it another user than the one that it is started as. `/init` is that of s6-overlay.
+pub(super) fn steps_down(argv: &[String]) -> Option<&'static str> {
+    const PROGRAMS: [&str; 13] = [
+        "gosu",
+        "su-exec",
+        "setpriv",
+        "runuser",
+        "su",
+        "sudo",
+        "doas",
+        "chpst",
+        "setuidgid",
+        "s6-setuidgid",
+        "s6-applyuidgid",
+        "setuser",
+        "capsh",
+    ];
+    if argv.first().is_some_and(|program| program == "/init") {
+        return Some("/init");
+    }
+    command_words(argv)
+        .map(crate::discover::file_name)
+        .find_map(|word| PROGRAMS.into_iter().find(|program| word == *program))
+}
+
 /// The first program of a command line that works on the node.
 pub(super) fn node_tool(argv: &[String]) -> Option<&str> {
     command_words(argv).map(crate::discover::file_name).find(|program| NODE_TOOLS.contains(program))
@@ -175,15 +200,16 @@ pub(super) fn of_command(argv: &[String], place: &dyn Display, writable: &[Strin
 
 fn of_words(argv: &[String], place: &dyn Display, writable: &[String], found: &mut Vec<Obstacle>) {
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
+    let needs_root = |program: &&str| NEEDS_ROOT.contains(program) || NODE_TOOLS.contains(program);
+    // Before any path: that one may be the user's own does not make up for such a program behind it.
+    if let Some(program) = command_words(argv).map(crate::discover::file_name).find(needs_root) {
+        found.push(hard(
+            SkipReason::NeedsRoot,
+            format!("{place} starts {program}, which needs root or changes the user itself"),
+        ));
+        return;
+    }
     for word in command_words(argv) {
-        let program = crate::discover::file_name(word);
-        if NEEDS_ROOT.contains(&program) || NODE_TOOLS.contains(&program) {
-            found.push(hard(
-                SkipReason::NeedsRoot,
-                format!("{place} starts {program}, which needs root or changes the user itself"),
-            ));
-            return;
-        }
         let kept =
             ["/var/run/", "/run/", "/var/log/", "/var/lib/", "/root/", "/logs/"].iter().any(|path| word.contains(path));
         let path = word.find('/').and_then(|at| word.get(at..)).unwrap_or_default();
