@@ -105,6 +105,8 @@ pub fn run(
     resolver: &dyn Resolver,
 ) -> Result<Run, Error> {
     let transforms = selected(config, options)?;
+    // What is left out by an argument is left out for steps that would rely on it, too.
+    let config = &Config { skip: [config.skip.as_slice(), &options.skip].concat(), ..config.clone() };
     let links = Links::find(&repository, config);
     let keys = Application::keys(&repository, &links);
     let touched: Vec<BTreeSet<FileId>> = keys.iter().map(|key| key.files(&links)).collect();

@@ -71,10 +71,13 @@ impl Transform for AllowLowPorts {
 
 /// What is not sure about the container once it is run by a user other than root, as it will be or is; `None` where it stays root.
 fn wants(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
+    let left_out = |id: &str| application.around.leaves_out(id);
     match application.effective_user(container) {
-        EffectiveUser::Known(_) | EffectiveUser::StepsDown(_) => Some(Vec::new()),
+        EffectiveUser::Known(_) => Some(Vec::new()),
+        EffectiveUser::StepsDown(_) => (!left_out("inject-security-context")).then(Vec::new),
         EffectiveUser::Root { .. } => match &application.image {
-            Some(image) => (image.user == User::Root).then(Vec::new),
+            Some(image) => (image.user == User::Root && !left_out("switch-user")).then(Vec::new),
+            None if left_out("inject-security-context") => None,
             None => application.steps_down_once_arranged(container),
         },
         EffectiveUser::Unknown { .. } => None,
