@@ -266,7 +266,7 @@ pub struct Volume<'a> {
 pub enum VolumeSource {
     /// Writable by everybody: `emptyDir`.
     EmptyDir,
-    /// `configMap`, `secret`, `projected`, `downwardAPI`: read-only files with a mode.
+    /// `configMap`, `secret`, `projected`, `downwardAPI`: read-only files with a mode. `image`, and `csi` where it says `readOnly`: read-only files.
     Projection,
     /// `persistentVolumeClaim` or `ephemeral`: owned by root until `fsGroup` says otherwise.
     Claim,
@@ -278,12 +278,13 @@ pub enum VolumeSource {
 
 impl<'a> Volume<'a> {
     fn read(node: Node<'a>) -> Option<Self> {
-        const SOURCES: [(&str, VolumeSource); 8] = [
+        const SOURCES: [(&str, VolumeSource); 9] = [
             ("emptyDir", VolumeSource::EmptyDir),
             ("configMap", VolumeSource::Projection),
             ("secret", VolumeSource::Projection),
             ("projected", VolumeSource::Projection),
             ("downwardAPI", VolumeSource::Projection),
+            ("image", VolumeSource::Projection),
             ("persistentVolumeClaim", VolumeSource::Claim),
             ("ephemeral", VolumeSource::Claim),
             ("hostPath", VolumeSource::HostPath),
@@ -293,6 +294,8 @@ impl<'a> Volume<'a> {
         let named = SOURCES.iter().find(|(key, _)| is_set(key)).map(|(_, source)| *source);
         // The API server makes a volume without a source an emptyDir.
         let is_bare = node.entries().all(|(key, value)| key.text() == "name" || value.resolved().is_null());
+        let reads_driver = field(node, "csi").and_then(|csi| csi.get("readOnly")).and_then(Node::as_bool) == Some(true);
+        let named = named.or(reads_driver.then_some(VolumeSource::Projection));
         let source = named.unwrap_or(if is_bare { VolumeSource::EmptyDir } else { VolumeSource::Other });
         Some(Self { node, source })
     }

@@ -82,8 +82,8 @@ fn stays_root<'a>(application: &Application<'a>, first: &ContainerFacts<'a>) -> 
         };
         let why = match own.settled_user(&container, Arranged::default()) {
             Err((_, detail)) => detail,
-            Ok((_, obstacles)) => {
-                obstacles.into_iter().find(|obstacle| obstacle.hard).map_or(how, |obstacle| obstacle.detail)
+            Ok(settled) => {
+                settled.obstacles.into_iter().find(|obstacle| obstacle.hard).map_or(how, |obstacle| obstacle.detail)
             }
         };
         Some((container.label(), why))
