@@ -5,8 +5,8 @@
 
 use super::directories::is_below;
 use super::{
-    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Key, Stack, User, ports, programs, served,
-    sources, stack,
+    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Key, Stack, User, operator, ports, programs,
+    served, sources, stack,
 };
 use crate::config::Profile;
 use crate::dockerfile::{Keyword, ShellCommand};
@@ -504,6 +504,7 @@ fn of_container(
         }
     }
     patches(application, container, found);
+    operator::of_container(container, &place, &writable, found);
     ports::of_container(application, container, &place, found);
     volumes(application, container, &place, company, found);
 }
@@ -582,7 +583,7 @@ fn shared_claim(
             Some(soft(SkipReason::VolumeOwnership, detail))
         }
         Settings::ContainersOnly => {
-            Some(hard(SkipReason::VolumeOwnership, format!("{seen}, and a {kind} takes no fsGroup")))
+            Some(hard(SkipReason::VolumeOwnership, format!("{seen}, and the pods of a {kind} are given no fsGroup")))
         }
         Settings::UserAssigned => {
             Some(soft(SkipReason::VolumeOwnership, format!("{seen}, and the platform may give a {kind} no fsGroup")))

@@ -100,7 +100,7 @@ fn low_port_variable(name: &str, value: &str) -> Option<u16> {
 }
 
 /// `DB_PORT` and `SMTP_PORT` name the other side's port.
-fn is_listening_name(name: &str) -> bool {
+pub(super) fn is_listening_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     [
         "PORT",

@@ -58,6 +58,13 @@ impl Application<'_> {
             let line = printable(&command.join(" "));
             return Err(unknown(format!("{place} runs `{line}` in a probe or hook, which writes")));
         }
+        let left = container.workload.assembly.iter().flat_map(|assembly| &assembly.taken).next();
+        if let Some(path) = left {
+            return Err(unknown(format!(
+                "{place} leaves {} behind, and how it is written is not seen",
+                printable(path)
+            )));
+        }
         match (&self.image, container.known) {
             (Some(image), _) => of_image(self, image, container),
             (None, Some(known)) => of_known(self, known, container),

@@ -55,7 +55,7 @@ impl Transform for AllowLowPorts {
         for container in application.containers.iter().filter(|container| !container.pod.allows_low_ports()) {
             let pod = container.pod;
             if pod.settings() == Settings::ContainersOnly {
-                let detail = format!("{}; a {} takes no sysctl for its pod", low.detail, container.workload.kind);
+                let detail = format!("{}; the pods of a {} are given no sysctl", low.detail, container.workload.kind);
                 return vec![Proposal::declined(subject, SkipReason::LowPort, detail)];
             }
             if pod.is_on_host_network() {
