@@ -90,6 +90,13 @@ pub enum Key {
     Container(ContainerId),
 }
 
+impl Surroundings<'_> {
+    /// Whether the transform of this id is left out, so that no step may rely on what it would do.
+    pub fn leaves_out(&self, id: &str) -> bool {
+        self.config.skip.iter().any(|skipped| skipped == id)
+    }
+}
+
 impl Key {
     /// The files it is made of, those that may build its image included.
     pub fn files(self, links: &Links) -> BTreeSet<FileId> {

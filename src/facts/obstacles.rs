@@ -10,7 +10,7 @@ use super::{
     programs, served, sources, stack,
 };
 use crate::config::Profile;
-use crate::dockerfile::Keyword;
+use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
 use crate::image::Family;
@@ -103,6 +103,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     programs::of_image(application, image, found);
     programs::of_script(application, image, &writable, found);
     ports::of_image(application, image, found);
+    file_capabilities(image, found);
     root_home(application, image, found);
     browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
@@ -176,6 +177,28 @@ fn written_outside(application: &Application<'_>, writable: &[String]) -> Option
     })
 }
 
+/// A program whose file has capabilities does not start where they are dropped: `execve` refuses what it could not give
+/// (<https://man7.org/linux/man-pages/man7/capabilities.7.html>, "Safety checking for capability-dumb binaries"). A file copied from another stage
+/// keeps its own. `setcap -r` is the remedy.
+fn file_capabilities(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let dockerfile = image.dockerfile;
+    let deployed = dockerfile.effective(image.stage);
+    let copies = deployed.iter().any(|index| dockerfile.instructions()[*index].flag("from").is_some());
+    let gives = |command: &ShellCommand| {
+        let words = stack::words(command);
+        words.first() == Some(&"setcap") && !words.contains(&"-r")
+    };
+    let place = dockerfile.instructions().iter().enumerate().find_map(|(index, instruction)| {
+        let concerned = instruction.keyword == Keyword::Run && (copies || deployed.contains(&index));
+        let commands = dockerfile.shell_commands(instruction).filter(|_| concerned)?;
+        commands.iter().any(gives).then(|| image.place(index))
+    });
+    found.extend(place.map(|place| {
+        let detail = format!("{place} gives a program capabilities, and it will not start once they are dropped");
+        hard(SkipReason::NeedsRoot, detail)
+    }));
+}
+
 /// Files below root's home cannot be reached by others: the directory has mode 0700.
 fn root_home(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     let dockerfile = image.dockerfile;
@@ -200,13 +223,6 @@ fn root_home(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut 
             }
             Keyword::Run => {
                 for command in dockerfile.shell_commands(instruction).unwrap_or_default() {
-                    if stack::words(&command).first() == Some(&"setcap") {
-                        let detail = format!(
-                            "{place} gives a program capabilities, and it will not start once they are dropped"
-                        );
-                        found.push(hard(SkipReason::NeedsRoot, detail));
-                        return;
-                    }
                     if let Some(what) = installs_into_home(&stack::words(&command), &command, image) {
                         found.push(soft(
                             SkipReason::RootHome,

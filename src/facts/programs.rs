@@ -39,7 +39,7 @@ const NEEDS_ROOT: [&str; 24] = [
 ];
 
 /// Programs that work on the node: its network, its kernel, its mounts, its other processes. Privileges and host namespaces are given for them.
-const NODE_TOOLS: [&str; 29] = [
+const NODE_TOOLS: [&str; 31] = [
     "nsenter",
     "unshare",
     "modprobe",
@@ -68,6 +68,8 @@ const NODE_TOOLS: [&str; 29] = [
     "keepalived",
     "hostapd",
     "strace",
+    "ltrace",
+    "perf",
     "bpftrace",
 ];
 
@@ -191,11 +193,22 @@ pub(super) fn node_tool(argv: &[String]) -> Option<&str> {
 /// The first program or path of a command line that needs root; what lies below the `writable` directories does not.
 pub(super) fn of_command(argv: &[String], place: &dyn Display, writable: &[String], found: &mut Vec<Obstacle>) {
     of_words(argv, place, writable, found);
+    if let Some(word) = command_words(argv).find(|word| asks_for_io_uring(word)) {
+        let detail = format!("{place} says {}, and the runtime's seccomp profile blocks io_uring", printable(word));
+        found.push(hard(SkipReason::NeedsRoot, detail));
+    }
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     if let Some(change) = argv.iter().find_map(|line| system_change(line, &is_writable)) {
         let detail = format!("{place} changes the system ({}), which only root may", printable(&change));
         found.push(hard(SkipReason::SystemDirectory, detail));
     }
+}
+
+/// Whether a word of a command line turns on io_uring, which `RuntimeDefault` blocks since containerd 2.0 and Docker 25
+/// (<https://github.com/containerd/containerd/pull/9320>).
+fn asks_for_io_uring(word: &str) -> bool {
+    const REFUSALS: [&str; 5] = ["no-", "no_", "disable", "=0", "=false"];
+    word.contains("io_uring") && !REFUSALS.iter().any(|refusal| word.contains(refusal))
 }
 
 fn of_words(argv: &[String], place: &dyn Display, writable: &[String], found: &mut Vec<Obstacle>) {

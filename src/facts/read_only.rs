@@ -38,6 +38,12 @@ impl Application<'_> {
         self.survey.get_or_init(survey).as_ref()
     }
 
+    /// What steps arrange of what a container of this kind needs: volumes at `directories`, and its port.
+    pub fn arrangeable<'d>(&self, directories: &'d [String]) -> Arranged<'d> {
+        let directories = if self.around.leaves_out("mount-read-only-root") { &[] } else { directories };
+        Arranged { low_ports: !self.around.leaves_out("allow-low-ports"), directories }
+    }
+
     /// What it takes to make the root of a container read-only.
     ///
     /// # Errors
@@ -70,7 +76,7 @@ impl Application<'_> {
     /// ports and its directories have volumes; `None` where that would not do.
     pub fn steps_down_once_arranged(&self, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
         let root = self.read_only_root(container).ok()?;
-        let arranged = Arranged { low_ports: true, directories: &root.directories };
+        let arranged = self.arrangeable(&root.directories);
         let mut obstacles = self.settled_user(container, arranged).ok()?.obstacles;
         obstacles.extend(root.doubts);
         matches!(self.effective_user(container), EffectiveUser::Root { .. }).then_some(obstacles)

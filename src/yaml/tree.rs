@@ -487,6 +487,11 @@ impl<'a> Node<'a> {
     }
 
     /// The text that holds the node.
+    /// Whether a comment of the stream starts at this byte.
+    pub(super) fn has_comment_at(self, offset: usize) -> bool {
+        self.stream.comments.binary_search_by_key(&offset, |comment| comment.0 as usize).is_ok()
+    }
+
     pub(super) fn source(self) -> &'a str {
         &self.stream.text
     }

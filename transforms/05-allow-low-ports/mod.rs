@@ -76,14 +76,17 @@ impl Transform for AllowLowPorts {
 
 /// What is not sure about the container once it is run by a user other than root, as it will be or is; `None` where it stays root.
 fn wants(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
+    let left_out = |id: &str| application.around.leaves_out(id);
     let user = application.effective_user(container);
     if let Some((_, doubt)) = application.assumed_user(container, &user) {
-        return Some(vec![doubt]);
+        return (!left_out("inject-security-context")).then_some(vec![doubt]);
     }
     match user {
-        EffectiveUser::Known(_) | EffectiveUser::StepsDown(_) => Some(Vec::new()),
+        EffectiveUser::Known(_) => Some(Vec::new()),
+        EffectiveUser::StepsDown(_) => (!left_out("inject-security-context")).then(Vec::new),
         EffectiveUser::Root { .. } => match &application.image {
-            Some(image) => (image.user == User::Root).then(Vec::new),
+            Some(image) => (image.user == User::Root && !left_out("switch-user")).then(Vec::new),
+            None if left_out("inject-security-context") => None,
             None => application.steps_down_once_arranged(container),
         },
         EffectiveUser::Unknown { .. } => None,
