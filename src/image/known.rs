@@ -389,12 +389,22 @@ mod tests {
             ("quay.io/oauth2-proxy/oauth2-proxy:v7.6.0-alpine", None),
             ("gcr.io/distroless/nodejs22-debian12:nonroot", Some((65532, 65532))),
             ("gcr.io/distroless/java21-debian12", None),
+            ("bitnami/postgresql:15.4.0", Some((1001, 0))),
+            ("docker:24-dind-rootless", Some((1000, 1000))),
+            ("docker:24-dind", None),
         ] {
             assert_eq!(ids(reference), expected, "{reference}");
         }
         assert_eq!(known("postgres:17").unwrap().volumes, ["/var/lib/postgresql/data"]);
         assert_eq!(known("postgres:18").unwrap().volumes, ["/var/lib/postgresql"]);
-        assert_eq!(known("mcr.microsoft.com/dotnet/aspnet:7.0").unwrap().low_port(), Some(80));
+        for (reference, port) in [
+            ("mcr.microsoft.com/dotnet/aspnet:7.0", Some(80)),
+            ("mcr.microsoft.com/dotnet/runtime-deps:6.0-alpine", Some(80)),
+            ("mcr.microsoft.com/dotnet/runtime:7.0", None),
+            ("mcr.microsoft.com/dotnet/core/aspnet:3.1", Some(80)),
+        ] {
+            assert_eq!(known(reference).unwrap().low_port(), port, "{reference}");
+        }
     }
 
     #[test]
