@@ -19,6 +19,7 @@ mod read_only;
 mod served;
 mod sources;
 mod stack;
+mod user_namespace;
 mod writes;
 
 pub use container::{Arranged, ContainerFacts};

@@ -58,6 +58,11 @@ impl<'a> PodView<'a> {
         field(self.node, "hostNetwork").and_then(Node::as_bool) == Some(true)
     }
 
+    /// `hostUsers`: whether the pod's users are those of its node. Not said means yes.
+    pub fn host_users(self) -> Option<bool> {
+        field(self.node, "hostUsers").and_then(Node::as_bool)
+    }
+
     /// Whether the pod shares any namespace with the node: network, processes, or System V IPC.
     pub fn shares_a_host_namespace(self) -> bool {
         ["hostNetwork", "hostPID", "hostIPC"]
@@ -168,6 +173,11 @@ impl<'a> ContainerView<'a> {
                 })
             })
             .collect()
+    }
+
+    /// Whether the container is given a block device.
+    pub fn has_volume_devices(self) -> bool {
+        field(self.node, "volumeDevices").is_some_and(|devices| devices.items().next().is_some())
     }
 
     /// The literal value of an `env` entry; `None` when it is absent or comes from elsewhere.
@@ -319,6 +329,11 @@ impl<'a> Volume<'a> {
         items.filter_map(|item| string(item, "path")).collect()
     }
 
+    /// What an `emptyDir` is kept in, where that is said.
+    pub fn medium(self) -> Option<String> {
+        string(field(self.node, "emptyDir")?, "medium")
+    }
+
     /// The path on the node.
     pub fn host_path(self) -> Option<String> {
         string(field(self.node, "hostPath")?, "path")
@@ -380,10 +395,9 @@ impl Workload {
     }
 }
 
-/// The value of a key, after aliases; an empty or null value counts as absent, as the API server reads it.
+/// The value of a key, after aliases and merges; an empty or null value counts as absent, as the API server reads it.
 fn field<'a>(node: Node<'a>, key: &str) -> Option<Node<'a>> {
-    let value = node.get(key)?.resolved();
-    (!value.is_null()).then_some(value)
+    node.lookup(key).filter(|value| !value.is_null())
 }
 
 fn string(node: Node<'_>, key: &str) -> Option<String> {
