@@ -5,7 +5,7 @@ use super::identity::printable;
 use super::{ImageFacts, Surroundings};
 use crate::config::Profile;
 use crate::error::SkipReason;
-use crate::image::{Claim, ConfiguredUser, ImageConfig, KnownImage, Reference};
+use crate::image::{ConfiguredUser, ImageConfig, KnownImage, Reference};
 use crate::kubernetes::{Container, ContainerView, PodView, Settings, VolumeSource, Workload};
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
@@ -34,7 +34,7 @@ pub struct ContainerFacts<'a> {
     profile: Profile,
     /// The image, when it is a reference.
     pub reference: Option<Reference>,
-    /// The image's row in the table; only for images that nothing in this tree may build.
+    /// The image's row in the table, or that of the service it is run as; not for other images that this tree may build.
     pub known: Option<&'a KnownImage>,
     /// What the registry says of the image, where [`Self::asks_registry`].
     pub config: Option<&'a ImageConfig>,
@@ -90,6 +90,7 @@ impl<'a> ContainerFacts<'a> {
         let reference = Reference::parse(&container.image).ok();
         let known = match link {
             Link::External => reference.as_ref().and_then(|reference| around.config.images.find(reference)),
+            Link::Service { base, .. } => Reference::parse(base).ok().and_then(|base| around.config.images.find(&base)),
             Link::Linked { .. } | Link::Ambiguous(_) => None,
         };
         let mut facts = Self {
@@ -188,44 +189,6 @@ impl<'a> ContainerFacts<'a> {
             (Profile::ArbitraryUid, Settings::AsWritten) => Settings::UserAssigned,
             (_, settings) => settings,
         }
-    }
-
-    /// Where the program of an image of the table keeps its data: where the variable for it points, else the VOLUME paths.
-    pub(super) fn data_directories(&self) -> Vec<String> {
-        let Some(known) = self.known else { return Vec::new() };
-        match known.data_variable.as_deref().and_then(|name| self.view.env(name)) {
-            Some(data) => vec![data],
-            None => known.volumes.clone(),
-        }
-    }
-
-    /// A mount that the image's own user cannot use, whatever `fsGroup` says: a program that must own the directory of its data was given a mount there,
-    /// and a mount belongs to root. A folder below a mount is the program's own.
-    pub fn unfit_mount(&self) -> Option<String> {
-        let known = self.known?;
-        if known.claim == Some(Claim::Group) {
-            return None;
-        }
-        let moved = known.data_variable.as_deref().and_then(|name| self.view.env(name));
-        let data = self.data_directories();
-        let mount = self.mounts().into_iter().find(|mount| {
-            let holds = match &moved {
-                Some(data) => is_within(&mount.path, data),
-                None => {
-                    // Without a place for data, a claim may be meant for it.
-                    data.is_empty() && (mount.source == VolumeSource::Claim || known.claim == Some(Claim::Never))
-                        || data.iter().any(|data| is_within(data, &mount.path) || is_within(&mount.path, data))
-                }
-            };
-            matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && holds
-        })?;
-        let advice = match &known.data_variable {
-            Some(name) => {
-                format!("; point {name} to a folder below {} and move the data there", printable(&mount.path))
-            }
-            None => String::new(),
-        };
-        Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
     }
 
     /// How reports name it: `Deployment/web container app`.

@@ -145,7 +145,7 @@ impl Application<'_> {
                 Ok(settled(identity, obstacles.iter().filter(of_settings).cloned().collect()))
             }
             EffectiveUser::StepsDown(identity) => {
-                if let Some(refusal) = container.unfit_mount() {
+                if let Some(refusal) = self.unfit_mount(container) {
                     return Err((SkipReason::VolumeOwnership, refusal));
                 }
                 obstacles.extend(self.own_configuration(container));
@@ -205,6 +205,9 @@ impl Application<'_> {
         let mut identity = Identity { uid, gid: Some(0), how: "the configured uid, on trial".to_owned() };
         let (reason, detail) = match user {
             EffectiveUser::Unknown { how } => {
+                if self.looks_like_service(container) {
+                    return None;
+                }
                 if let Link::Ambiguous(candidates) = container.link {
                     identity = self.common_user(candidates)?;
                 } else if container.config.is_some() {
@@ -248,7 +251,7 @@ impl Application<'_> {
                 let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
                 (SkipReason::AmbiguousLink, detail)
             }
-            Link::Linked { .. } | Link::External => {
+            Link::Linked { .. } | Link::Service { .. } | Link::External => {
                 (SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number"))
             }
         }

@@ -8,6 +8,7 @@ mod api;
 mod commands;
 mod configuration;
 mod container;
+mod data;
 mod directories;
 mod identity;
 mod image;
@@ -22,7 +23,7 @@ mod stack;
 mod user_namespace;
 mod writes;
 
-pub use container::{Arranged, ContainerFacts};
+pub use container::{Arranged, ContainerFacts, MountedVolume};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
 pub use image::{ImageFacts, User};
@@ -91,6 +92,7 @@ impl Key {
             Self::Dockerfile(file) => links.containers(file).iter().map(|id| id.file).chain([file]).collect(),
             Self::Container(id) => match links.of(id) {
                 Link::Ambiguous(candidates) => candidates.iter().copied().chain([id.file]).collect(),
+                Link::Service { dockerfile, .. } => BTreeSet::from([id.file, *dockerfile]),
                 Link::Linked { .. } | Link::External => BTreeSet::from([id.file]),
             },
         }

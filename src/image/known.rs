@@ -99,6 +99,11 @@ impl KnownImages {
         None
     }
 
+    /// The services that keep data as a user of their own and step down to it.
+    pub fn services(&self) -> impl Iterator<Item = &KnownImage> {
+        self.own.iter().chain(TABLE.iter()).filter(|row| row.steps_down_alone())
+    }
+
     /// Whether there is a row of this name (no tag), as written in a reference.
     pub fn holds(&self, name: &str) -> bool {
         holds(&self.own, name) || is_public(name)
@@ -124,6 +129,25 @@ impl KnownImage {
     /// A port of the default command that takes root, or a capability, to listen on.
     pub fn low_port(&self) -> Option<u16> {
         self.ports.iter().copied().find(|port| *port < 1024)
+    }
+
+    /// Whether the entrypoint needs root for nothing but the data directory, and steps down. Servers whose workers step down, such as nginx, work as root
+    /// themselves.
+    pub fn steps_down_alone(&self) -> bool {
+        self.service.is_some()
+            && self.user.is_none()
+            && self.claim.is_some()
+            && self.root_owned.is_empty()
+            && self.low_port().is_none()
+    }
+
+    /// Whether a program, by its name, is the image's own: its server, or the entrypoint that steps down.
+    pub fn starts_as(&self, program: &str) -> bool {
+        let name = self.name.rsplit('/').next().unwrap_or_default();
+        ["", "d", "-server"].iter().any(|end| program == format!("{name}{end}"))
+            || matches!(program, "docker-entrypoint.sh" | "docker-entrypoint")
+            || name == "mysql" && program == "mysqld_safe"
+            || name == "mariadb" && program == "mysqld"
     }
 
     /// What a row must hold to be of use.

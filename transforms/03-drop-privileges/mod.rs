@@ -210,7 +210,9 @@ fn what_keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>)
     }
     match user {
         EffectiveUser::Known(_) => None,
-        EffectiveUser::StepsDown(_) => container.unfit_mount().map(|detail| (SkipReason::VolumeOwnership, detail)),
+        EffectiveUser::StepsDown(_) => {
+            application.unfit_mount(container).map(|detail| (SkipReason::VolumeOwnership, detail))
+        }
         EffectiveUser::Root { how } => match application.image {
             // To be switched.
             Some(_) => None,
