@@ -317,11 +317,12 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The Rust files below these folders: path relative to the root, and text.
+/// The Rust files below these folders: path relative to the root, and text. Those of cases are input.
 fn sources(folders: &[&str]) -> BTreeMap<String, String> {
     let files = folders.iter().flat_map(|folder| files_below(&root().join(folder)));
+    let is_input = |path: &Path| path.iter().any(|part| part == "cases" || part == "corpus");
     files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs") && !is_input(path))
         .map(|path| {
             (path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap())
         })

@@ -85,11 +85,8 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     let server = image.served_by();
     if let Some(base) = server {
         served::of_server(application, image, base, found);
-    } else if image.stack.is_none() {
-        found.push(soft(
-            SkipReason::UnknownStack,
-            "what the program needs at run time is not known for its language".to_owned(),
-        ));
+    } else {
+        unseen_program(application, image, found);
     }
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
@@ -129,6 +126,21 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             found.push(soft(SkipReason::SystemDirectory, detail.to_owned()));
         }
     }
+}
+
+/// What a program needs at run time is told by its language and its sources.
+fn unseen_program(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let tree = application.around.repository.tree();
+    let detail = match image.stack {
+        // Their commands are known, and what brings them is judged there.
+        Some(Stack::Go | Stack::Node | Stack::Python) => return,
+        Some(stack) if sources::holds_sources(tree, image.directory(), stack) => return,
+        Some(stack) => {
+            format!("what the {stack} program needs at run time is not seen: no sources beside {}", image.path)
+        }
+        None => "what the program needs at run time is not known for its language".to_owned(),
+    };
+    found.push(soft(SkipReason::UnknownStack, detail));
 }
 
 /// A call of the sources that writes to a path which is written out, and is neither the application's own nor for everybody.

@@ -208,7 +208,7 @@ fn of_image(
     image: &ImageFacts<'_>,
     container: &ContainerFacts<'_>,
 ) -> Result<ReadOnlyRoot, Refusal> {
-    let Some(stack) = image.stack else {
+    let Some(stack) = image.stack.filter(|stack| matches!(stack, Stack::Go | Stack::Node | Stack::Python)) else {
         return Err(unknown("what the program writes is not known for its language".to_owned()));
     };
     let argv = container.argv(Some(image)).unwrap_or_else(|| image.argv());

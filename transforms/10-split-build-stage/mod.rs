@@ -65,7 +65,8 @@ impl Transform for SplitBuildStage {
             return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
         }
         let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
-            return vec![Proposal::declined(subject, SkipReason::UnknownStack, "no recipe for its language")];
+            let language = image.stack.map_or("its language".to_owned(), |stack| stack.to_string());
+            return vec![Proposal::declined(subject, SkipReason::UnknownStack, format!("no recipe for {language}"))];
         };
         if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
             return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
