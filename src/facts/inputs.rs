@@ -240,7 +240,7 @@ static RUST_FILES: Pattern = LazyLock::new(|| {
         r"\b(?:File|OpenOptions|DirBuilder)::|\bfs::[a-z]|\bfs::\{|\bNamedFile\b|\bServeDir\b|\bServeFile\b|\bactix_files\b|\bFileServer\b",
         r"|\bTera::new|register_templates?_(?:file|directory)|\bfile_source\b|\bFile::with_name|\bFigment\b|\bdotenvy?\b",
         r"|\blibloading\b|\binit_file\b|\bsqlite:|\brusqlite\b|\bsled::|\brocksdb\b|_pem_file\b|_key_file\b|_chain_file\b|\bcurrent_dir\(",
-        r"|\bnotify::|\bwalkdir\b|\bglob::|\bmemmap|\bwarp::fs\b|\btempfile\b|\btemp_dir\(",
+        r"|\bnotify::|\bwalkdir\b|\bglob::|\bmemmap|\bwarp::fs\b|\btemp_?file\b|\btemp_dir\(",
     ))
 });
 
