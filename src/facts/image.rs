@@ -91,7 +91,7 @@ impl<'a> ImageFacts<'a> {
             stack: None,
         };
         facts.judge_user();
-        facts.stack = stack::detect(&facts, &around.config.images);
+        facts.stack = stack::detect(&facts, around.repository.tree());
         Some(facts)
     }
 

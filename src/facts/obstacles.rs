@@ -85,11 +85,8 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     let server = image.served_by();
     if let Some(base) = server {
         served::of_server(application, image, base, found);
-    } else if image.stack.is_none() {
-        found.push(soft(
-            SkipReason::UnknownStack,
-            "what the program needs at run time is not known for its language".to_owned(),
-        ));
+    } else {
+        unseen_program(application, image, found);
     }
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
@@ -129,6 +126,21 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             found.push(soft(SkipReason::SystemDirectory, detail.to_owned()));
         }
     }
+}
+
+/// What a program needs at run time is told by its language and its sources.
+fn unseen_program(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let tree = application.around.repository.tree();
+    let detail = match image.stack {
+        // Their commands are known, and what brings them is judged there.
+        Some(Stack::Go | Stack::Node | Stack::Python) => return,
+        Some(stack) if sources::holds_sources(tree, image.directory(), stack) => return,
+        Some(stack) => {
+            format!("what the {stack} program needs at run time is not seen: no sources beside {}", image.path)
+        }
+        None => "what the program needs at run time is not known for its language".to_owned(),
+    };
+    found.push(soft(SkipReason::UnknownStack, detail));
 }
 
 /// A call of the sources that writes to a path which is written out, and is neither the application's own nor for everybody.
@@ -303,14 +315,36 @@ fn writable_of(application: &Application<'_>, container: &ContainerFacts<'_>) ->
     mounts.chain(owned).chain(known).collect()
 }
 
+/// Whether a mode in digits leaves others without anything.
+fn is_private(mode: &str) -> bool {
+    (3..=4).contains(&mode.len()) && mode.bytes().all(|byte| byte.is_ascii_digit()) && mode.ends_with('0')
+}
+
+/// The private key that a command makes, which gets the mode 0600.
+fn new_key<'a>(words: &[&'a str]) -> Option<&'a str> {
+    let after =
+        |flag: &str| words.windows(2).find_map(|pair| (pair.first() == Some(&flag)).then(|| pair.get(1).copied())?);
+    match words {
+        ["openssl", "req", ..] => after("-keyout"),
+        ["openssl", "genrsa" | "genpkey" | "ecparam", ..] => after("-out"),
+        ["ssh-keygen", ..] => after("-f"),
+        _ => None,
+    }
+}
+
+/// Whether one of the commands lets others have a file.
+fn is_opened(file: &str, commands: &[Vec<&str>]) -> bool {
+    commands.iter().any(|words| match words.as_slice() {
+        ["chmod", mode, paths @ ..] => !is_private(mode) && paths.contains(&file),
+        _ => false,
+    })
+}
+
 /// Files that only root may read, outside the directories that are shared with the group.
 fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obstacle>) {
     let dockerfile = image.dockerfile;
     let is_owned = |path: &str| {
         !path.starts_with('/') || owned.iter().any(|directory| path == directory || is_below(path, directory))
-    };
-    let is_private = |mode: &str| {
-        (3..=4).contains(&mode.len()) && mode.bytes().all(|byte| byte.is_ascii_digit()) && mode.ends_with('0')
     };
     for index in dockerfile.effective(image.stage) {
         let instruction = &dockerfile.instructions()[index];
@@ -322,14 +356,15 @@ fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obsta
                     instruction.flag("chmod").is_none() && sources.iter().any(|source| source.contains("://"));
                 (by_mode || downloaded) && !is_owned(&to)
             }),
-            Keyword::Run => dockerfile.shell_commands(instruction).unwrap_or_default().iter().any(|command| {
-                let words = stack::words(command);
-                match words.as_slice() {
+            Keyword::Run => {
+                let commands = dockerfile.shell_commands(instruction).unwrap_or_default();
+                let commands: Vec<Vec<&str>> = commands.iter().map(stack::words).collect();
+                commands.iter().any(|words| match words.as_slice() {
                     ["chmod", mode, paths @ ..] => is_private(mode) && paths.iter().any(|path| !is_owned(path)),
                     ["umask", mode] => mode.ends_with('7'),
-                    _ => false,
-                }
-            }),
+                    words => new_key(words).is_some_and(|key| !is_owned(key) && !is_opened(key, &commands)),
+                })
+            }
             _ => false,
         };
         if private {
@@ -483,10 +518,11 @@ fn volumes(
             }
             VolumeSource::Claim => {
                 if let Some(claim) = mount.claim.as_deref().and_then(|claim| unowned_volume(application, claim)) {
-                    found.push(hard(
-                        SkipReason::VolumeOwnership,
-                        format!("{place} mounts {name}, {claim}, where fsGroup has no effect"),
-                    ));
+                    let detail = format!("{place} mounts {name}, {claim}, where fsGroup has no effect");
+                    // What an image that steps down kept there belongs to that user already, and an empty folder may not.
+                    let steps_down = container.known.is_some_and(|known| known.service.is_some());
+                    let say = if steps_down { soft } else { hard };
+                    found.push(say(SkipReason::VolumeOwnership, detail));
                 }
                 if !mount.read_only {
                     found.extend(shared_claim(application, container, company, &format!("{place} mounts {name}")));
@@ -618,7 +654,7 @@ fn patches(application: &Application<'_>, container: &ContainerFacts<'_>, found:
 }
 
 /// A claim of the tree that binds to a volume of the tree on a host path or NFS.
-fn unowned_volume(application: &Application<'_>, claim: &str) -> Option<String> {
+pub(super) fn unowned_volume(application: &Application<'_>, claim: &str) -> Option<String> {
     let repository = application.around.repository;
     let text =
         |node: Node<'_>, path: [&str; 2]| node.get(path[0])?.get(path[1])?.as_str().map(|text| text.into_owned());

@@ -232,7 +232,7 @@ pub(super) fn node_package(image: &ImageFacts<'_>) -> Option<String> {
 
 /// An image that starts nothing is a base or a toolbox, and a program that is not its language's may need anything.
 pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    const KNOWN: [&str; 46] = [
+    const KNOWN: [&str; 59] = [
         "node",
         "npm",
         "npx",
@@ -264,6 +264,19 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
         "poetry",
         "pipenv",
         "waitress-serve",
+        "java",
+        "jetty.sh",
+        "catalina.sh",
+        "dotnet",
+        "php",
+        "ruby",
+        "rails",
+        "rake",
+        "bundle",
+        "puma",
+        "rackup",
+        "unicorn",
+        "sidekiq",
         "go",
         "sh",
         "bash",
@@ -292,7 +305,7 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
         }
         return;
     };
-    let interpreted = matches!(image.stack, Some(Stack::Node | Stack::Python));
+    let interpreted = image.stack.is_some_and(|stack| !stack.is_compiled());
     let line = match first.as_str() {
         "/bin/sh" | "sh" | "/bin/bash" | "bash" => argv.get(2).unwrap_or(first),
         _ => first,
@@ -302,7 +315,10 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
     let known = KNOWN.contains(&program)
         || program.starts_with("python3.")
         || program.ends_with(".py")
-        || program.ends_with(".js");
+        || program.ends_with(".js")
+        || program.ends_with(".jar")
+        // A published program starts itself.
+        || image.stack == Some(Stack::DotNet) && word.contains('/');
     // Scripts are read by `entrypoint_script`.
     let script = program.ends_with(".sh") || program.contains("entrypoint");
     if interpreted && !known && !script {

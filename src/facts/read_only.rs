@@ -65,7 +65,7 @@ impl Application<'_> {
     pub fn steps_down_once_arranged(&self, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
         let root = self.read_only_root(container).ok()?;
         let arranged = Arranged { low_ports: true, directories: &root.directories };
-        let (_, mut obstacles) = self.settled_user(container, arranged).ok()?;
+        let mut obstacles = self.settled_user(container, arranged).ok()?.obstacles;
         obstacles.extend(root.doubts);
         matches!(self.effective_user(container), EffectiveUser::Root { .. }).then_some(obstacles)
     }
@@ -208,7 +208,7 @@ fn of_image(
     image: &ImageFacts<'_>,
     container: &ContainerFacts<'_>,
 ) -> Result<ReadOnlyRoot, Refusal> {
-    let Some(stack) = image.stack else {
+    let Some(stack) = image.stack.filter(|stack| matches!(stack, Stack::Go | Stack::Node | Stack::Python)) else {
         return Err(unknown("what the program writes is not known for its language".to_owned()));
     };
     let argv = container.argv(Some(image)).unwrap_or_else(|| image.argv());

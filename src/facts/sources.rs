@@ -265,12 +265,7 @@ pub(super) fn low_port(tree: &Tree, folder: &str) -> Option<String> {
 
 /// Whether a program's own sources are among the files of a folder.
 pub(super) fn holds_sources(tree: &Tree, folder: &str, stack: Stack) -> bool {
-    let endings: &[&str] = match stack {
-        Stack::Go => &["go"],
-        Stack::Node => &["js", "mjs", "cjs", "ts"],
-        Stack::Python => &["py"],
-    };
-    let ends = |path: &str| path.rsplit_once('.').is_some_and(|(_, ending)| endings.contains(&ending));
+    let ends = |path: &str| path.rsplit_once('.').is_some_and(|(_, ending)| stack.endings().contains(&ending));
     tree.below(folder).any(|path| is_source(path) && ends(path))
 }
 
@@ -375,7 +370,7 @@ pub(super) fn is_source(path: &str) -> bool {
         matches!(part, "vendor" | "node_modules" | "test" | "tests" | "__tests__" | "dist" | "docs" | "examples")
     };
     let name = file_name(path);
-    matches!(name.rsplit_once('.').map(|(_, extension)| extension), Some("js" | "mjs" | "cjs" | "ts" | "py" | "go"))
+    name.rsplit_once('.').is_some_and(|(_, ending)| Stack::ALL.iter().any(|stack| stack.endings().contains(&ending)))
         && !name.ends_with("_test.go")
         && !name.contains(".test.")
         && !name.contains(".spec.")

@@ -78,6 +78,36 @@ static PYTHON_OPEN: Pattern = LazyLock::new(|| {
 static PYTHON_OPEN_PATH: Pattern =
     LazyLock::new(|| Regex::new(&format!(r#"(\.open)\s*\(\s*{PYTHON_MODE}\s*[,)]"#)).ok());
 
+/// Calls of Java's library that change files, in the languages of its virtual machine.
+static JAVA: Pattern = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"\b(Files\.(?:write\w*|newBufferedWriter|newOutputStream|create(?:Directory|Directories|File)|copy|move|delete\w*)",
+        r"|(?:File(?:Writer|OutputStream|Handler)|RandomAccessFile|PrintWriter|ApplicationPidFileWriter|FSDirectory\.open|getConnection)",
+        r"|mkdirs?|createNewFile|transferTo)\s*\(\s*([^,)\n]*)",
+    ))
+    .ok()
+});
+
+/// Calls of Rust's standard library that change files.
+static RUST: Pattern = LazyLock::new(|| {
+    Regex::new(r"\b((?:fs::(?:write|create_dir\w*|rename|remove_\w+|copy)|File::create\w*|OpenOptions::new|Connection::open|sled::open|UnixListener::bind))\s*\(\s*([^,)\n]*)").ok()
+});
+
+/// Calls of .NET's library that change files.
+static DOTNET: Pattern = LazyLock::new(|| {
+    Regex::new(r"\b((?:File\.(?:Write\w*|Append\w*|Create\w*|OpenWrite|Move|Copy|Delete)|Directory\.(?:CreateDirectory|Move|Delete)|new\s+(?:StreamWriter|FileStream)|UseSqlite|PersistKeysToFileSystem|WriteTo\.File|AddFile))\s*\(\s*([^,)\n]*)").ok()
+});
+
+/// Calls of PHP's library that change files.
+static PHP: Pattern = LazyLock::new(|| {
+    Regex::new(r#"\b((?:file_put_contents|mkdir|touch|rename|unlink|copy|move_uploaded_file|session_save_path|error_log)|fopen|new\s+SplFileObject)\s*\(\s*([^,)\n]*)"#).ok()
+});
+
+/// Calls of Ruby's library that change files.
+static RUBY: Pattern = LazyLock::new(|| {
+    Regex::new(r"\b((?:File\.(?:write|open|new|rename|delete|unlink)|IO\.write|FileUtils\.\w+|Dir\.mkdir|Logger\.new|PStore\.new|SQLite3::Database\.new))\s*\(?\s*([^,)\n]*)").ok()
+});
+
 /// Settings that name a file which is written: a database, a log, a place for uploads.
 static SETTINGS: Pattern = LazyLock::new(|| {
     Regex::new(concat!(
@@ -148,11 +178,7 @@ pub(super) fn survey(repository: &Repository, image: &ImageFacts<'_>, stack: Sta
     };
     for path in tree.below(folder).filter(|path| is_source(path) || is_package(path)) {
         let extension = path.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
-        any |= match stack {
-            Stack::Go => extension == "go",
-            Stack::Node => matches!(extension, "js" | "mjs" | "cjs" | "ts"),
-            Stack::Python => extension == "py",
-        };
+        any |= stack.endings().contains(&extension);
         let Some(text) = tree.read(path).filter(|text| text.len() <= SOURCE_LIMIT) else {
             elsewhere.get_or_insert(format!("{path} could not be searched"));
             continue;
@@ -160,6 +186,11 @@ pub(super) fn survey(repository: &Repository, image: &ImageFacts<'_>, stack: Sta
         let calls: &[&Pattern] = match extension {
             "go" => &[&GO],
             "py" => &[&PYTHON, &PYTHON_OPEN, &PYTHON_OPEN_PATH, &SETTINGS],
+            "java" | "kt" | "scala" | "groovy" => &[&JAVA],
+            "rs" => &[&RUST],
+            "cs" | "fs" | "vb" => &[&DOTNET],
+            "php" => &[&PHP],
+            "rb" | "ru" => &[&RUBY],
             _ => &[&NODE, &SETTINGS],
         };
         survey.sites.extend(calls.iter().flat_map(|pattern| sites(path, &text, pattern)));
@@ -298,6 +329,7 @@ pub(super) fn by_program(image: &ImageFacts<'_>, stack: Stack, argv: &[String]) 
                 || image.family == Some(Family::Distroless) && first.ends_with(".py")
         }
         // A script arranges things before the program starts.
+        Stack::Java | Stack::Rust | Stack::DotNet | Stack::Php | Stack::Ruby => false,
         Stack::Go => {
             !matches!(program, "go" | "air" | "sh" | "bash" | "ash" | "make" | "start" | "run" | "init")
                 && !program.contains('.')
