@@ -13,6 +13,7 @@ mod identity;
 mod image;
 mod node;
 mod obstacles;
+mod php;
 mod ports;
 mod programs;
 mod read_only;
