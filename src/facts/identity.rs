@@ -88,7 +88,9 @@ impl Application<'_> {
         }
         if let Some((base, ids)) = image.served_by().and_then(|base| Some((base, base.service?))) {
             let how = format!("what the base {} steps down to", base.name);
-            return Some(Identity { uid: ids.uid, gid: Some(0), how });
+            // Group 0 is given the directories that only root may write; where there are none, files may be meant for the server's own group.
+            let gid = if base.root_owned.is_empty() { ids.gid } else { 0 };
+            return Some(Identity { uid: ids.uid, gid: Some(gid), how });
         }
         if let Some(account) = image.known_base.and_then(|base| base.account.as_ref()) {
             // An account of a base with a shell keeps its uid and home; group 0 is what gives it the application's files.

@@ -16,6 +16,7 @@ mod inputs;
 mod node;
 mod obstacles;
 mod operator;
+mod php;
 mod pod;
 mod ports;
 mod programs;

@@ -110,7 +110,8 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     paths_in_variables(application, image, &writable, found);
     unseen_containers(application, image, found);
     private_files(image, &owned, found);
-    if image.stack.is_some() {
+    // The pages of a server are run by its workers, who were never root.
+    if image.stack.is_some() && server.is_none_or(|base| base.name == "nginx") {
         if let Some(place) = sources::root_call(tree, image.directory()) {
             found.push(soft(SkipReason::NeedsRoot, format!("{place} asks for what only root has")));
         }

@@ -344,6 +344,9 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
         }
         return;
     };
+    if image.served_by().is_some() {
+        return;
+    }
     let interpreted = image.stack.is_some_and(|stack| !stack.is_compiled());
     let line = match first.as_str() {
         "/bin/sh" | "sh" | "/bin/bash" | "bash" => argv.get(2).unwrap_or(first),
