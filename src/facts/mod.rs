@@ -4,6 +4,7 @@
 //! and nothing else; a fact that is missing is a reason to decline. Facts are derived from the files as they are now, so each step sees what the
 //! steps before it did.
 
+mod accounts;
 mod api;
 mod commands;
 mod configuration;
@@ -11,6 +12,7 @@ mod container;
 mod directories;
 mod identity;
 mod image;
+mod needs;
 mod node;
 mod obstacles;
 mod ports;
@@ -21,10 +23,11 @@ mod sources;
 mod stack;
 mod writes;
 
+pub use accounts::Unnumbered;
 pub use container::{Arranged, ContainerFacts};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity};
-pub use image::{ImageFacts, User};
+pub use image::{Doubt, ImageFacts, User};
 pub use obstacles::Obstacle;
 pub use read_only::ReadOnlyRoot;
 pub use sources::{GoSources, PackageJson, loads_package};
