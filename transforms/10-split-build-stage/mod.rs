@@ -1,9 +1,13 @@
 #![doc = include_str!("README.md")]
 
 mod binary;
+mod final_base;
+mod front_end;
 mod go;
 mod node;
+mod php;
 mod python;
+mod ruby;
 mod survey;
 
 use super::{Metadata, Proposal, Subject, Transform};
@@ -34,8 +38,13 @@ type Refusal = (SkipReason, String);
 type Recipe = fn(&Application<'_>, &ImageFacts<'_>, &Survey) -> Result<Split, Refusal>;
 
 /// The languages that can be split: a line here and a file beside this one add another.
-const RECIPES: [(Stack, Recipe); 3] =
-    [(Stack::Go, go::split), (Stack::Node, node::split), (Stack::Python, python::split)];
+const RECIPES: [(Stack, Recipe); 5] = [
+    (Stack::Go, go::split),
+    (Stack::Node, node::split),
+    (Stack::Php, php::split),
+    (Stack::Python, python::split),
+    (Stack::Ruby, ruby::split),
+];
 
 /// What a recipe makes of a single-stage file.
 struct Split {
@@ -64,7 +73,7 @@ impl Transform for SplitBuildStage {
         if image.dockerfile.stages().len() > 1 {
             return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
         }
-        let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
+        let Some((stack, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
             let detail = match image.stack {
                 Some(stack) => format!("no recipe for {stack}"),
                 None => "no recipe for its language".to_owned(),
@@ -74,7 +83,11 @@ impl Transform for SplitBuildStage {
         if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
             return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
         }
-        let split = survey::survey(image).and_then(|survey| Ok((recipe(application, image, &survey)?, survey)));
+        let split = final_base::offers(application, *stack).and_then(|()| survey::survey(image)).and_then(|survey| {
+            let split = recipe(application, image, &survey)?;
+            final_base::is_maintained(image, &split.base)?;
+            Ok((split, survey))
+        });
         match split {
             Ok((split, survey)) => {
                 let mut change = Change::default();
