@@ -248,7 +248,7 @@ impl Application<'_> {
                 let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
                 (SkipReason::AmbiguousLink, detail)
             }
-            Link::Linked { .. } | Link::External => {
+            Link::Linked { .. } | Link::Service { .. } | Link::External => {
                 (SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number"))
             }
         }

@@ -93,6 +93,7 @@ impl Key {
             Self::Dockerfile(file) => links.containers(file).iter().map(|id| id.file).chain([file]).collect(),
             Self::Container(id) => match links.of(id) {
                 Link::Ambiguous(candidates) => candidates.iter().copied().chain([id.file]).collect(),
+                Link::Service { dockerfile, .. } => BTreeSet::from([id.file, *dockerfile]),
                 Link::Linked { .. } | Link::External => BTreeSet::from([id.file]),
             },
         }

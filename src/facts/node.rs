@@ -39,7 +39,7 @@ impl<'a> Application<'a> {
     pub fn of_container(around: super::Surroundings<'a>, id: ContainerId) -> Option<Self> {
         let key = match around.links.of(id) {
             Link::Linked { dockerfile, .. } => Key::Dockerfile(*dockerfile),
-            Link::Ambiguous(_) | Link::External => Key::Container(id),
+            Link::Service { .. } | Link::Ambiguous(_) | Link::External => Key::Container(id),
         };
         Self::new(around, key)
     }

@@ -622,7 +622,7 @@ fn neighbour_as_another(
 fn is_the_same(application: &Application<'_>, neighbour: &ContainerFacts<'_>, company: &mut BTreeSet<FileId>) -> bool {
     let key = match neighbour.link {
         Link::Linked { dockerfile, .. } => Key::Dockerfile(*dockerfile),
-        Link::Ambiguous(_) | Link::External => Key::Container(neighbour.id),
+        Link::Service { .. } | Link::Ambiguous(_) | Link::External => Key::Container(neighbour.id),
     };
     let Some(theirs) = Application::new(application.around, key) else { return false };
     match (theirs.effective_user(neighbour), application.intended_identity()) {

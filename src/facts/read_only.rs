@@ -15,6 +15,7 @@ use super::{Application, Arranged, ContainerFacts, EffectiveUser, ImageFacts, St
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::image::{Claim, KnownImage};
+use crate::link::Link;
 
 /// What a read-only root takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +83,10 @@ fn of_known(
     container: &ContainerFacts<'_>,
 ) -> Result<ReadOnlyRoot, Refusal> {
     let place = container.place();
+    if let Link::Service { dockerfile, .. } = container.link {
+        let path = &application.around.repository.file(*dockerfile).path;
+        return Err(unknown(format!("what {} is made to write by what {path} adds is not known", known.name)));
+    }
     let Some(writable) = &known.writable else {
         return Err(unknown(format!("what {} writes while it runs is not known", known.name)));
     };
