@@ -45,7 +45,10 @@ impl Application<'_> {
         let (ports, mounts) = (container.view.ports(), container.mounts());
         self.around.config.images.services().any(|service| {
             let listens = service.ports.iter().any(|port| ports.contains(&i64::from(*port)));
-            let keeps = |path: &String| mounts.iter().any(|mount| is_within(&mount.path, path));
+            // A folder such as `/data` is anyone's.
+            let keeps = |path: &String| {
+                path.matches('/').count() > 1 && mounts.iter().any(|mount| is_within(&mount.path, path))
+            };
             listens || service.volumes.iter().any(keeps)
         })
     }
