@@ -249,6 +249,26 @@ fn browser_sandbox(application: &Application<'_>, image: &ImageFacts<'_>, found:
     }
 }
 
+/// The same of what the manifest says. A volume at root's home itself takes its place.
+fn reaches_into_root_home(container: &ContainerFacts<'_>, place: &dyn Display) -> Option<Obstacle> {
+    let mounts = container.mounts();
+    if mounts.iter().any(|mount| mount.path.trim_end_matches('/') == "/root") {
+        return None;
+    }
+    let is_home = |path: &String| super::directories::is_within(path, "/root");
+    let view = container.view;
+    let works = || Some(("works in", view.working_dir().filter(is_home)?));
+    let mounted = || Some(("mounts a volume at", mounts.iter().map(|mount| mount.path.clone()).find(is_home)?));
+    let starts = || Some(("starts", view.command()?.into_iter().next().filter(is_home)?));
+    let named = || {
+        let (name, value) = view.env_values().into_iter().find(|(_, value)| is_home(value) && !value.contains(':'))?;
+        Some(("sets a variable to", format!("{value} ({name})")))
+    };
+    let (does, path) = works().or_else(mounted).or_else(starts).or_else(named)?;
+    let detail = format!("{place} {does} {}, in root's home, which others cannot enter", printable(&path));
+    Some(hard(SkipReason::RootHome, detail))
+}
+
 fn installs_into_home(
     words: &[&str],
     command: &crate::dockerfile::ShellCommand,
@@ -513,6 +533,7 @@ fn of_container(
     }
     patches(application, container, found);
     operator::of_container(container, &place, &writable, found);
+    found.extend(reaches_into_root_home(container, &place));
     ports::of_container(application, container, &place, found);
     volumes(application, container, &place, company, found);
 }
