@@ -1,11 +1,12 @@
 //! Where a service of the table keeps its data, and what a mount there means for its own user.
 
-use super::configuration::config_map;
+use super::configuration::{config_map, is_configuration};
 use super::directories::is_within;
 use super::identity::printable;
 use super::{Application, ContainerFacts, MountedVolume};
 use crate::image::Claim;
 use crate::kubernetes::VolumeSource;
+use crate::link::Link;
 use crate::yaml::Node;
 
 impl ContainerFacts<'_> {
@@ -77,8 +78,32 @@ impl Application<'_> {
         let names_data = |words: &[String]| words.iter().any(|word| word.contains(&data));
         let says_so =
             container.view.exec_commands().iter().chain(&container.view.args()).any(|words| names_data(words));
-        (data == mount.path && mounted == 1 && !says_so && self.lacks_variable(container, &variable))
-            .then(|| (variable, format!("{data}/data")))
+        (data == mount.path
+            && mounted == 1
+            && !says_so
+            && !self.may_name(container, &data)
+            && self.lacks_variable(container, &variable))
+        .then(|| (variable, format!("{data}/data")))
+    }
+
+    /// Whether files that the container is given name the directory, or are not seen.
+    fn may_name(&self, container: &ContainerFacts<'_>, directory: &str) -> bool {
+        let mounts = container.mounts();
+        let mut given = mounts.iter().filter(|mount| is_configuration(mount));
+        let mounted = given.any(|mount| {
+            self.texts(container, mount).is_none_or(|texts| texts.iter().any(|(_, text)| text.contains(directory)))
+        });
+        let added = match container.link {
+            Link::Service { dockerfile, .. } => {
+                let repository = self.around.repository;
+                let folder = crate::discover::directory(&repository.file(*dockerfile).path);
+                let is_read = |path: &&str| [".sh", ".sql", ".conf"].iter().any(|ending| path.ends_with(ending));
+                let files = repository.tree().below(folder).filter(is_read);
+                files.filter_map(|path| repository.tree().read(path)).any(|text| text.contains(directory))
+            }
+            Link::Linked { .. } | Link::Ambiguous(_) | Link::External => false,
+        };
+        mounted || added
     }
 
     /// Whether nothing gives the container the variable: neither its own entries nor those of ConfigMaps, all of which are seen.
