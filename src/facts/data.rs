@@ -40,8 +40,8 @@ impl ContainerFacts<'_> {
 }
 
 impl Application<'_> {
-    /// Whether an image that nothing is known of listens where a service of the table does, or is given a volume where one keeps its data: such a program
-    /// may insist on its own user.
+    /// Whether an image that nothing is known of listens where a service of the table does, is given a volume where one keeps its data, or told by
+    /// its variable where to: such a program may insist on its own user.
     pub(super) fn looks_like_service(&self, container: &ContainerFacts<'_>) -> bool {
         let (ports, mounts) = (container.view.ports(), container.mounts());
         self.around.config.images.services().any(|service| {
@@ -50,7 +50,8 @@ impl Application<'_> {
             let keeps = |path: &String| {
                 path.matches('/').count() > 1 && mounts.iter().any(|mount| is_within(&mount.path, path))
             };
-            listens || service.volumes.iter().any(keeps)
+            let is_told = service.data_variable.as_deref().is_some_and(|name| container.view.env(name).is_some());
+            listens || is_told || service.volumes.iter().any(keeps)
         })
     }
 

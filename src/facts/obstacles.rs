@@ -534,6 +534,7 @@ fn of_container(
     patches(application, container, found);
     operator::of_container(container, &place, &writable, found);
     found.extend(reaches_into_root_home(container, &place));
+    found.extend(application.speaks_against_trial(container));
     ports::of_container(application, container, &place, found);
     volumes(application, container, &place, company, found);
 }
