@@ -534,6 +534,10 @@ fn of_container(
     patches(application, container, found);
     operator::of_container(container, &place, &writable, found);
     found.extend(reaches_into_root_home(container, &place));
+    if container.view.has_volume_devices() {
+        let detail = format!("{place} is given a block device, which only root may open");
+        found.push(hard(SkipReason::VolumeOwnership, detail));
+    }
     found.extend(application.speaks_against_trial(container));
     ports::of_container(application, container, &place, found);
     volumes(application, container, &place, company, found);
