@@ -43,13 +43,20 @@ impl Application<'_> {
             let detail = format!("{place} listens on 22, as a server of SSH does, which becomes the users that log in");
             return Some(hard(SkipReason::NeedsRoot, detail));
         }
+        let installs = argv(container).windows(2).any(|pair| match pair {
+            [program, command] => matches!(file_name(program), "pip" | "pip3" | "gem") && command == "install",
+            _ => false,
+        });
+        if installs {
+            let detail =
+                format!("{place} installs packages when it starts, which only root or the owner of a home may");
+            return Some(hard(SkipReason::SystemDirectory, detail));
+        }
         let shared = shared_volumes(container);
         let others = self.containers_of_pod(container);
         others.iter().filter(|other| other.id != container.id).find_map(|other| {
             let volume = shared_volumes(other).into_iter().find(|name| shared.contains(name))?;
-            let argv: Vec<String> = [other.view.command(), other.view.args()].into_iter().flatten().flatten().collect();
-            let words = argv.iter().flat_map(|word| word.split([' ', '\t', '\n', ';', '&', '|', '(', ')']));
-            let gives = words.map(file_name).any(|word| matches!(word, "chown" | "chgrp"));
+            let gives = argv(other).iter().any(|word| matches!(file_name(word), "chown" | "chgrp"));
             gives.then(|| {
                 let detail = format!("{} gives {} to a user of its own choice", other.label(), printable(&volume));
                 hard(SkipReason::VolumeOwnership, detail)
@@ -57,10 +64,14 @@ impl Application<'_> {
         })
     }
 
-    /// The user of the containers that this one exchanges files with, where it is one: others may not write what somebody else left.
+    /// The user of the containers that this one exchanges files with, where it is one: others may not write what somebody else left. An image that brings
+    /// an account is tried as that in the same step.
     pub(super) fn user_beside(&self, container: &ContainerFacts<'_>) -> Option<Identity> {
         let shared = shared_volumes(container);
         let others = self.containers_of_pod(container);
+        let account =
+            |of: &ContainerFacts<'_>| of.known.and_then(|known| known.account.as_ref()).map(|account| account.uid);
+        let has_account = account(container).is_some();
         let beside = others.iter().filter(|other| {
             other.id != container.id && shared_volumes(other).iter().any(|volume| shared.contains(volume))
         });
@@ -72,6 +83,9 @@ impl Application<'_> {
                     EffectiveUser::Known(identity) | EffectiveUser::StepsDown(identity) => {
                         Some((identity.uid, other.label()))
                     }
+                    EffectiveUser::Root { .. } if !has_account && own.security("runAsUser").is_none() => {
+                        Some((account(own)?, other.label()))
+                    }
                     EffectiveUser::Root { .. } | EffectiveUser::Unknown { .. } => None,
                 }
             })
@@ -79,6 +93,14 @@ impl Application<'_> {
         let (uid, label) = users.first_key_value().filter(|_| users.len() == 1)?;
         Some(Identity { uid: *uid, gid: Some(0), how: format!("the user of {label}, on trial") })
     }
+}
+
+/// The words of what the manifest has it start, shell scripts taken apart.
+fn argv(container: &ContainerFacts<'_>) -> Vec<String> {
+    let words = [container.view.command(), container.view.args()].into_iter().flatten().flatten();
+    let parts =
+        |word: String| word.split([' ', '\t', '\n', ';', '&', '|', '(', ')']).map(str::to_owned).collect::<Vec<_>>();
+    words.flat_map(parts).filter(|word| !word.is_empty()).collect()
 }
 
 /// The volumes that are there to exchange or keep files.

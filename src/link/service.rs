@@ -48,7 +48,7 @@ fn base(dockerfile: &Dockerfile, images: &KnownImages) -> Option<String> {
                     ];
                     let text = text.replace("docker-entrypoint-initdb.d", "");
                     !STARTS.iter().any(|word| text.contains(word))
-                        && !kept(known).any(|directory| text.contains(directory))
+                        && !kept(known).chain(kept_while_running(known)).any(|directory| text.contains(directory))
                 }
                 Keyword::Cmd => match dockerfile.command(instruction) {
                     Some(CommandForm::Exec(argv)) => {
@@ -65,6 +65,11 @@ fn base(dockerfile: &Dockerfile, images: &KnownImages) -> Option<String> {
 /// Where the service keeps what the entrypoint, as root, gives to it.
 fn kept(known: &KnownImage) -> impl Iterator<Item = &str> {
     known.volumes.iter().chain(&known.workdir).map(String::as_str)
+}
+
+/// Where it keeps a socket and the like: the entrypoint gives that to it as well.
+fn kept_while_running(known: &KnownImage) -> impl Iterator<Item = &str> {
+    known.writable.iter().flatten().map(String::as_str).filter(|path| path.contains("/run/"))
 }
 
 /// Whether the service only reads what is added, as its own user does already. Its directories, and with a row that does not tell what else is written
