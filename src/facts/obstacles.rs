@@ -16,7 +16,7 @@ use crate::facts::identity::printable;
 use crate::image::Family;
 use crate::kubernetes::{Settings, VolumeSource};
 use crate::link::Link;
-use crate::repository::FileId;
+use crate::repository::{ContainerId, FileId};
 use crate::yaml::Node;
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -308,7 +308,7 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     let advice = "say which with a [[link]] in unroot.toml";
     // With one Dockerfile in the tree, an image that nobody knows may well be the one it builds.
     let is_alone = repository.dockerfiles().nth(1).is_none();
-    let doubt = repository.containers().find_map(|id| {
+    let may_run = |id: ContainerId| {
         let link = application.around.links.of(id);
         let is_candidate = matches!(link, Link::Ambiguous(candidates) if candidates.contains(&image.file));
         if !(is_candidate || is_alone && matches!(link, Link::External)) {
@@ -323,7 +323,23 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
             let is_known = application.around.config.images.holds(crate::link::without_tag(&container.image));
             (!is_known).then(|| format!("{} runs {name}, which may be its image; {advice}", file.path))
         }
-    });
+    };
+    // Where it does, what stands in the way there stands in the way here.
+    let refusal = |id: ContainerId| {
+        let theirs = Application::of_container(application.around, id)?;
+        let container = theirs.containers.iter().find(|container| container.id == id)?;
+        let is_told = container.security("runAsUser").is_some();
+        theirs.obstacles().iter().find(|obstacle| obstacle.hard && !is_told).cloned()
+    };
+    let mut doubt = None;
+    for (id, detail) in repository.containers().filter_map(|id| Some((id, may_run(id)?))) {
+        if let Some(obstacle) = refusal(id) {
+            let because = obstacle.detail;
+            found.push(Obstacle { detail: format!("{detail}, and {because}"), ..obstacle });
+            return;
+        }
+        doubt.get_or_insert(detail);
+    }
     let template = || {
         let unread = repository.unread().iter().find(|file| file.code == "template" && file.path.ends_with("ml"))?;
         Some(format!("{} may run its image and is a template, which is not read", unread.path))
