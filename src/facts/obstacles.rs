@@ -555,6 +555,17 @@ fn of_container(
         found.push(hard(SkipReason::VolumeOwnership, detail));
     }
     found.extend(application.speaks_against_trial(container));
+    let service = container.known.and_then(|known| known.service).map(|ids| ids.uid);
+    if let Some(uid) = service.or_else(|| application.intended_identity().map(|identity| identity.uid)) {
+        found.extend(application.given_away(container, Some(uid)));
+    }
+    if application.image.is_some()
+        && let Some(path) = container.view.working_dir()
+        && !writable.iter().any(|directory| super::directories::is_within(&path, directory))
+    {
+        let detail = format!("{place} works in {}, where only root may write", printable(&path));
+        found.push(soft(SkipReason::SystemDirectory, detail));
+    }
     ports::of_container(application, container, &place, found);
     volumes(application, container, &place, company, found);
 }

@@ -198,11 +198,26 @@ pub(super) fn of_command(argv: &[String], place: &dyn Display, writable: &[Strin
         let detail = format!("{place} says {}, and the runtime's seccomp profile blocks io_uring", printable(word));
         found.push(hard(SkipReason::NeedsRoot, detail));
     }
+    if let Some(program) = installs_packages(argv) {
+        let detail = format!("{place} installs packages with {program} when it starts, where only root may");
+        found.push(soft(SkipReason::SystemDirectory, detail));
+    }
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     if let Some(change) = argv.iter().find_map(|line| system_change(line, &is_writable)) {
         let detail = format!("{place} changes the system ({}), which only root may", printable(&change));
         found.push(hard(SkipReason::SystemDirectory, detail));
     }
+}
+
+/// The program by which a command line installs packages beside those of the image. Others than root get them into a home, if they have one.
+pub(super) fn installs_packages(argv: &[String]) -> Option<&'static str> {
+    let words: Vec<&str> =
+        command_words(argv).map(crate::discover::file_name).filter(|word| !word.is_empty()).collect();
+    words.windows(2).find_map(|pair| match pair {
+        ["pip" | "pip3", "install"] => Some("pip"),
+        ["gem", "install"] => Some("gem"),
+        _ => None,
+    })
 }
 
 /// Whether a word of a command line turns on io_uring, which `RuntimeDefault` blocks since containerd 2.0 and Docker 25

@@ -2,7 +2,7 @@
 
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard};
-use super::{Application, ContainerFacts, EffectiveUser, Identity, MountedVolume};
+use super::{Application, ContainerFacts, EffectiveUser, Identity, MountedVolume, programs};
 use crate::discover::file_name;
 use crate::error::SkipReason;
 use crate::kubernetes::VolumeSource;
@@ -43,22 +43,30 @@ impl Application<'_> {
             let detail = format!("{place} listens on 22, as a server of SSH does, which becomes the users that log in");
             return Some(hard(SkipReason::NeedsRoot, detail));
         }
-        let installs = argv(container).windows(2).any(|pair| match pair {
-            [program, command] => matches!(file_name(program), "pip" | "pip3" | "gem") && command == "install",
-            _ => false,
-        });
-        if installs {
-            let detail =
-                format!("{place} installs packages when it starts, which only root or the owner of a home may");
+        if let Some(program) = programs::installs_packages(&argv(container)) {
+            let detail = format!("{place} installs packages with {program} when it starts, where only root may");
             return Some(hard(SkipReason::SystemDirectory, detail));
         }
+        self.given_away(container, None)
+    }
+
+    /// A volume that another container of the pod gives to somebody else than the container is to be: `user`, where that is known.
+    pub(super) fn given_away(&self, container: &ContainerFacts<'_>, user: Option<u32>) -> Option<Obstacle> {
         let shared = shared_volumes(container);
+        if shared.is_empty() {
+            return None;
+        }
         let others = self.containers_of_pod(container);
         others.iter().filter(|other| other.id != container.id).find_map(|other| {
             let volume = shared_volumes(other).into_iter().find(|name| shared.contains(name))?;
-            let gives = argv(other).iter().any(|word| matches!(file_name(word), "chown" | "chgrp"));
-            gives.then(|| {
-                let detail = format!("{} gives {} to a user of its own choice", other.label(), printable(&volume));
+            let words = argv(other);
+            let at = words.iter().position(|word| matches!(file_name(word), "chown" | "chgrp"))?;
+            let owner = words.iter().skip(at + 1).find(|word| !word.starts_with('-'))?;
+            let number = owner.split(':').next().and_then(|uid| uid.parse::<u32>().ok());
+            // Of a name the number is not known, and what is given to root is shared with its group.
+            let is_anothers = user.is_none_or(|user| number.is_some_and(|number| number != user && number != 0));
+            is_anothers.then(|| {
+                let detail = format!("{} gives {} to {}", other.label(), printable(&volume), printable(owner));
                 hard(SkipReason::VolumeOwnership, detail)
             })
         })
