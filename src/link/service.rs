@@ -82,7 +82,7 @@ fn is_only_read(dockerfile: &Dockerfile, instruction: &Instruction, known: &Know
     }
     // A path that starts nowhere starts in the working directory.
     let is_elsewhere = to.starts_with('/')
-        && to.trim_end_matches('/') != ""
+        && !to.trim_end_matches('/').is_empty()
         && !kept(known).any(|directory| to == directory || to.starts_with(&format!("{directory}/")));
     is_elsewhere
         && known.writable.is_some()
