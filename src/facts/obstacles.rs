@@ -324,12 +324,13 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
             (!is_known).then(|| format!("{} runs {name}, which may be its image; {advice}", file.path))
         }
     };
-    // Where it does, what stands in the way there stands in the way here.
+    // Where it does, what stands in the way there stands in the way here; a port is arranged for.
     let refusal = |id: ContainerId| {
         let theirs = Application::of_container(application.around, id)?;
         let container = theirs.containers.iter().find(|container| container.id == id)?;
         let is_told = container.security("runAsUser").is_some();
-        theirs.obstacles().iter().find(|obstacle| obstacle.hard && !is_told).cloned()
+        let stands = |obstacle: &&Obstacle| obstacle.hard && obstacle.reason != SkipReason::LowPort;
+        theirs.obstacles().iter().find(stands).filter(|_| !is_told).cloned()
     };
     let mut doubt = None;
     for (id, detail) in repository.containers().filter_map(|id| Some((id, may_run(id)?))) {
