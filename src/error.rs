@@ -186,6 +186,8 @@ skip_reasons! {
     AccountInUse => "account-in-use", false;
     /// A program of the pod talks to the Kubernetes API, or may.
     ApiClient => "api-client", false;
+    /// Something of the pod does not work in a user namespace, or is not known to.
+    UserNamespace => "user-namespace", true;
     /// The pod is a Windows pod, where these fields are rejected.
     WindowsPod => "windows-pod", false;
     /// The change did not prove to be what was planned and was dropped. A defect of this program: please report it.

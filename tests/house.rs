@@ -7,10 +7,11 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use support::marks::{TABLES, remarked};
 use support::program::unroot;
 use support::snapshots::{Snapshot, assert_snapshot};
 use unroot::error::SkipReason;
-use unroot::image::{KnownImages, Reference};
+use unroot::image::KnownImage;
 use unroot::transforms::ALL;
 
 /// Everything that may stand at the top, apart from what git ignores.
@@ -256,30 +257,25 @@ fn explaining_a_transform_prints_its_readme() {
     }
 }
 
-/// What a row of the image table claims to be proved has to be something that the end-to-end tests can start.
+/// The end-to-end tests decide which rows are marked as proved; here the marks are taken away and set again, and nothing else moves.
 #[test]
-fn proved_images_are_served_to_the_end_to_end_tests() {
-    let read = |path: &str| toml::from_str::<toml::Table>(&fs::read_to_string(root().join(path)).unwrap()).unwrap();
-    let text = |row: &toml::Value, key: &str| row.get(key).and_then(toml::Value::as_str).map(str::to_owned);
-    let mut claimed = BTreeSet::new();
-    for table in ["src/image/bases.toml", "src/image/known.toml"].map(read) {
-        let rows = table["image"].as_array().unwrap();
-        let proved = rows.iter().filter(|row| row.get("proved").and_then(toml::Value::as_bool) == Some(true));
-        claimed.extend(proved.map(|row| (text(row, "name").unwrap(), text(row, "tag"))));
+fn marks_of_the_image_table_are_set_without_touching_the_rest() {
+    #[derive(serde::Deserialize)]
+    struct Table {
+        image: Vec<KnownImage>,
     }
-    let bases = read("tests/e2e/bases/bases.toml");
-    let served: BTreeSet<(String, Option<String>)> = bases["base"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .flat_map(|base| base.get("names").and_then(toml::Value::as_array).cloned().unwrap_or_default())
-        .filter_map(|name| {
-            let reference = Reference::parse(name.as_str().unwrap()).unwrap();
-            let row = KnownImages::default().find(&reference).cloned()?;
-            row.proved.then_some((row.name, row.tag))
-        })
-        .collect();
-    assert_eq!(claimed, served);
+    for table in TABLES {
+        let text = fs::read_to_string(root().join(table)).unwrap();
+        let mut rows = toml::from_str::<Table>(&text).unwrap().image;
+        let all = rows.len();
+        rows.retain(|row| row.proved);
+        assert!(!rows.is_empty() && rows.len() < all, "{table}");
+        assert_eq!(remarked(&text, &rows), Ok((text.clone(), Vec::new())), "{table}");
+        let (without, taken) = remarked(&text, &[]).unwrap();
+        assert!(!without.contains("\nproved = ") && taken.len() == rows.len(), "{table}: {taken:?}");
+        let (again, set) = remarked(&without, &rows).unwrap();
+        assert_eq!((again, set.len()), (text, rows.len()), "{table}: {set:?}");
+    }
 }
 
 /// Each folder is compared whole by the test that owns it, so a folder without an owner would be read by nobody.

@@ -99,6 +99,11 @@ fn inject_security_context() {
 }
 
 #[test]
+fn isolate_users() {
+    check("isolate-users");
+}
+
+#[test]
 fn withhold_service_account_token() {
     check("withhold-service-account-token");
 }

@@ -28,6 +28,8 @@ mod t40_pin_digest;
 mod t45_mount_read_only_root;
 #[path = "50-inject-security-context/mod.rs"]
 mod t50_inject_security_context;
+#[path = "55-isolate-users/mod.rs"]
+mod t55_isolate_users;
 #[path = "60-withhold-service-account-token/mod.rs"]
 mod t60_withhold_service_account_token;
 #[path = "70-limit-resources/mod.rs"]
@@ -40,7 +42,7 @@ use crate::image::Reference;
 use crate::repository::FileId;
 
 /// Every transform, in the order in which they run.
-pub const ALL: [&dyn Transform; 11] = [
+pub const ALL: [&dyn Transform; 12] = [
     &t02_isolate_from_host::IsolateFromHost,
     &t03_drop_privileges::DropPrivileges,
     &t05_allow_low_ports::AllowLowPorts,
@@ -50,6 +52,7 @@ pub const ALL: [&dyn Transform; 11] = [
     &t40_pin_digest::PinDigest,
     &t45_mount_read_only_root::MountReadOnlyRoot,
     &t50_inject_security_context::InjectSecurityContext,
+    &t55_isolate_users::IsolateUsers,
     &t60_withhold_service_account_token::WithholdServiceAccountToken,
     &t70_limit_resources::LimitResources,
 ];

@@ -39,6 +39,9 @@ pub struct Config {
     pub images: KnownImages,
     /// What containers are given that say nothing of resources. Without it none is written.
     pub resources: Option<Resources>,
+    /// Whether the nodes of the cluster can give pods users of their own (`hostUsers: false`), which no file shows: Kubernetes 1.33, Linux 6.3, and a
+    /// runtime and filesystems that map users (<https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/>).
+    pub user_namespaces: bool,
     /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
     #[serde(rename = "registry")]
     pub registries: BTreeMap<String, RegistryEntry>,

@@ -83,7 +83,7 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
         }
     }
     match container.link {
-        Link::Linked { dockerfile, .. } => {
+        Link::Linked { dockerfile, .. } | Link::Service { dockerfile, .. } => {
             let own = application.image.as_ref().filter(|image| image.file == *dockerfile);
             let obstacles = match own {
                 Some(image) => application.api.get_or_init(|| application.image_api_obstacles(image)).clone(),

@@ -34,7 +34,7 @@ pub struct ContainerFacts<'a> {
     profile: Profile,
     /// The image, when it is a reference.
     pub reference: Option<Reference>,
-    /// The image's row in the table; only for images that nothing in this tree may build.
+    /// The image's row in the table, or that of the service it is run as; not for other images that this tree may build.
     pub known: Option<&'a KnownImage>,
     /// What the registry says of the image, where [`Self::asks_registry`].
     pub config: Option<&'a ImageConfig>,
@@ -90,6 +90,7 @@ impl<'a> ContainerFacts<'a> {
         let reference = Reference::parse(&container.image).ok();
         let known = match link {
             Link::External => reference.as_ref().and_then(|reference| around.config.images.find(reference)),
+            Link::Service { base, .. } => Reference::parse(base).ok().and_then(|base| around.config.images.find(&base)),
             Link::Linked { .. } | Link::Ambiguous(_) => None,
         };
         let mut facts = Self {

@@ -1,10 +1,12 @@
 //! The identity contract: one numeric uid and gid for everything that must agree.
 
-use super::{Application, Arranged, ContainerFacts, Obstacle, User};
+use super::obstacles::soft;
+use super::{Application, Arranged, ContainerFacts, ImageFacts, Obstacle, User};
 use crate::error::SkipReason;
 use crate::image::{ConfiguredUser, Family};
 use crate::kubernetes::Settings;
 use crate::link::Link;
+use crate::repository::FileId;
 use std::collections::BTreeSet;
 
 /// A numeric user, and how it is known.
@@ -35,6 +37,17 @@ pub enum EffectiveUser {
         /// What was looked at.
         how: String,
     },
+}
+
+/// The user that a manifest may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledUser {
+    /// Who it is.
+    pub identity: Identity,
+    /// What speaks against it.
+    pub obstacles: Vec<Obstacle>,
+    /// Nobody says that the image works as this user; the first obstacle tells what is known instead.
+    pub is_assumed: bool,
 }
 
 impl Identity {
@@ -73,7 +86,12 @@ impl Application<'_> {
                 how: "runAsUser of its containers".to_owned(),
             });
         }
-        if let Some((base, ids)) = image.served_by().and_then(|base| Some((base, base.service?))) {
+        let asked: BTreeSet<u32> = self.around.links.services(image.file).filter_map(|service| service.uid()).collect();
+        if let (Some(uid), 1) = (asked.first(), asked.len()) {
+            return Some(Identity { uid: *uid, gid: Some(0), how: "the user of its compose service".to_owned() });
+        }
+        let server = image.served_by().or_else(|| image.hosted_by());
+        if let Some((base, ids)) = server.and_then(|base| Some((base, base.service?))) {
             let how = format!("what the base {} steps down to", base.name);
             return Some(Identity { uid: ids.uid, gid: Some(0), how });
         }
@@ -97,7 +115,7 @@ impl Application<'_> {
         &self,
         container: &ContainerFacts<'_>,
         arranged: Arranged<'_>,
-    ) -> Result<(Identity, Vec<Obstacle>), (SkipReason, String)> {
+    ) -> Result<SettledUser, (SkipReason, String)> {
         // What breaks a process that is no longer root does not matter to one that never was.
         let of_settings = |obstacle: &&Obstacle| {
             matches!(
@@ -108,7 +126,16 @@ impl Application<'_> {
         let mut obstacles: Vec<Obstacle> = self.obstacles().to_vec();
         obstacles.retain(|obstacle| obstacle.reason != SkipReason::LowPort || !arranged.low_ports);
         let assigned = container.settings() == Settings::UserAssigned;
-        match self.user_once(container, arranged) {
+        let settled = |identity, obstacles| SettledUser { identity, obstacles, is_assumed: false };
+        let user = self.user_once(container, arranged);
+        if let Some((identity, doubt)) = self.assumed_user(container, &user) {
+            if obstacles.iter().any(|obstacle| obstacle.reason == SkipReason::LowPort) {
+                return Err((doubt.reason, doubt.detail));
+            }
+            obstacles.insert(0, doubt);
+            return Ok(SettledUser { identity, obstacles, is_assumed: true });
+        }
+        match user {
             // Nothing is written down, so where the platform assigns none the image alone must do; a number in its Dockerfile does.
             EffectiveUser::Known(_) | EffectiveUser::StepsDown(_)
                 if assigned && self.image.is_none() && container.security("runAsUser").is_none() =>
@@ -119,13 +146,15 @@ impl Application<'_> {
                     format!("the platform may assign a {kind} another user than the image's"),
                 ))
             }
-            EffectiveUser::Known(identity) => Ok((identity, obstacles.iter().filter(of_settings).cloned().collect())),
+            EffectiveUser::Known(identity) => {
+                Ok(settled(identity, obstacles.iter().filter(of_settings).cloned().collect()))
+            }
             EffectiveUser::StepsDown(identity) => {
                 if let Some(refusal) = container.unfit_mount() {
                     return Err((SkipReason::VolumeOwnership, refusal));
                 }
                 obstacles.extend(self.own_configuration(container));
-                Ok((identity, obstacles))
+                Ok(settled(identity, obstacles))
             }
             EffectiveUser::Root { how } => {
                 // Its port and directories could be arranged for, and this not.
@@ -164,6 +193,57 @@ impl Application<'_> {
         }
     }
 
+    /// Who is tried on the user's word where nothing tells of somebody who works, `user` being who it is today; and that this is so. Nobody is where the
+    /// image is known to need root, has a user of its own that is only a name, or gets one from the platform.
+    pub fn assumed_user(&self, container: &ContainerFacts<'_>, user: &EffectiveUser) -> Option<(Identity, Obstacle)> {
+        let is_asked_for = container.security("runAsUser").is_some();
+        let works_on_node = || self.works_on_node(container).is_some();
+        if self.image.is_some()
+            || is_asked_for
+            || container.settings() == Settings::UserAssigned
+            || container.container.image.is_empty()
+            || works_on_node()
+        {
+            return None;
+        }
+        let uid = self.around.config.uid();
+        let mut identity = Identity { uid, gid: Some(0), how: "the configured uid, on trial".to_owned() };
+        let (reason, detail) = match user {
+            EffectiveUser::Unknown { how } => {
+                if let Link::Ambiguous(candidates) = container.link {
+                    identity = self.common_user(candidates)?;
+                } else if container.config.is_some() {
+                    return None;
+                }
+                self.unknown_user(container, how)
+            }
+            EffectiveUser::Root { how } => {
+                if container.known.is_some_and(|known| known.service.is_some() || !known.needs.is_empty()) {
+                    return None;
+                }
+                if let Some(account) = container.known.and_then(|known| known.account.as_ref()) {
+                    identity =
+                        Identity { uid: account.uid, how: format!("user {}, on trial", account.name), ..identity };
+                }
+                (SkipReason::UnknownUser, format!("{how} runs as root and no other user is known to work"))
+            }
+            EffectiveUser::Known(_) | EffectiveUser::StepsDown(_) => return None,
+        };
+        Some((identity, soft(reason, detail)))
+    }
+
+    /// The user of all these Dockerfiles' images, where it is one.
+    fn common_user(&self, dockerfiles: &[FileId]) -> Option<Identity> {
+        let numeric = |file: &FileId| match ImageFacts::new(self.around, *file)?.user {
+            User::Numeric { uid, gid } => Some((uid, gid)),
+            User::Root | User::Named { .. } | User::Unknown { .. } => None,
+        };
+        let users: Option<BTreeSet<(u32, Option<u32>)>> = dockerfiles.iter().map(numeric).collect();
+        let users = users?;
+        let (uid, gid) = users.first().copied().filter(|_| users.len() == 1)?;
+        Some(Identity { uid, gid, how: "the user of every image that it may run".to_owned() })
+    }
+
     /// Why nobody can say who the process is, and what a person could do about it. `how` is what was looked at.
     pub fn unknown_user(&self, container: &ContainerFacts<'_>, how: &str) -> (SkipReason, String) {
         match container.link {
@@ -173,7 +253,7 @@ impl Application<'_> {
                 let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
                 (SkipReason::AmbiguousLink, detail)
             }
-            Link::Linked { .. } | Link::External => {
+            Link::Linked { .. } | Link::Service { .. } | Link::External => {
                 (SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number"))
             }
         }

@@ -21,12 +21,13 @@ mod read_only;
 mod served;
 mod sources;
 mod stack;
+mod user_namespace;
 mod writes;
 
 pub use accounts::Unnumbered;
 pub use container::{Arranged, ContainerFacts};
 pub use directories::OwnedDirectory;
-pub use identity::{EffectiveUser, Identity};
+pub use identity::{EffectiveUser, Identity, SettledUser};
 pub use image::{Doubt, ImageFacts, User};
 pub use obstacles::Obstacle;
 pub use read_only::ReadOnlyRoot;
@@ -87,11 +88,15 @@ pub enum Key {
 }
 
 impl Key {
-    /// The files it is made of.
+    /// The files it is made of, those that may build its image included.
     pub fn files(self, links: &Links) -> BTreeSet<FileId> {
         match self {
             Self::Dockerfile(file) => links.containers(file).iter().map(|id| id.file).chain([file]).collect(),
-            Self::Container(id) => BTreeSet::from([id.file]),
+            Self::Container(id) => match links.of(id) {
+                Link::Ambiguous(candidates) => candidates.iter().copied().chain([id.file]).collect(),
+                Link::Service { dockerfile, .. } => BTreeSet::from([id.file, *dockerfile]),
+                Link::Linked { .. } | Link::External => BTreeSet::from([id.file]),
+            },
         }
     }
 }
@@ -120,6 +125,11 @@ impl<'a> Application<'a> {
             api: OnceCell::new(),
             survey: OnceCell::new(),
         })
+    }
+
+    /// The references whose images only a registry tells of.
+    pub fn untold_references(&self) -> Vec<Reference> {
+        self.containers.iter().filter_map(|container| container.asks_registry(self.around).cloned()).collect()
     }
 
     /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.

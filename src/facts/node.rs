@@ -39,7 +39,7 @@ impl<'a> Application<'a> {
     pub fn of_container(around: super::Surroundings<'a>, id: ContainerId) -> Option<Self> {
         let key = match around.links.of(id) {
             Link::Linked { dockerfile, .. } => Key::Dockerfile(*dockerfile),
-            Link::Ambiguous(_) | Link::External => Key::Container(id),
+            Link::Service { .. } | Link::Ambiguous(_) | Link::External => Key::Container(id),
         };
         Self::new(around, key)
     }
@@ -107,7 +107,8 @@ impl<'a> Application<'a> {
         self.containers_of_pod(container).iter().flat_map(|container| container.view.ports()).collect()
     }
 
-    fn containers_of_pod(&self, container: &ContainerFacts<'a>) -> Vec<ContainerFacts<'a>> {
+    /// All containers of the pod of one of them, in the order of the workload.
+    pub fn containers_of_pod(&self, container: &ContainerFacts<'a>) -> Vec<ContainerFacts<'a>> {
         let ids =
             (0..container.workload.containers.len()).map(|index| ContainerId { container: index, ..container.id });
         ids.filter_map(|id| ContainerFacts::new(self.around, id)).collect()

@@ -84,7 +84,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
     let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
-    if server.is_none() {
+    if server.is_none() && image.hosted_by().is_none() {
         programs::of_command(&image.argv(), &image.path, &writable, found);
     }
     programs::of_image(application, image, found);
@@ -95,6 +95,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     let tree = application.around.repository.tree();
     paths_in_variables(application, image, &writable, found);
     unseen_containers(application, image, found);
+    services(application, image, found);
     private_files(image, &owned, found);
     if image.stack.is_some() {
         if let Some(place) = sources::root_call(tree, image.directory()) {
@@ -273,6 +274,30 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     }
 }
 
+/// What a compose file asks of a container of the image, which root alone is sure to give.
+fn services(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let workdir = image.workdir();
+    for service in application.around.links.services(image.file) {
+        let place = format!("service {} of {}", printable(&service.name), service.path);
+        if service.asks_privileges {
+            found.push(soft(SkipReason::NeedsRoot, format!("{place} asks for privileges")));
+        }
+        if service.user.as_deref().is_some_and(|user| matches!(user.split(':').next(), Some("0" | "root"))) {
+            found.push(soft(SkipReason::AuthorChoice, format!("{place} says user: root")));
+        }
+        for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
+            // Sources that a developer mounts over the image's are read, and packages beside them.
+            let is_code = workdir.as_ref().is_some_and(|workdir| super::directories::is_within(workdir, &mount.path))
+                || mount.path.ends_with("/node_modules");
+            if !is_code {
+                let path = printable(&mount.path);
+                let detail = format!("{place} keeps {path} on a volume or the host, where files belong to root");
+                found.push(soft(SkipReason::VolumeOwnership, detail));
+            }
+        }
+    }
+}
+
 /// The paths at which every container of the image has a volume.
 fn mounted_everywhere(application: &Application<'_>) -> BTreeSet<String> {
     let paths = |container: &ContainerFacts<'_>| -> BTreeSet<String> {
@@ -293,14 +318,36 @@ fn writable_of(application: &Application<'_>, container: &ContainerFacts<'_>) ->
     mounts.chain(owned).chain(known).collect()
 }
 
+/// Whether a mode in digits leaves others without anything.
+fn is_private(mode: &str) -> bool {
+    (3..=4).contains(&mode.len()) && mode.bytes().all(|byte| byte.is_ascii_digit()) && mode.ends_with('0')
+}
+
+/// The private key that a command makes, which gets the mode 0600.
+fn new_key<'a>(words: &[&'a str]) -> Option<&'a str> {
+    let after =
+        |flag: &str| words.windows(2).find_map(|pair| (pair.first() == Some(&flag)).then(|| pair.get(1).copied())?);
+    match words {
+        ["openssl", "req", ..] => after("-keyout"),
+        ["openssl", "genrsa" | "genpkey" | "ecparam", ..] => after("-out"),
+        ["ssh-keygen", ..] => after("-f"),
+        _ => None,
+    }
+}
+
+/// Whether one of the commands lets others have a file.
+fn is_opened(file: &str, commands: &[Vec<&str>]) -> bool {
+    commands.iter().any(|words| match words.as_slice() {
+        ["chmod", mode, paths @ ..] => !is_private(mode) && paths.contains(&file),
+        _ => false,
+    })
+}
+
 /// Files that only root may read, outside the directories that are shared with the group.
 fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obstacle>) {
     let dockerfile = image.dockerfile;
     let is_owned = |path: &str| {
         !path.starts_with('/') || owned.iter().any(|directory| path == directory || is_below(path, directory))
-    };
-    let is_private = |mode: &str| {
-        (3..=4).contains(&mode.len()) && mode.bytes().all(|byte| byte.is_ascii_digit()) && mode.ends_with('0')
     };
     for index in dockerfile.effective(image.stage) {
         let instruction = &dockerfile.instructions()[index];
@@ -312,14 +359,15 @@ fn private_files(image: &ImageFacts<'_>, owned: &[String], found: &mut Vec<Obsta
                     instruction.flag("chmod").is_none() && sources.iter().any(|source| source.contains("://"));
                 (by_mode || downloaded) && !is_owned(&to)
             }),
-            Keyword::Run => dockerfile.shell_commands(instruction).unwrap_or_default().iter().any(|command| {
-                let words = stack::words(command);
-                match words.as_slice() {
+            Keyword::Run => {
+                let commands = dockerfile.shell_commands(instruction).unwrap_or_default();
+                let commands: Vec<Vec<&str>> = commands.iter().map(stack::words).collect();
+                commands.iter().any(|words| match words.as_slice() {
                     ["chmod", mode, paths @ ..] => is_private(mode) && paths.iter().any(|path| !is_owned(path)),
                     ["umask", mode] => mode.ends_with('7'),
-                    _ => false,
-                }
-            }),
+                    words => new_key(words).is_some_and(|key| !is_owned(key) && !is_opened(key, &commands)),
+                })
+            }
             _ => false,
         };
         if private {
@@ -475,10 +523,11 @@ fn volumes(
             }
             VolumeSource::Claim => {
                 if let Some(claim) = mount.claim.as_deref().and_then(|claim| unowned_volume(application, claim)) {
-                    found.push(hard(
-                        SkipReason::VolumeOwnership,
-                        format!("{place} mounts {name}, {claim}, where fsGroup has no effect"),
-                    ));
+                    let detail = format!("{place} mounts {name}, {claim}, where fsGroup has no effect");
+                    // What an image that steps down kept there belongs to that user already, and an empty folder may not.
+                    let steps_down = container.known.is_some_and(|known| known.service.is_some());
+                    let say = if steps_down { soft } else { hard };
+                    found.push(say(SkipReason::VolumeOwnership, detail));
                 }
                 if !mount.read_only {
                     found.extend(shared_claim(application, container, company, &format!("{place} mounts {name}")));
@@ -571,7 +620,7 @@ fn neighbour_as_another(
 fn is_the_same(application: &Application<'_>, neighbour: &ContainerFacts<'_>, company: &mut BTreeSet<FileId>) -> bool {
     let key = match neighbour.link {
         Link::Linked { dockerfile, .. } => Key::Dockerfile(*dockerfile),
-        Link::Ambiguous(_) | Link::External => Key::Container(neighbour.id),
+        Link::Service { .. } | Link::Ambiguous(_) | Link::External => Key::Container(neighbour.id),
     };
     let Some(theirs) = Application::new(application.around, key) else { return false };
     match (theirs.effective_user(neighbour), application.intended_identity()) {
@@ -610,7 +659,7 @@ fn patches(application: &Application<'_>, container: &ContainerFacts<'_>, found:
 }
 
 /// A claim of the tree that binds to a volume of the tree on a host path or NFS.
-fn unowned_volume(application: &Application<'_>, claim: &str) -> Option<String> {
+pub(super) fn unowned_volume(application: &Application<'_>, claim: &str) -> Option<String> {
     let repository = application.around.repository;
     let text =
         |node: Node<'_>, path: [&str; 2]| node.get(path[0])?.get(path[1])?.as_str().map(|text| text.into_owned());

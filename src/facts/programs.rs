@@ -2,7 +2,7 @@
 
 use super::directories::is_within;
 use super::obstacles::{Obstacle, hard, soft};
-use super::ports::low_port_argument;
+use super::ports::{low_port, low_port_argument};
 use super::{Application, ImageFacts, PackageJson, Stack, identity::printable, needs};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
@@ -116,11 +116,20 @@ pub(super) fn of_base(application: &Application<'_>, image: &ImageFacts<'_>, fou
         && base.user.is_none()
         && image.served_by().is_none()
     {
+        let hosted = image.hosted_by();
+        if let Some(base) = hosted {
+            needs::of_host(application, image, base, found);
+        }
         match base.low_port() {
+            None if hosted.is_some() => {}
+            Some(port) if hosted.is_some() => found.push(low_port(
+                application,
+                format!("{} starts the server of {}, which listens on {port}", image.path, base.name),
+            )),
             // A runtime that is told by its base where to listen; what else tells it is judged with the ports.
             Some(_) if base.service.is_none() && needs::told_where_to_listen(application, image) => {}
-            Some(port) if base.service.is_none() && !image.argv().is_empty() => found.push(hard(
-                SkipReason::LowPort,
+            Some(port) if base.service.is_none() && !image.argv().is_empty() => found.push(low_port(
+                application,
                 format!("programs on the base {} listen on {port} unless told otherwise ({})", base.name, image.path),
             )),
             _ => found.push(hard(
@@ -233,7 +242,7 @@ pub(super) fn node_package(image: &ImageFacts<'_>) -> Option<String> {
 
 /// An image that starts nothing is a base or a toolbox, and a program that is not its language's may need anything.
 pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    const KNOWN: [&str; 59] = [
+    const KNOWN: [&str; 61] = [
         "node",
         "npm",
         "npx",
@@ -268,6 +277,8 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
         "java",
         "jetty.sh",
         "catalina.sh",
+        "apache2-foreground",
+        "php-fpm",
         "dotnet",
         "php",
         "ruby",
@@ -298,7 +309,7 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
     let Some(first) = argv.first() else {
         let commanded = !application.containers.is_empty()
             && application.containers.iter().all(|container| container.view.command().is_some());
-        if !commanded && image.served_by().is_none() {
+        if !commanded && image.served_by().is_none() && image.hosted_by().is_none() {
             found.push(soft(
                 SkipReason::UnaccountedCommand,
                 format!("{} starts nothing of its own; it may be a base or a toolbox", image.path),
@@ -356,7 +367,7 @@ pub(super) fn of_script(
         let place = format!("package.json beside {}", image.path);
         of_command(std::slice::from_ref(&line), &place, writable, found);
         if let Some(port) = low_port_argument(&[line]) {
-            found.push(hard(SkipReason::LowPort, format!("{place} listens on {port}; listen on a port above 1023")));
+            found.push(low_port(application, format!("{place} listens on {port}; listen on a port above 1023")));
         }
     }
     let tree = application.around.repository.tree();
@@ -376,7 +387,7 @@ pub(super) fn of_script(
                     of_words(&[line.to_owned()], &format!("{path}:{}", number + 1), writable, &mut words);
                     if let Some(port) = low_port_argument(&[line.to_owned()]) {
                         let detail = format!("{path}:{} listens on {port}; listen on a port above 1023", number + 1);
-                        words.push(hard(SkipReason::LowPort, detail));
+                        words.push(low_port(application, detail));
                     }
                     if let Some(change) = SYSTEM_CHANGE.as_ref().and_then(|regex| regex.find(line)) {
                         let change = printable(change.as_str().trim());

@@ -15,6 +15,7 @@ use super::{Application, Arranged, ContainerFacts, EffectiveUser, ImageFacts, St
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::image::{Claim, KnownImage};
+use crate::link::Link;
 
 /// What a read-only root takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl Application<'_> {
     pub fn steps_down_once_arranged(&self, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
         let root = self.read_only_root(container).ok()?;
         let arranged = Arranged { low_ports: true, directories: &root.directories };
-        let (_, mut obstacles) = self.settled_user(container, arranged).ok()?;
+        let mut obstacles = self.settled_user(container, arranged).ok()?.obstacles;
         obstacles.extend(root.doubts);
         matches!(self.effective_user(container), EffectiveUser::Root { .. }).then_some(obstacles)
     }
@@ -82,6 +83,10 @@ fn of_known(
     container: &ContainerFacts<'_>,
 ) -> Result<ReadOnlyRoot, Refusal> {
     let place = container.place();
+    if let Link::Service { dockerfile, .. } = container.link {
+        let path = &application.around.repository.file(*dockerfile).path;
+        return Err(unknown(format!("what {} is made to write by what {path} adds is not known", known.name)));
+    }
     let Some(writable) = &known.writable else {
         return Err(unknown(format!("what {} writes while it runs is not known", known.name)));
     };

@@ -4,6 +4,7 @@ use super::configuration::configuration_doubt;
 use super::directories::is_within;
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
+use super::ports::low_port;
 use super::{Application, ImageFacts};
 use crate::discover::{file_name, join};
 use crate::dockerfile::Keyword;
@@ -22,6 +23,10 @@ const WRITING: [&str; 6] = [">", "sed ", "tee ", "mv ", "cp ", "envsubst"];
 static WRITES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?m)(?:^|[;{])[ \t]*((?:error|access)_log|pid|lock_file|(?:client_body|proxy|fastcgi|uwsgi|scgi)_temp_path|(?:proxy|fastcgi|uwsgi|scgi)_cache_path|dav_methods|upload_store)[ \t]+([^\s;]+)").ok()
 });
+
+/// What else decides what nginx writes: configuration read from elsewhere, and sockets that it makes.
+static READS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?m)(?:^|[;{])[ \t]*(include|listen|load_module)[ \t]+([^\s;]+)").ok());
 
 impl<'a> ImageFacts<'a> {
     /// The base, where it is a server without data of its own that the table knows to run as another user as well, and where the image starts what the
@@ -49,8 +54,9 @@ pub(super) fn of_server(
             "{} starts {}, which listens on {port}; a process without root cannot rely on it",
             image.path, base.name
         );
-        found.push(hard(SkipReason::LowPort, detail));
+        found.push(low_port(application, detail));
     }
+    found.extend(told_by_arguments(image, base));
     for container in &application.containers {
         let mounts = container.mounts();
         let at = |folder: &str| mounts.iter().find(|mount| is_within(&mount.path, folder));
@@ -118,12 +124,41 @@ pub(super) fn of_server(
     }
 }
 
+/// What the command tells nginx beside staying in the foreground: another configuration, or directives of its own.
+fn told_by_arguments(image: &ImageFacts<'_>, base: &KnownImage) -> Option<Obstacle> {
+    let argv = image.argv();
+    let plain = |word: &String| matches!(word.trim_end_matches(';').trim(), "-g" | "daemon off");
+    let told = argv.iter().skip(1).find(|word| !plain(word))?;
+    let detail = format!(
+        "{} starts {} with {}, and what that makes it write is not seen",
+        image.path,
+        base.name,
+        printable(told)
+    );
+    Some(soft(SkipReason::RunTimeWrites, detail))
+}
+
 /// What a configuration makes nginx write where only root may: anything but its cache, the directory of its pid file, /tmp, and the logs, which the image
 /// links to standard output.
 fn written_elsewhere(base: &KnownImage, path: &str, text: &str) -> Option<String> {
     let logs = ["/var/log/nginx/access.log", "/var/log/nginx/error.log"];
     let known = base.root_owned.iter().map(String::as_str).chain(["/run", "/tmp", "/dev"]);
     let known: Vec<&str> = known.collect();
+    let elsewhere = |directive: &str, value: &str| match directive {
+        "include" | "load_module" => value.starts_with('/') && !is_within(value, CONFIGURATION),
+        _ => value
+            .strip_prefix("unix:")
+            .is_some_and(|socket| !known.iter().any(|directory| is_within(socket, directory))),
+    };
+    let read = READS.as_ref()?.captures_iter(text).find_map(|found| {
+        let (directive, value) = (found.get(1)?.as_str(), found.get(2)?.as_str().trim_matches(['"', '\'']));
+        let line = crate::source::Position::of(text, found.get(1)?.start()).line;
+        let what = format!("{path}:{line} says {directive} {}, which may need root", printable(value));
+        elsewhere(directive, value).then_some(what)
+    });
+    if read.is_some() {
+        return read;
+    }
     WRITES.as_ref()?.captures_iter(text).find_map(|found| {
         let (directive, value) = (found.get(1)?.as_str(), found.get(2)?.as_str());
         let value = value.trim_matches(['"', '\'']);
@@ -161,5 +196,8 @@ mod tests {
         assert!(judged("  proxy_cache_path /data/cache;").is_some());
         assert!(judged("pid logs/nginx.pid;").is_some());
         assert!(judged("server { listen 80; access_log /srv/access.log; }").is_some());
+        assert!(judged("http { include /srv/conf/*.conf; }").is_some());
+        assert!(judged("server { listen unix:/srv/web.sock; }").is_some());
+        assert_eq!(judged("include mime.types;\ninclude /etc/nginx/conf.d/*.conf;\nlisten unix:/run/web.sock;"), None);
     }
 }

@@ -126,6 +126,15 @@ impl KnownImage {
         self.ports.iter().copied().find(|port| *port < 1024)
     }
 
+    /// Whether a program, by its name, is the image's own: its server, or the entrypoint that steps down.
+    pub fn starts_as(&self, program: &str) -> bool {
+        let name = self.name.rsplit('/').next().unwrap_or_default();
+        ["", "d", "-server"].iter().any(|end| program == format!("{name}{end}"))
+            || matches!(program, "docker-entrypoint.sh" | "docker-entrypoint")
+            || name == "mysql" && program == "mysqld_safe"
+            || name == "mariadb" && program == "mysqld"
+    }
+
     /// What a row must hold to be of use.
     fn check(&self) -> Result<(), String> {
         let reference = Reference::parse(&self.name).map_err(|error| error.message)?;

@@ -15,7 +15,7 @@ pub use forbidden_settings::ForbiddenSetting;
 pub use kinds::{Kind, Kinds, NeedsRoot, Settings};
 pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
 pub use pod::{ContainerView, Mount, PodView, UNPRIVILEGED_PORT_START, Volume, VolumeSource};
-pub use security_context::{allow_low_ports, complete, drop_all, give_resources, remove, replace, share_claims};
+pub use security_context::{allow_low_ports, complete, drop_all, give_resources, remove, replace, set, share_claims};
 pub use volumes::mount_empty;
 pub use workload::{
     Container, ContainerKind, Patched, Service, Workload, has_objects, objects, patched_workloads, services, workloads,

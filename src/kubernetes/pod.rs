@@ -58,6 +58,11 @@ impl<'a> PodView<'a> {
         field(self.node, "hostNetwork").and_then(Node::as_bool) == Some(true)
     }
 
+    /// `hostUsers`: whether the pod's users are those of its node. Not said means yes.
+    pub fn host_users(self) -> Option<bool> {
+        field(self.node, "hostUsers").and_then(Node::as_bool)
+    }
+
     /// Whether the pod shares any namespace with the node: network, processes, or System V IPC.
     pub fn shares_a_host_namespace(self) -> bool {
         ["hostNetwork", "hostPID", "hostIPC"]
@@ -170,6 +175,11 @@ impl<'a> ContainerView<'a> {
             .collect()
     }
 
+    /// Whether the container is given a block device.
+    pub fn has_volume_devices(self) -> bool {
+        field(self.node, "volumeDevices").is_some_and(|devices| devices.items().next().is_some())
+    }
+
     /// The literal value of an `env` entry; `None` when it is absent or comes from elsewhere.
     pub fn env(self, name: &str) -> Option<String> {
         let entries = field(self.node, "env")?;
@@ -256,7 +266,7 @@ pub struct Volume<'a> {
 pub enum VolumeSource {
     /// Writable by everybody: `emptyDir`.
     EmptyDir,
-    /// `configMap`, `secret`, `projected`, `downwardAPI`: read-only files with a mode.
+    /// `configMap`, `secret`, `projected`, `downwardAPI`: read-only files with a mode. `image`, and `csi` where it says `readOnly`: read-only files.
     Projection,
     /// `persistentVolumeClaim` or `ephemeral`: owned by root until `fsGroup` says otherwise.
     Claim,
@@ -268,12 +278,13 @@ pub enum VolumeSource {
 
 impl<'a> Volume<'a> {
     fn read(node: Node<'a>) -> Option<Self> {
-        const SOURCES: [(&str, VolumeSource); 8] = [
+        const SOURCES: [(&str, VolumeSource); 9] = [
             ("emptyDir", VolumeSource::EmptyDir),
             ("configMap", VolumeSource::Projection),
             ("secret", VolumeSource::Projection),
             ("projected", VolumeSource::Projection),
             ("downwardAPI", VolumeSource::Projection),
+            ("image", VolumeSource::Projection),
             ("persistentVolumeClaim", VolumeSource::Claim),
             ("ephemeral", VolumeSource::Claim),
             ("hostPath", VolumeSource::HostPath),
@@ -283,6 +294,8 @@ impl<'a> Volume<'a> {
         let named = SOURCES.iter().find(|(key, _)| is_set(key)).map(|(_, source)| *source);
         // The API server makes a volume without a source an emptyDir.
         let is_bare = node.entries().all(|(key, value)| key.text() == "name" || value.resolved().is_null());
+        let reads_driver = field(node, "csi").and_then(|csi| csi.get("readOnly")).and_then(Node::as_bool) == Some(true);
+        let named = named.or(reads_driver.then_some(VolumeSource::Projection));
         let source = named.unwrap_or(if is_bare { VolumeSource::EmptyDir } else { VolumeSource::Other });
         Some(Self { node, source })
     }
@@ -314,6 +327,11 @@ impl<'a> Volume<'a> {
         let map = field(self.node, "configMap").or_else(|| field(self.node, "secret"));
         let items = map.and_then(|map| field(map, "items")).into_iter().flat_map(Node::items).map(Node::resolved);
         items.filter_map(|item| string(item, "path")).collect()
+    }
+
+    /// What an `emptyDir` is kept in, where that is said.
+    pub fn medium(self) -> Option<String> {
+        string(field(self.node, "emptyDir")?, "medium")
     }
 
     /// The path on the node.
@@ -377,10 +395,9 @@ impl Workload {
     }
 }
 
-/// The value of a key, after aliases; an empty or null value counts as absent, as the API server reads it.
+/// The value of a key, after aliases and merges; an empty or null value counts as absent, as the API server reads it.
 fn field<'a>(node: Node<'a>, key: &str) -> Option<Node<'a>> {
-    let value = node.get(key)?.resolved();
-    (!value.is_null()).then_some(value)
+    node.lookup(key).filter(|value| !value.is_null())
 }
 
 fn string(node: Node<'_>, key: &str) -> Option<String> {

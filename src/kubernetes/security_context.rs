@@ -91,6 +91,12 @@ pub fn replace(node: Node<'_>, value: Value) -> Operation {
     Operation { document: node.document().index(), route: node.route(), action: Action::Replace { value } }
 }
 
+/// Adds an entry to the mapping at `node`, which does not have it.
+pub fn set(node: Node<'_>, key: &str, value: Value) -> Operation {
+    let action = Action::Insert { key: key.to_owned(), value };
+    Operation { document: node.document().index(), route: node.route(), action }
+}
+
 /// Deletes entries and items, given by their values, and what would be left empty without them: `add: []` and `securityContext: {}` say nothing.
 /// `growing` is a mapping to which something is added at the same time.
 pub fn remove(nodes: Vec<Node<'_>>, growing: Option<Node<'_>>) -> Vec<Operation> {

@@ -258,7 +258,7 @@ fn containers(pod_spec: Node<'_>, route: &Route) -> Vec<Container> {
     for kind in ContainerKind::ALL {
         let Some(list) = pod_spec.get(kind.key()) else { continue };
         for (index, item) in list.items().enumerate() {
-            if item.kind() == Kind::Mapping {
+            if item.resolved().kind() == Kind::Mapping {
                 containers.push(Container {
                     kind,
                     name: text(item, "name").unwrap_or_default(),
@@ -313,5 +313,5 @@ fn pairs(mapping: Option<Node<'_>>) -> Vec<(String, String)> {
 }
 
 fn text(node: Node<'_>, key: &str) -> Option<String> {
-    node.get(key)?.as_str().map(|text| text.into_owned())
+    node.lookup(key)?.as_str().map(|text| text.into_owned())
 }

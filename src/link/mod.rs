@@ -4,6 +4,7 @@
 //! nearest to the manifest wins; whatever then is still in doubt is [`Link::Ambiguous`] and nobody's to edit.
 
 mod declared;
+mod service;
 
 use crate::config::Config;
 use crate::discover::{directory, file_name};
@@ -22,6 +23,13 @@ pub enum Link {
         dockerfile: FileId,
         /// How that is known.
         how: How,
+    },
+    /// Built from this Dockerfile, which adds to a service that steps down on its own and is started as that service is.
+    Service {
+        /// The Dockerfile.
+        dockerfile: FileId,
+        /// The service's image, as the Dockerfile names it.
+        base: String,
     },
     /// Any of these could build it, or one of them might.
     Ambiguous(Vec<FileId>),
@@ -63,6 +71,40 @@ pub struct Declaration {
     pub how: How,
 }
 
+/// A service of a compose file whose image is built here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The Dockerfile.
+    pub dockerfile: FileId,
+    /// The compose file.
+    pub path: String,
+    /// Its name.
+    pub name: String,
+    /// `user`, as written.
+    pub user: Option<String>,
+    /// It is privileged, adds capabilities, or uses devices or processes of the host.
+    pub asks_privileges: bool,
+    /// Named volumes and folders of the host.
+    pub mounts: Vec<ServiceMount>,
+}
+
+/// A volume of a service that outlives its container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceMount {
+    /// Where it is mounted.
+    pub path: String,
+    /// It cannot be written to.
+    pub read_only: bool,
+}
+
+impl Service {
+    /// The number of its user, where it is one other than root's.
+    pub fn uid(&self) -> Option<u32> {
+        let user = self.user.as_deref()?.split(':').next()?;
+        user.parse().ok().filter(|uid| *uid != 0)
+    }
+}
+
 /// The links of a repository.
 #[derive(Debug, Default)]
 pub struct Links {
@@ -70,6 +112,7 @@ pub struct Links {
     linked: BTreeMap<FileId, Vec<ContainerId>>,
     heirs: BTreeMap<FileId, Vec<FileId>>,
     declarations: Vec<Declaration>,
+    services: Vec<Service>,
 }
 
 impl Links {
@@ -77,10 +120,11 @@ impl Links {
     pub fn find(repository: &Repository, config: &Config) -> Self {
         let mut links = Self::default();
         if repository.dockerfiles().next().is_some() {
-            links.declarations = declared::declarations(repository, config);
+            (links.declarations, links.services) = declared::declarations(repository, config);
         }
         // Most manifests of a tree name few distinct images from few folders.
         let mut known: BTreeMap<(&str, Wanted<'_>), Link> = BTreeMap::new();
+        let services = service::bases(repository, &config.images);
         let names = Names::of(repository, &config.images);
         for id in repository.containers() {
             let file = repository.file(id.file);
@@ -91,7 +135,13 @@ impl Links {
             let folder = directory(&file.path);
             let link = known
                 .entry((folder, wanted))
-                .or_insert_with(|| links.judge(repository, &names, folder, wanted))
+                .or_insert_with(|| match links.judge(repository, &names, folder, wanted) {
+                    Link::Linked { dockerfile, how } => match services.get(&dockerfile) {
+                        Some(base) => Link::Service { dockerfile, base: base.clone() },
+                        None => Link::Linked { dockerfile, how },
+                    },
+                    link => link,
+                })
                 .clone();
             if let Link::Linked { dockerfile, .. } = link {
                 links.linked.entry(dockerfile).or_default().push(id);
@@ -113,7 +163,7 @@ impl Links {
                     Link::Linked { dockerfile, .. } => vec![dockerfile],
                     // An official image is what it is called, also beside a folder of that name.
                     Link::Ambiguous(candidates) if !is_public(without_tag(reference)) => candidates,
-                    Link::Ambiguous(_) | Link::External => continue,
+                    Link::Ambiguous(_) | Link::External | Link::Service { .. } => continue,
                 };
                 for builder in builders.into_iter().filter(|builder| *builder != heir) {
                     self.heirs.entry(builder).or_default().push(heir);
@@ -135,6 +185,11 @@ impl Links {
     /// The containers that run an image of this Dockerfile.
     pub fn containers(&self, dockerfile: FileId) -> &[ContainerId] {
         self.linked.get(&dockerfile).map_or(&[], Vec::as_slice)
+    }
+
+    /// The services of compose files that are built from this Dockerfile.
+    pub fn services(&self, dockerfile: FileId) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(move |service| service.dockerfile == dockerfile)
     }
 
     /// What people said about this Dockerfile.

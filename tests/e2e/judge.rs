@@ -47,10 +47,14 @@ pub(crate) enum Reached {
 pub(crate) struct Settings {
     /// Workload and container, `web/app`.
     pub(crate) container: String,
+    /// Its image, as the manifest names it.
+    pub(crate) image: String,
     /// The settings in words.
     pub(crate) words: String,
     /// Whether they are those of the Pod Security Standard "restricted".
     pub(crate) restricted: bool,
+    /// Whether it could write to mounts only.
+    pub(crate) read_only_root: bool,
     /// The folders of its image, outside of every mount, in which it made, changed or removed something.
     pub(crate) writes: BTreeSet<String>,
 }
@@ -397,5 +401,13 @@ fn settings_in_force(started: &Started<'_>, workload: &Workload) -> Result<Setti
         && config.seccomp;
     let container = format!("{}/{}", workload.name, started.container.name);
     let writes = started.running.writes(config)?;
-    Ok(Settings { container, words: words.join(", "), restricted, writes })
+    let image = started.container.image.clone();
+    Ok(Settings {
+        container,
+        image,
+        words: words.join(", "),
+        restricted,
+        read_only_root: config.read_only_root,
+        writes,
+    })
 }

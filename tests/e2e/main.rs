@@ -7,7 +7,7 @@
 //! The order of the data: [`lab`] (folders, configuration, a registry on loopback), [`bases`] (look-alike images under their real
 //! names), [`application`] (what to build and what to ask), [`build`], [`manifest`] (what is read), [`kubelet`] (what it means),
 //! [`network`] and [`runtime`] (what is run), [`probe`] (what is asked), [`judge`] (all of it, for one tree), [`trial`] (every tree of
-//! an application), [`table`].
+//! an application), [`table`] and [`proof`] (what came of it).
 //!
 //! It needs root on Linux and the tools of [`lab::TOOLS`], and says "not run" without them; with `CI` set that is a failure.
 //! Everything runs in namespaces of its own which the kernel takes down with this process, so nothing is left behind.
@@ -25,8 +25,11 @@ mod kubelet;
 mod lab;
 mod level;
 mod manifest;
+#[path = "../support/marks.rs"]
+mod marks;
 mod network;
 mod probe;
+mod proof;
 mod runtime;
 mod table;
 mod trial;
@@ -100,5 +103,5 @@ fn inside(filters: &[String]) -> Result<bool> {
     let records = trial::all(&lab, &images, &applications)?;
     let complete = filters.is_empty();
     images.close(complete)?;
-    table::finish(&records, complete)
+    Ok(table::finish(&records, complete)? && (!complete || proof::finish(&records)?))
 }

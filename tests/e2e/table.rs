@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use unroot::image::KnownImage;
 use unroot::kubernetes::pod_security::Level;
 
 use crate::application::Application;
@@ -29,6 +30,8 @@ pub(crate) struct Record {
     answers: usize,
     /// Where hardened containers wrote outside of every mount.
     pub(crate) writes: BTreeSet<String>,
+    /// The rows of the image table that its hardened containers proved.
+    pub(crate) proved: Vec<KnownImage>,
     /// Every run.
     pub(crate) rows: Vec<Row>,
 }
@@ -55,6 +58,7 @@ impl Record {
             reached: None,
             answers: application.probes.len(),
             writes: BTreeSet::new(),
+            proved: Vec::new(),
             rows: Vec::new(),
         }
     }

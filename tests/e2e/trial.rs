@@ -19,6 +19,7 @@ use crate::kubelet::ImageVolumes;
 use crate::lab::{self, Lab, Result, run, tail};
 use crate::level;
 use crate::manifest;
+use crate::proof;
 use crate::say;
 use crate::table::{Record, Row};
 
@@ -145,6 +146,7 @@ impl Bench<'_> {
             for settings in &settings {
                 let declined = self.application.declined.contains(&settings.container);
                 self.record.writes.extend(settings.writes.iter().cloned());
+                self.record.proved.extend(proof::row(self.application, &hardened, settings)?);
                 let words = settings.in_words();
                 let outcome = if declined { format!("declined: {words}") } else { words };
                 self.row(&format!("  {}", settings.container), outcome, settings.restricted != declined);

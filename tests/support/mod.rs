@@ -6,6 +6,7 @@
 
 pub(crate) mod api_types;
 pub(crate) mod http;
+pub(crate) mod marks;
 pub(crate) mod program;
 pub(crate) mod registry;
 pub(crate) mod restricted;

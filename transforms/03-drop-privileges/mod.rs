@@ -3,7 +3,8 @@
 use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::error::SkipReason;
-use crate::facts::{Application, Arranged, ContainerFacts, EffectiveUser, User};
+use crate::facts::{Application, Arranged, ContainerFacts, EffectiveUser, Obstacle, User};
+use crate::image::Reference;
 use crate::kubernetes::{self, ForbiddenSetting, Settings, VolumeSource};
 use crate::repository::ContainerId;
 use crate::source::printable;
@@ -25,6 +26,10 @@ pub(super) struct DropPrivileges;
 impl Transform for DropPrivileges {
     fn metadata(&self) -> &'static Metadata {
         &METADATA
+    }
+
+    fn configs(&self, application: &Application<'_>) -> Vec<Reference> {
+        application.untold_references()
     }
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
@@ -196,6 +201,12 @@ fn what_keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>)
     }
     if let Some(detail) = application.node_package() {
         return Some((SkipReason::WorksOnNode, detail));
+    }
+    // On the user's word another one is tried, unless what keeps it root are the settings themselves: of an unknown image nobody knows what for.
+    let is_low_port = |obstacle: &Obstacle| obstacle.reason == SkipReason::LowPort;
+    let speaks = application.obstacles().iter().any(|obstacle| obstacle.hard && !is_low_port(obstacle));
+    if !speaks && application.assumed_user(container, &asked).is_some() {
+        return None;
     }
     match user {
         EffectiveUser::Known(_) => None,

@@ -4,6 +4,7 @@ use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::error::SkipReason;
 use crate::facts::{Application, ContainerFacts, EffectiveUser, Obstacle, User};
+use crate::image::Reference;
 use crate::kubernetes::{self, Settings};
 
 static METADATA: Metadata = Metadata {
@@ -21,6 +22,10 @@ pub(super) struct AllowLowPorts;
 impl Transform for AllowLowPorts {
     fn metadata(&self) -> &'static Metadata {
         &METADATA
+    }
+
+    fn configs(&self, application: &Application<'_>) -> Vec<Reference> {
+        application.untold_references()
     }
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
@@ -71,7 +76,11 @@ impl Transform for AllowLowPorts {
 
 /// What is not sure about the container once it is run by a user other than root, as it will be or is; `None` where it stays root.
 fn wants(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
-    match application.effective_user(container) {
+    let user = application.effective_user(container);
+    if let Some((_, doubt)) = application.assumed_user(container, &user) {
+        return Some(vec![doubt]);
+    }
+    match user {
         EffectiveUser::Known(_) | EffectiveUser::StepsDown(_) => Some(Vec::new()),
         EffectiveUser::Root { .. } => match &application.image {
             Some(image) => (image.user == User::Root).then(Vec::new),

@@ -1,16 +1,13 @@
 //! Go: compile without C, run on an image that holds certificates, time zones and nothing else.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split};
-use crate::dockerfile::{CommandForm, Operation, ShellCommand};
+use super::{Refusal, Split, binary};
+use crate::dockerfile::{Operation, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::{Application, GoSources, ImageFacts};
 
 /// The final base: no shell, no package manager, user 65532 (<https://github.com/GoogleContainerTools/distroless>).
 const BASE: &str = "gcr.io/distroless/static-debian13:nonroot";
-
-/// Directories that a bare command name is looked up in, by the PATH of the official images.
-const PATH: [&str; 7] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/go/bin"];
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
     let builds: Vec<&(usize, ShellCommand)> = survey
@@ -43,8 +40,8 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         return Err((SkipReason::RunTimeInputs, detail));
     }
     let binary = binary(image, *index, build, &sources)?;
-    let command = command(image, survey, &binary)?;
-    overrides(application, &binary)?;
+    let command = binary::command(image, survey, &binary, "/go/bin")?;
+    binary::overrides(application, image, &binary)?;
     let mut operations = Vec::new();
     if !compiles_without_c(image, build)? {
         let offset = build.words.first().map_or(build.span.start, |word| word.span.start);
@@ -56,13 +53,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         lines.push(format!("WORKDIR {workdir}"));
     }
     lines.push(format!("COPY --from={} {binary} {binary}", super::BUILD));
-    if let Some(file) = application.companions().first() {
-        let path = &application.around.repository.file(*file).path;
-        let detail = format!("{BASE} has a user of its own, and the image of {path} writes to the same volume");
-        return Err((SkipReason::VolumeOwnership, detail));
-    }
-    // The final base runs as 65532 at once, so whatever speaks against a user other than root speaks against this base.
-    let obstacles = application.obstacles().to_vec();
+    let obstacles = binary::against_user_of(BASE, application)?;
     let detail = format!("the final image holds {binary} on {BASE}, without a shell, a compiler or packages");
     Ok(Split { build: operations, base: BASE.to_owned(), lines, command, detail, obstacles })
 }
@@ -123,60 +114,11 @@ fn binary(image: &ImageFacts<'_>, index: usize, build: &ShellCommand, sources: &
         }
         (None, _) => return Err(unclear()),
     };
-    Ok(absolute(&workdir, &name))
+    Ok(binary::absolute(&workdir, &name))
 }
 
 fn is_major_version(part: &str) -> bool {
     part.strip_prefix('v').is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-fn absolute(workdir: &str, path: &str) -> String {
-    let path = path.strip_prefix("./").unwrap_or(path);
-    if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", workdir.trim_end_matches('/')) }
-}
-
-/// How the final stage must write the command: as it is, or, for a shell form that needs no shell, as a JSON array.
-fn command(image: &ImageFacts<'_>, survey: &Survey, binary: &str) -> Result<Option<String>, Refusal> {
-    let workdir = image.workdir().unwrap_or_else(|| "/".to_owned());
-    let starts = |program: &str| {
-        let is_bare = !program.contains('/');
-        if is_bare {
-            PATH.iter().any(|folder| format!("{folder}/{program}") == binary)
-        } else {
-            absolute(&workdir, program) == binary
-        }
-    };
-    let other = |what: &str| {
-        (
-            SkipReason::NoShell,
-            format!("{} starts {}, and the final image would hold {binary} only", image.path, what.escape_debug()),
-        )
-    };
-    let form = survey
-        .command
-        .and_then(|index| Some((index, image.dockerfile.command(&image.dockerfile.instructions()[index])?)));
-    let Some((index, CommandForm::Shell(line))) = form else {
-        let argv = image.argv();
-        let program = argv.first().map(String::as_str).unwrap_or_default();
-        return if starts(program) { Ok(None) } else { Err(other(program)) };
-    };
-    let instruction = &image.dockerfile.instructions()[index];
-    let commands = image.dockerfile.shell_commands(instruction).unwrap_or_default();
-    let [single] = commands.as_slice() else { return Err(other(&line)) };
-    let literals: Option<Vec<&str>> = single.words.iter().map(|word| word.literal.as_deref()).collect();
-    match literals {
-        // Redirections and the like are no words: every byte of the line must be accounted for by them.
-        Some(words)
-            if single.assignments.is_empty() && line.split_whitespace().count() == words.len() && starts(words[0]) =>
-        {
-            let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-            binary.clone_into(&mut words[0]);
-            let array = serde_json::to_string(&words).map_err(|_| other(&line))?.replace("\",\"", "\", \"");
-            let keyword = instruction.keyword_span.of(image.dockerfile.text());
-            Ok(Some(format!("{keyword} {array}")))
-        }
-        _ => Err(other(&line)),
-    }
 }
 
 /// Whether the build is told to do without C already; refuses one that is told to use it.
@@ -189,21 +131,4 @@ fn compiles_without_c(image: &ImageFacts<'_>, build: &ShellCommand) -> Result<bo
         Some(_) => Err((SkipReason::RunTimeInputs, "CGO_ENABLED is set: the program is meant to use C".to_owned())),
         None => Ok(false),
     }
-}
-
-/// What manifests start or probe must be the binary too.
-fn overrides(application: &Application<'_>, binary: &str) -> Result<(), Refusal> {
-    for container in &application.containers {
-        let commands = container.view.exec_commands().into_iter().chain(container.argv(application.image.as_ref()));
-        for command in commands {
-            if command.first().is_none_or(|program| program != binary) {
-                let program = command.first().map(String::as_str).unwrap_or_default().escape_debug().to_string();
-                return Err((
-                    SkipReason::ManifestOverride,
-                    format!("{} starts {program}, which the final image would not hold", container.place()),
-                ));
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
+mod binary;
 mod go;
 mod node;
 mod python;
@@ -29,11 +30,18 @@ pub(super) struct SplitBuildStage;
 /// Why a recipe does not apply.
 type Refusal = (SkipReason, String);
 
+/// How a program of one language is split, or why it cannot be.
+type Recipe = fn(&Application<'_>, &ImageFacts<'_>, &Survey) -> Result<Split, Refusal>;
+
+/// The languages that can be split: a line here and a file beside this one add another.
+const RECIPES: [(Stack, Recipe); 3] =
+    [(Stack::Go, go::split), (Stack::Node, node::split), (Stack::Python, python::split)];
+
 /// What a recipe makes of a single-stage file.
 struct Split {
     /// Changes above the final stage: a build flag, a virtual environment, pruning.
     build: Vec<Operation>,
-    /// The base of the final stage, flags included: what follows `FROM`.
+    /// The base of the final stage; the flags of the only FROM are repeated before it.
     base: String,
     /// Lines of the final stage between FROM and the instructions that move into it.
     lines: Vec<String>,
@@ -56,21 +64,17 @@ impl Transform for SplitBuildStage {
         if image.dockerfile.stages().len() > 1 {
             return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
         }
-        let Some(stack) = image.stack else {
-            return vec![Proposal::declined(subject, SkipReason::UnknownStack, "no recipe for its language")];
+        let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
+            let detail = match image.stack {
+                Some(stack) => format!("no recipe for {stack}"),
+                None => "no recipe for its language".to_owned(),
+            };
+            return vec![Proposal::declined(subject, SkipReason::UnknownStack, detail)];
         };
         if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
             return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
         }
-        let split = survey::survey(image).and_then(|survey| {
-            let split = match stack {
-                Stack::Go => go::split(application, image, &survey)?,
-                Stack::Node => node::split(application, image, &survey)?,
-                Stack::Python => python::split(application, image, &survey)?,
-                Stack::Java | Stack::Rust | Stack::DotNet | Stack::Php | Stack::Ruby => return Err(no_recipe(stack)),
-            };
-            Ok((split, survey))
-        });
+        let split = survey::survey(image).and_then(|survey| Ok((recipe(application, image, &survey)?, survey)));
         match split {
             Ok((split, survey)) => {
                 let mut change = Change::default();
@@ -80,10 +84,6 @@ impl Transform for SplitBuildStage {
             Err((reason, detail)) => vec![Proposal::declined(subject, reason, detail)],
         }
     }
-}
-
-fn no_recipe(stack: Stack) -> Refusal {
-    (SkipReason::UnknownStack, format!("no recipe for {stack}"))
 }
 
 /// What runs in the container besides what image and manifest name.
@@ -109,7 +109,9 @@ fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Ope
     if !ends_with_blank_line(dockerfile, &operations) {
         lines.push(String::new());
     }
-    lines.push(format!("FROM {}", split.base));
+    let from = &dockerfile.instructions()[image.stage.from];
+    let flags: String = from.flags.iter().map(|flag| format!("{} ", flag.span.of(text))).collect();
+    lines.push(format!("FROM {flags}{}", split.base));
     lines.extend(split.lines.iter().cloned());
     for index in &survey.copied {
         lines.push(dockerfile.instructions()[*index].span.of(text).to_owned());

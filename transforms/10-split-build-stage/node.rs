@@ -52,14 +52,13 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     }
     let from = &image.dockerfile.instructions()[image.stage.from];
     let base = from.arguments.of(image.dockerfile.text()).trim().to_owned();
-    let flags: String = from.flags.iter().map(|flag| format!("{} ", flag.span.of(image.dockerfile.text()))).collect();
     let lines = vec![format!("WORKDIR {workdir}"), format!("COPY --from={} {workdir} {workdir}", super::BUILD)];
     let left: Vec<&str> = [("the build", builds), ("the compilers", compiles), ("development dependencies", develops)]
         .into_iter()
         .filter_map(|(what, holds)| holds.then_some(what))
         .collect();
     let detail = format!("{} and the package cache stay in the build stage", left.join(", "));
-    Ok(Split { build, base: format!("{flags}{base}"), lines, command: None, detail, obstacles: Vec::new() })
+    Ok(Split { build, base, lines, command: None, detail, obstacles: Vec::new() })
 }
 
 /// npm 6, which came with Node.js up to 14, knows another name for the same.

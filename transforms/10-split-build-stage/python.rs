@@ -68,8 +68,6 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let lines = vec![format!("RUN python -m venv {VENV}"), path.clone()];
     let build = vec![Operation::InsertBefore { instruction: first, above_comments: true, lines }];
     let from = &image.dockerfile.instructions()[image.stage.from];
-    let text = image.dockerfile.text();
-    let flags: String = from.flags.iter().map(|flag| format!("{} ", flag.span.of(text))).collect();
     let lines = vec![
         format!("WORKDIR {workdir}"),
         path,
@@ -79,7 +77,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let detail = "compilers stay in the build stage; packages are in a virtual environment at the same path".to_owned();
     Ok(Split {
         build,
-        base: format!("{flags}{}", from.arguments.of(text).trim()),
+        base: from.arguments.of(image.dockerfile.text()).trim().to_owned(),
         lines,
         command: None,
         detail,

@@ -2,7 +2,7 @@
 //! that cannot be placed is refused.
 
 use super::Refusal;
-use crate::dockerfile::{Dockerfile, Keyword, Redirection, ShellCommand};
+use crate::dockerfile::{CommandForm, Dockerfile, Keyword, Redirection, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::{ImageFacts, User};
 
@@ -89,6 +89,12 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
                 ));
             }
         }
+    }
+    let by_shell =
+        |index: &usize| matches!(dockerfile.command(&dockerfile.instructions()[*index]), Some(CommandForm::Shell(_)));
+    if let Some(index) = starts.iter().find(|index| by_shell(index) && dockerfile.shell(**index).is_some()) {
+        let detail = format!("{}: SHELL says what runs it, and the final image may not hold that", image.place(*index));
+        return Err((SkipReason::NoShell, detail));
     }
     match starts.as_slice() {
         [] => return Err((SkipReason::UnaccountedCommand, format!("{} starts nothing", image.path))),

@@ -55,7 +55,7 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
     let root = application.read_only_root(container);
     let directories = root.as_ref().map(|root| root.directories.as_slice()).unwrap_or_default();
     let settled = application.settled_user(container, Arranged { directories, ..Arranged::default() });
-    let (root, (identity, obstacles)) = match (root, settled) {
+    let (root, settled) = match (root, settled) {
         (Ok(root), Ok(settled)) => (root, settled),
         // A directory that only root may write is for want of the volumes that are declined.
         (Err((reason, detail)), Ok(_) | Err((SkipReason::SystemDirectory, _))) => {
@@ -73,8 +73,8 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
         [] => "no volume is missing".to_owned(),
         directories => format!("emptyDir at {}", directories.join(", ")),
     };
-    let obstacles: Vec<Obstacle> = obstacles.into_iter().chain(root.doubts).collect();
-    let detail = format!("read-only root for uid {}, {places} ({})", identity.uid, root.how);
+    let obstacles: Vec<Obstacle> = settled.obstacles.into_iter().chain(root.doubts).collect();
+    let detail = format!("read-only root for uid {}, {places} ({})", settled.identity.uid, root.how);
     Some(Proposal::change(subject, change, &obstacles, detail))
 }
 

@@ -3,7 +3,7 @@
 use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::error::SkipReason;
-use crate::facts::{Application, Arranged, ContainerFacts, Identity, Obstacle};
+use crate::facts::{Application, Arranged, ContainerFacts, SettledUser};
 use crate::image::Reference;
 use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::yaml::Value;
@@ -26,8 +26,7 @@ impl Transform for InjectSecurityContext {
     }
 
     fn configs(&self, application: &Application<'_>) -> Vec<Reference> {
-        let asked = application.containers.iter().filter_map(|container| container.asks_registry(application.around));
-        asked.cloned().collect()
+        application.untold_references()
     }
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
@@ -45,12 +44,13 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
         return vec![Proposal::declined(subject, SkipReason::WindowsPod, detail)];
     }
     vec![match application.settled_user(container, Arranged::default()) {
-        Ok((identity, obstacles)) => complete(container, subject, &identity, &obstacles),
+        Ok(settled) => complete(container, subject, &settled),
         Err((reason, detail)) => Proposal::declined(subject, reason, detail),
     }]
 }
 
-fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identity, obstacles: &[Obstacle]) -> Proposal {
+fn complete(container: &ContainerFacts<'_>, subject: Subject, settled: &SettledUser) -> Proposal {
+    let SettledUser { identity, obstacles, is_assumed } = settled;
     let absent = |key: &str| container.security(key).is_none();
     let mut entries: Vec<(String, Value)> = Vec::new();
     let mut push = |key: &str, value: Value| entries.push((key.to_owned(), value));
@@ -86,7 +86,7 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, identity: &Identit
         operations.extend(dropped);
     }
     // An image with a user of its own had what it needs of its claims already.
-    let claims = container.known.is_some_and(|known| known.service.is_some())
+    let claims = (*is_assumed || container.known.is_some_and(|known| known.service.is_some()))
         && container.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
     if let Some(gid) = identity.gid
         && claims
