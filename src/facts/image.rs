@@ -84,8 +84,11 @@ impl<'a> ImageFacts<'a> {
             Base::Stage(_) => (None, String::new()),
         };
         let known_base = base.as_ref().and_then(|base| around.config.images.find(base));
-        let family =
-            if first.base == Base::Scratch { Some(Family::Distroless) } else { known_base.map(|known| known.family) };
+        let family = match known_base {
+            _ if first.base == Base::Scratch => Some(Family::Distroless),
+            Some(known) => Some(known.family),
+            None => super::accounts::family_of_root(dockerfile, stage),
+        };
         let mut facts = Self {
             file,
             path: &source.path,
@@ -189,7 +192,7 @@ impl<'a> ImageFacts<'a> {
                 _ => false,
             }
         };
-        self.family.is_some()
+        (self.known_base.is_some() || self.base.is_none() && self.family.is_some())
             && self.known_base.is_none_or(|base| base.needs.is_empty())
             && !dockerfile.effective(self.stage).into_iter().any(brings)
     }
@@ -251,6 +254,8 @@ impl<'a> ImageFacts<'a> {
                 None => User::Root,
             },
             (None, None) if self.base_text == "scratch" => User::Root,
+            // Its own commands do what only root can.
+            (None, _) if self.family.is_some() => User::Root,
             _ => User::Unknown {
                 how: format!("nothing is known of the base {}", super::identity::printable(&self.base_text)),
             },

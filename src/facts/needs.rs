@@ -61,7 +61,7 @@ impl<'a> ImageFacts<'a> {
     pub fn hosted_by(&self) -> Option<&'a KnownImage> {
         let base = self.known_base.filter(|base| base.user.is_none())?;
         let programs: &[&str] = match base.name.as_str() {
-            "php" if base.service.is_some() => &["apache2-foreground", "php-fpm"],
+            "php" if !base.ports.is_empty() => &["apache2-foreground", "php-fpm"],
             "tomcat" => &["catalina.sh"],
             _ => return None,
         };

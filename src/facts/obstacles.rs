@@ -74,6 +74,13 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             format!("nothing is known of the base {}", printable(&image.base_text)),
         ));
     }
+    if image.known_base.is_none() && image.family.is_some() && image.base_text != "scratch" {
+        let base = printable(&image.base_text);
+        found.push(soft(
+            SkipReason::UnknownUser,
+            format!("little is known of the base {base}: its commands run as root"),
+        ));
+    }
     programs::of_base(application, image, found);
     let server = image.served_by();
     if let Some(base) = server {
