@@ -5,9 +5,9 @@ use super::directories::is_within;
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
 use super::ports::low_port;
-use super::{Application, ImageFacts};
+use super::{Application, ImageFacts, php};
 use crate::discover::{file_name, join};
-use crate::dockerfile::Keyword;
+use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
 use crate::image::KnownImage;
 use regex::Regex;
@@ -35,10 +35,14 @@ impl<'a> ImageFacts<'a> {
         let base = self.known_base?;
         let is_server =
             base.service.is_some() && base.user.is_none() && base.claim.is_none() && base.volumes.is_empty();
-        let program = file_name(&base.name);
         let argv = self.argv();
-        let starts_base = argv.first().is_none_or(|first| file_name(first) == program);
-        (is_server && base.name == "nginx" && starts_base).then_some(base)
+        let php = ["docker-php-entrypoint", "apache2-foreground", "php-fpm"];
+        let starts_base = match base.name.as_str() {
+            "nginx" => argv.first().is_none_or(|first| file_name(first) == "nginx"),
+            "php" => argv.iter().all(|word| php.contains(&file_name(word)) || word.starts_with('-')),
+            _ => false,
+        };
+        (is_server && starts_base).then_some(base)
     }
 }
 
@@ -49,7 +53,12 @@ pub(super) fn of_server(
     base: &KnownImage,
     found: &mut Vec<Obstacle>,
 ) {
-    if let Some(port) = base.low_port() {
+    let listens = configured_ports(application, image);
+    if let Some((place, port)) = listens.iter().flatten().find(|(_, port)| *port < 1024) {
+        let detail =
+            format!("{} listens on {port}, as {place} says; a process without root cannot rely on it", base.name);
+        found.push(hard(SkipReason::LowPort, detail));
+    } else if let Some(port) = base.low_port().filter(|_| listens.is_none()) {
         let detail = format!(
             "{} starts {}, which listens on {port}; a process without root cannot rely on it",
             image.path, base.name
@@ -57,6 +66,16 @@ pub(super) fn of_server(
         found.push(low_port(application, detail));
     }
     found.extend(told_by_arguments(image, base));
+    if base.name == "php" {
+        for container in &application.containers {
+            let mounts = container.mounts();
+            let configures = |path: &str| php::CONFIGURATION.iter().any(|folder| is_within(path, folder));
+            let mount = mounts.iter().find(|mount| configures(&mount.path));
+            found.extend(mount.map(|mount| configuration_doubt(container, base, mount)));
+        }
+        found.extend(php::of_master(application, image, base));
+        return;
+    }
     for container in &application.containers {
         let mounts = container.mounts();
         let at = |folder: &str| mounts.iter().find(|mount| is_within(&mount.path, folder));
@@ -69,7 +88,6 @@ pub(super) fn of_server(
             found.push(configuration_doubt(container, base, mount));
         }
     }
-    let tree = application.around.repository.tree();
     for index in image.dockerfile.effective(image.stage) {
         let instruction = &image.dockerfile.instructions()[index];
         let text = instruction.span.of(image.dockerfile.text());
@@ -79,28 +97,69 @@ pub(super) fn of_server(
             found.push(hard(SkipReason::NeedsRoot, detail));
             return;
         }
-        let unseen = soft(
-            SkipReason::RunTimeWrites,
-            format!("{place} configures {}, and what that makes it write is not seen", base.name),
-        );
         if instruction.keyword == Keyword::Run
             && text.contains("nginx")
             && WRITING.iter().any(|word| text.contains(word))
         {
-            found.push(unseen.clone());
+            found.push(unseen(&place, base));
         }
+    }
+    for copied in copied_configurations(application, image, &[CONFIGURATION]) {
+        match copied {
+            Copied::Unseen(place) => found.push(unseen(&place, base)),
+            Copied::Text { path, text } => {
+                if let Some(detail) = written_elsewhere(base, &path, &text) {
+                    found.push(hard(SkipReason::SystemDirectory, detail));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn unseen(place: &str, base: &KnownImage) -> Obstacle {
+    soft(
+        SkipReason::RunTimeWrites,
+        format!("{place} configures {}, and what that makes it write is not seen", base.name),
+    )
+}
+
+/// What a COPY or ADD puts where a server looks for its configuration.
+pub(super) enum Copied {
+    /// It cannot be looked at; the place of the instruction.
+    Unseen(String),
+    /// A file of the tree.
+    Text {
+        /// Its path.
+        path: String,
+        /// What it says.
+        text: String,
+    },
+}
+
+/// The configurations that an image brings, in the order of the file; `folders` are those in which its server looks for them.
+pub(super) fn copied_configurations(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    folders: &[&str],
+) -> Vec<Copied> {
+    let tree = application.around.repository.tree();
+    let mut found = Vec::new();
+    for index in image.dockerfile.effective(image.stage) {
+        let instruction = &image.dockerfile.instructions()[index];
         if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
             continue;
         }
         let Some((sources, _)) = image.dockerfile.copy_words(instruction) else { continue };
         let whole = match image.copied_directory(index) {
-            Some(to) if is_within(&to, CONFIGURATION) => false,
+            Some(to) if folders.iter().any(|folder| is_within(&to, folder)) => false,
             // A tree that is laid over the system's may hold a configuration, and so may what is copied to an unknown place.
-            Some(to) if !is_within(CONFIGURATION, &to) => continue,
+            Some(to) if !folders.iter().any(|folder| is_within(folder, &to)) => continue,
             _ => true,
         };
+        let place = image.place(index);
         if whole || instruction.flag("from").is_some() {
-            found.push(unseen);
+            found.push(Copied::Unseen(place));
             continue;
         }
         for source in sources {
@@ -110,25 +169,29 @@ pub(super) fn of_server(
                 if tree.has(&path) { vec![path] } else { tree.below(&path).map(str::to_owned).collect() }
             };
             let files = paths.map(files).find(|files| !files.is_empty()).unwrap_or_default();
-            let texts: Vec<(&String, String)> =
-                files.iter().filter_map(|path| Some((path, tree.read(path)?))).collect();
-            if texts.is_empty() || texts.len() < files.len() {
-                found.push(unseen.clone());
-                continue;
+            let mut texts = Vec::new();
+            for path in files.iter() {
+                texts.extend(tree.read(path).map(|text| Copied::Text { path: path.clone(), text }));
             }
-            if let Some(detail) = texts.iter().find_map(|(path, text)| written_elsewhere(base, path, text)) {
-                found.push(hard(SkipReason::SystemDirectory, detail));
-                return;
+            if texts.is_empty() || texts.len() < files.len() {
+                found.push(Copied::Unseen(place.clone()));
+            } else {
+                found.extend(texts);
             }
         }
     }
+    found
 }
 
-/// What the command tells nginx beside staying in the foreground: another configuration, or directives of its own.
+/// What the command tells the server beside staying in the foreground: another configuration, or directives of its own.
 fn told_by_arguments(image: &ImageFacts<'_>, base: &KnownImage) -> Option<Obstacle> {
     let argv = image.argv();
-    let plain = |word: &String| matches!(word.trim_end_matches(';').trim(), "-g" | "daemon off");
-    let told = argv.iter().skip(1).find(|word| !plain(word))?;
+    let plain = |word: &String| match word.trim_end_matches(';').trim() {
+        "-g" | "daemon off" => base.name == "nginx",
+        "-F" | "--nodaemonize" => base.name == "php",
+        _ => false,
+    };
+    let told = argv.iter().skip(1).find(|word| !plain(word) && (base.name != "php" || word.starts_with('-')))?;
     let detail = format!(
         "{} starts {} with {}, and what that makes it write is not seen",
         image.path,
@@ -136,6 +199,93 @@ fn told_by_arguments(image: &ImageFacts<'_>, base: &KnownImage) -> Option<Obstac
         printable(told)
     );
     Some(soft(SkipReason::RunTimeWrites, detail))
+}
+
+/// The ports of a configuration that the image puts in place of its base's, with the place of each. `None` where the base's may be in force, or one of
+/// several files is not seen, or a server has no `listen` and so has the port of the base.
+fn configured_ports(application: &Application<'_>, image: &ImageFacts<'_>) -> Option<Vec<(String, u16)>> {
+    let dockerfile = image.dockerfile;
+    let mut ports = Vec::new();
+    let mut is_replaced = false;
+    for index in dockerfile.effective(image.stage) {
+        let instruction = &dockerfile.instructions()[index];
+        let text = instruction.span.of(dockerfile.text());
+        let configures = ["/etc/nginx", "conf.d", "nginx.conf", "default.conf"].iter().any(|name| text.contains(name));
+        if matches!(instruction.keyword, Keyword::Run | Keyword::Workdir) && configures {
+            let commands = dockerfile.shell_commands(instruction).filter(|_| instruction.keyword == Keyword::Run)?;
+            if !commands.iter().all(removes_default) {
+                return None;
+            }
+            is_replaced = true;
+        }
+        if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
+            continue;
+        }
+        let to = image.copied_directory(index)?;
+        if !is_within(&to, CONFIGURATION) {
+            // A tree laid over the system's may hold a configuration.
+            if is_within(CONFIGURATION, &to) {
+                return None;
+            }
+            continue;
+        }
+        let (sources, written) = dockerfile.copy_words(instruction)?;
+        let [source] = sources.as_slice() else { return None };
+        if instruction.flag("from").is_some() {
+            return None;
+        }
+        let tree = application.around.repository.tree();
+        let found = [image.directory(), ""].into_iter().filter_map(|folder| join(folder, source));
+        let path = found.into_iter().find(|path| tree.has(path))?;
+        let text = tree.read(&path)?;
+        let name = if written.ends_with('/') || to == written { file_name(&path) } else { file_name(&written) };
+        is_replaced |= to == format!("{CONFIGURATION}/conf.d") && name == "default.conf"
+            || to == CONFIGURATION && name == "nginx.conf" && !text.contains("include /etc/nginx/conf.d");
+        ports.extend(listened(&path, &text)?);
+    }
+    (is_replaced && !ports.is_empty()).then_some(ports)
+}
+
+/// Whether a command removes the site that the base serves.
+fn removes_default(command: &ShellCommand) -> bool {
+    let words: Vec<&str> = command.words.iter().map(|word| word.written.as_str()).collect();
+    matches!(
+        words.as_slice(),
+        ["rm", "/etc/nginx/conf.d/default.conf"]
+            | ["rm", "-f" | "-rf" | "-v", "/etc/nginx/conf.d/default.conf" | "/etc/nginx/conf.d/*"]
+    )
+}
+
+/// What the servers of a configuration listen on; `None` where one of them names no number, or no `listen` at all.
+/// <https://nginx.org/en/docs/http/ngx_http_core_module.html#listen>
+fn listened(path: &str, text: &str) -> Option<Vec<(String, u16)>> {
+    let plain: Vec<&str> = text.lines().map(|line| line.split('#').next().unwrap_or_default()).collect();
+    let mut ports = Vec::new();
+    let (mut servers, mut listening) = (0, 0);
+    for (line, code) in plain.iter().enumerate() {
+        for statement in code.split([';', '{', '}']) {
+            let mut words = statement.split_whitespace();
+            match words.next() {
+                Some("server") if words.next().is_none() => {
+                    servers += 1;
+                    listening += 1;
+                }
+                // A server with several counts once.
+                Some("listen") => {
+                    let address = words.next()?;
+                    let port = address.rsplit(':').next()?.parse().ok()?;
+                    ports.push((format!("{path}:{}", line + 1), port));
+                    listening = 0;
+                }
+                Some("include") if words.next().is_some_and(|file| !file.ends_with("mime.types")) => return None,
+                _ => {}
+            }
+            if listening > 1 {
+                return None;
+            }
+        }
+    }
+    (servers > 0 && listening == 0).then_some(ports)
 }
 
 /// What a configuration makes nginx write where only root may: anything but its cache, the directory of its pid file, /tmp, and the logs, which the image
@@ -175,6 +325,28 @@ fn written_elsewhere(base: &KnownImage, path: &str, text: &str) -> Option<String
 mod tests {
     use super::*;
     use crate::image::{KnownImages, Reference};
+
+    #[test]
+    fn a_port_is_known_where_each_server_names_one() {
+        let ports = |text: &str| {
+            listened("site.conf", text).map(|ports| ports.into_iter().map(|(_, port)| port).collect::<Vec<_>>())
+        };
+        assert_eq!(ports("server {\n  listen 8080;\n  listen [::]:8080 default_server;\n}"), Some(vec![8080, 8080]));
+        assert_eq!(ports("server { listen 127.0.0.1:81; }\nserver { listen 3000 ssl; }"), Some(vec![81, 3000]));
+        assert_eq!(ports("# listen 80;\nserver\n{\n listen 8443 ssl;\n}"), Some(vec![8443]));
+        for unclear in [
+            "server { root /srv; }",
+            "server { root /srv; }\nserver { listen 8080; }",
+            "server { listen 8080; }\nserver { root /srv; }",
+            "server { listen unix:/run/a.sock; }",
+            "server { listen $PORT; }",
+            "server { listen localhost; }",
+            "server { listen 8080; include sites/*; }",
+            "gzip on;",
+        ] {
+            assert_eq!(ports(unclear), None, "{unclear}");
+        }
+    }
 
     #[test]
     fn only_what_nginx_writes_elsewhere_speaks_against_it() {

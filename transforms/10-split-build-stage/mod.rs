@@ -1,9 +1,17 @@
 #![doc = include_str!("README.md")]
 
 mod binary;
+mod dotnet;
+mod final_base;
+mod front_end;
 mod go;
+mod java;
+mod launch;
 mod node;
+mod php;
 mod python;
+mod ruby;
+mod rust;
 mod survey;
 
 use super::{Metadata, Proposal, Subject, Transform};
@@ -34,11 +42,21 @@ type Refusal = (SkipReason, String);
 type Recipe = fn(&Application<'_>, &ImageFacts<'_>, &Survey) -> Result<Split, Refusal>;
 
 /// The languages that can be split: a line here and a file beside this one add another.
-const RECIPES: [(Stack, Recipe); 3] =
-    [(Stack::Go, go::split), (Stack::Node, node::split), (Stack::Python, python::split)];
+const RECIPES: [(Stack, Recipe); 8] = [
+    (Stack::Go, go::split),
+    (Stack::Node, node::split),
+    (Stack::Python, python::split),
+    (Stack::Java, java::split),
+    (Stack::Rust, rust::split),
+    (Stack::DotNet, dotnet::split),
+    (Stack::Php, php::split),
+    (Stack::Ruby, ruby::split),
+];
 
 /// What a recipe makes of a single-stage file.
 struct Split {
+    /// The base of the build stage, where its tag must say more than it does.
+    builder: Option<String>,
     /// Changes above the final stage: a build flag, a virtual environment, pruning.
     build: Vec<Operation>,
     /// The base of the final stage; the flags of the only FROM are repeated before it.
@@ -64,17 +82,18 @@ impl Transform for SplitBuildStage {
         if image.dockerfile.stages().len() > 1 {
             return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
         }
-        let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
-            let detail = match image.stack {
-                Some(stack) => format!("no recipe for {stack}"),
-                None => "no recipe for its language".to_owned(),
-            };
-            return vec![Proposal::declined(subject, SkipReason::UnknownStack, detail)];
+        let Some((stack, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
+            let language = image.stack.map_or("its language".to_owned(), |stack| stack.to_string());
+            return vec![Proposal::declined(subject, SkipReason::UnknownStack, format!("no recipe for {language}"))];
         };
         if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
             return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
         }
-        let split = survey::survey(image).and_then(|survey| Ok((recipe(application, image, &survey)?, survey)));
+        let split = survey::survey(image).and_then(|survey| {
+            let split = recipe(application, image, &survey)?;
+            final_base::judge(application, image, *stack, &split.base)?;
+            Ok((split, survey))
+        });
         match split {
             Ok((split, survey)) => {
                 let mut change = Change::default();
@@ -101,7 +120,7 @@ fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Ope
     let text = dockerfile.text();
     let mut operations = vec![Operation::Replace {
         span: image.stage.base_span,
-        text: format!("{} AS {BUILD}", image.stage.base_span.of(text)),
+        text: format!("{} AS {BUILD}", split.builder.as_deref().unwrap_or(image.stage.base_span.of(text))),
     }];
     operations.extend(split.build.iter().cloned());
     operations.extend(survey.moved.iter().map(|index| Operation::Remove { instruction: *index, with_comments: true }));

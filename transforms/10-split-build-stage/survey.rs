@@ -7,6 +7,7 @@ use crate::error::SkipReason;
 use crate::facts::{ImageFacts, User};
 
 /// Where each instruction goes.
+#[derive(Default)]
 pub(super) struct Survey {
     /// The commands of every RUN, in file order, with the index of their instruction.
     pub(super) commands: Vec<(usize, ShellCommand)>,
@@ -16,6 +17,8 @@ pub(super) struct Survey {
     pub(super) copied: Vec<usize>,
     /// EXPOSE, LABEL, CMD, a late ENV and the like: moves to the final stage.
     pub(super) moved: Vec<usize>,
+    /// ARG below FROM.
+    arguments: Vec<usize>,
     /// The CMD or ENTRYPOINT that moves, when there is exactly one of the two.
     pub(super) command: Option<usize>,
 }
@@ -39,8 +42,7 @@ const BUILD_VARIABLES: [&str; 12] = [
 /// Places every instruction of the only stage.
 pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
     let dockerfile = image.dockerfile;
-    let mut survey =
-        Survey { commands: Vec::new(), copies: Vec::new(), copied: Vec::new(), moved: Vec::new(), command: None };
+    let mut survey = Survey::default();
     if image.stage.name.is_some() {
         return Err((SkipReason::AuthorChoice, "the only stage has a name, which a build may ask for".to_owned()));
     }
@@ -75,12 +77,7 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
                 survey.moved.push(index);
             }
             Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer => survey.moved.push(index),
-            Keyword::Arg => {
-                return Err((
-                    SkipReason::UnaccountedCommand,
-                    format!("{}: build arguments do not reach another stage", image.place(index)),
-                ));
-            }
+            Keyword::Arg => survey.arguments.push(index),
             Keyword::Healthcheck | Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
                 let name = format!("{:?}", instruction.keyword).to_uppercase();
                 return Err((
@@ -119,15 +116,27 @@ fn build_only(dockerfile: &Dockerfile, index: usize) -> bool {
 }
 
 impl Survey {
-    /// The first command that `accounts` does not know.
+    /// A build argument, or the first command that `accounts` does not know.
     pub(super) fn unaccounted(
         &self,
         image: &ImageFacts<'_>,
         accounts: impl Fn(&[&str]) -> bool,
     ) -> Result<(), Refusal> {
+        self.unaccounted_but(image, accounts, |_| false)
+    }
+
+    /// The same, where output may go to files that `stays` knows to stay in the build.
+    pub(super) fn unaccounted_but(
+        &self,
+        image: &ImageFacts<'_>,
+        accounts: impl Fn(&[&str]) -> bool,
+        stays: impl Fn(&str) -> bool,
+    ) -> Result<(), Refusal> {
+        self.without_arguments(image, self.arguments.first().copied())?;
         for (index, command) in &self.commands {
             let words = words(command);
-            let writes = command.redirections.iter().any(|redirection| !is_discarded(redirection));
+            let is_known = |redirection: &Redirection| is_discarded(redirection) || stays(&redirection.target.written);
+            let writes = !command.redirections.iter().all(is_known);
             if writes || !harmless(&words) && !makes_folders_in(&words, image) && !accounts(&words) {
                 let name = words.first().copied().filter(|word| !word.is_empty()).unwrap_or("a command");
                 let detail =
@@ -136,6 +145,27 @@ impl Survey {
             }
         }
         Ok(())
+    }
+
+    /// Whether nothing that goes to the final stage holds a build argument.
+    pub(super) fn moves_no_arguments(&self, image: &ImageFacts<'_>) -> Result<(), Refusal> {
+        let text = |index: &usize| image.dockerfile.instructions()[*index].span.of(image.dockerfile.text());
+        let is_held = |argument: &usize| {
+            let pairs = image.dockerfile.instructions()[*argument].arguments.of(image.dockerfile.text());
+            let mut names = pairs.split_whitespace().filter_map(|pair| pair.split('=').next());
+            let held = |name: &str| {
+                let moved = self.moved.iter().chain(&self.copied).map(text);
+                moved.clone().any(|text| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}")))
+            };
+            names.any(held)
+        };
+        self.without_arguments(image, self.arguments.iter().copied().find(is_held))
+    }
+
+    fn without_arguments(&self, image: &ImageFacts<'_>, argument: Option<usize>) -> Result<(), Refusal> {
+        let Some(index) = argument else { return Ok(()) };
+        let detail = format!("{}: build arguments do not reach another stage", image.place(index));
+        Err((SkipReason::UnaccountedCommand, detail))
     }
 
     /// Whether every COPY and ADD fills the working directory, and only it.
@@ -172,6 +202,25 @@ impl Survey {
         Ok(())
     }
 
+    /// Refuses files that are neither of the build context nor made by the build: the final stage copies what is known of those only.
+    pub(super) fn brings_from_elsewhere(&self, image: &ImageFacts<'_>) -> Result<(), Refusal> {
+        let dockerfile = image.dockerfile;
+        let from_elsewhere = |index: &&usize| {
+            let instruction = &dockerfile.instructions()[**index];
+            let sources = dockerfile.copy_words(instruction).map(|(sources, _)| sources).unwrap_or_default();
+            instruction.flag("from").is_some()
+                || sources.iter().any(|source| source.contains("://") || source.contains('$'))
+        };
+        match self.copies.iter().find(from_elsewhere) {
+            Some(index) => {
+                let detail =
+                    format!("{}: takes files from elsewhere, which may be needed at run time", image.place(*index));
+                Err((SkipReason::UnaccountedCommand, detail))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Whether the file sets one working directory and no other.
     pub(super) fn single_workdir(&self, image: &ImageFacts<'_>) -> Result<String, Refusal> {
         let count = image
@@ -192,6 +241,27 @@ impl Survey {
 /// The words of a command; one that is no literal is an empty string.
 pub(super) fn words(command: &ShellCommand) -> Vec<&str> {
     command.words.iter().map(|word| word.literal.as_deref().unwrap_or_default()).collect()
+}
+
+/// The words of a CMD or ENTRYPOINT, where it takes no shell to know them: those of the exec form, and those of a shell form that is one plain command.
+pub(super) fn plain_words(image: &ImageFacts<'_>, index: usize) -> Option<Vec<String>> {
+    let instruction = &image.dockerfile.instructions()[index];
+    let line = match image.dockerfile.command(instruction)? {
+        CommandForm::Exec(words) => return Some(words),
+        CommandForm::Shell(line) => line,
+    };
+    let commands = image.dockerfile.shell_commands(instruction)?;
+    let [single] = commands.as_slice() else { return None };
+    let literals: Option<Vec<String>> = single.words.iter().map(|word| word.literal.clone()).collect();
+    // Redirections and the like are no words: every byte of the line must be accounted for by them.
+    literals.filter(|words| single.assignments.is_empty() && line.split_whitespace().count() == words.len())
+}
+
+/// An instruction in exec form.
+pub(super) fn exec_form(keyword: &str, words: &[impl serde::Serialize]) -> Result<String, Refusal> {
+    let array = serde_json::to_string(words)
+        .map_err(|error| (SkipReason::UnaccountedCommand, format!("the command is no text: {error}")))?;
+    Ok(format!("{keyword} {}", array.replace("\",\"", "\", \"")))
 }
 
 /// Packages that compile and are not needed by what they compiled.
@@ -219,6 +289,11 @@ const BUILD_PACKAGES: [&str; 19] = [
 
 /// Whether a command installs build packages and nothing else. Alpine and Debian.
 pub(super) fn installs_build_packages(words: &[&str]) -> bool {
+    installs_packages(words, &[])
+}
+
+/// Whether a command installs build packages, or some of `others`, and nothing else. Alpine and Debian.
+pub(super) fn installs_packages(words: &[&str], others: &[&str]) -> bool {
     let packages: Vec<&str> = match words {
         ["apk", rest @ ..] if rest.contains(&"add") => {
             rest.iter().copied().filter(|word| !word.starts_with('-') && *word != "add").collect()
@@ -228,7 +303,9 @@ pub(super) fn installs_build_packages(words: &[&str]) -> bool {
         }
         _ => return false,
     };
-    let known = |package: &&str| BUILD_PACKAGES.contains(package) || package.starts_with("golang-1.");
+    let known = |package: &&str| {
+        BUILD_PACKAGES.contains(package) || others.contains(package) || package.starts_with("golang-1.")
+    };
     !packages.is_empty() && packages.iter().all(known)
 }
 

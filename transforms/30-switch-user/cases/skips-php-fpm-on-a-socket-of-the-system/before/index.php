@@ -1,1 +1,1 @@
-<?php echo "hello";
+<?php echo file_put_contents("/var/www/html/count", "1");
