@@ -69,6 +69,11 @@ fn allow_low_ports() {
 }
 
 #[test]
+fn copy_local_files() {
+    check("copy-local-files");
+}
+
+#[test]
 fn split_build_stage() {
     check("split-build-stage");
 }

@@ -2,7 +2,9 @@
 
 use super::obstacles::{Obstacle, soft};
 use super::{Application, ImageFacts, Stack, sources};
+use crate::discover::file_name;
 use crate::error::SkipReason;
+use crate::image::KnownImage;
 
 /// Variables that tell a .NET program where to listen
 /// (<https://learn.microsoft.com/aspnet/core/fundamentals/servers/kestrel/endpoints>).
@@ -47,4 +49,13 @@ pub(super) fn told_where_to_listen(application: &Application<'_>, image: &ImageF
             && containers.all(|container| container.view.env_values().iter().any(|(name, _)| is_listening(name)))
     };
     by_image || by_container()
+}
+
+impl<'a> ImageFacts<'a> {
+    /// The base, where it is a server that the image starts as the base does, with an application of its own in it, and that starts as any user. The image
+    /// of Tomcat makes the directories that the server writes to writable for everybody (<https://github.com/docker-library/tomcat/issues/35>).
+    pub fn hosted_by(&self) -> Option<&'a KnownImage> {
+        let base = self.known_base.filter(|base| base.user.is_none() && base.name == "tomcat")?;
+        self.argv().first().is_none_or(|first| file_name(first) == "catalina.sh").then_some(base)
+    }
 }

@@ -10,19 +10,26 @@ use std::fmt::Display;
 /// What to do about any of them.
 const ADVICE: &str = "a process without root cannot rely on it; listen on a port above 1023";
 
+/// A port that is listened on: where no container is seen, nothing tells whether it runs where anybody may listen on any port, as with Docker.
+pub(super) fn low_port(application: &Application<'_>, detail: String) -> Obstacle {
+    let weigh = if application.containers.is_empty() { soft } else { hard };
+    weigh(SkipReason::LowPort, detail)
+}
+
 /// Ports that the Dockerfile or the sources name.
 pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    if let Some((port, _)) = image.dockerfile.ports(image.stage).iter().find(|(port, _)| *port < 1024) {
-        found.push(hard(SkipReason::LowPort, format!("EXPOSE {port} in {}: {ADVICE}", image.path)));
-        return;
-    }
     let env = image.dockerfile.env(image.stage);
-    if let Some((name, port)) = env.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?))) {
-        found.push(hard(SkipReason::LowPort, format!("ENV {}={port} in {}: {ADVICE}", printable(name), image.path)));
-        return;
-    }
-    if let Some(port) = low_port_argument(&image.argv()) {
-        found.push(hard(SkipReason::LowPort, format!("the command of {} listens on {port}: {ADVICE}", image.path)));
+    let exposed = image.dockerfile.ports(image.stage).into_iter().map(|(port, _)| port).find(|port| *port < 1024);
+    let told = || env.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)));
+    let seen = if let Some(port) = exposed {
+        Some(format!("EXPOSE {port} in {}", image.path))
+    } else if let Some((name, port)) = told() {
+        Some(format!("ENV {}={port} in {}", printable(name), image.path))
+    } else {
+        low_port_argument(&image.argv()).map(|port| format!("the command of {} listens on {port}", image.path))
+    };
+    if let Some(seen) = seen {
+        found.push(low_port(application, format!("{seen}: {ADVICE}")));
         return;
     }
     if image.stack.is_some()
