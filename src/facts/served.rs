@@ -57,7 +57,7 @@ pub(super) fn of_server(
     if let Some((place, port)) = listens.iter().flatten().find(|(_, port)| *port < 1024) {
         let detail =
             format!("{} listens on {port}, as {place} says; a process without root cannot rely on it", base.name);
-        found.push(hard(SkipReason::LowPort, detail));
+        found.push(low_port(application, detail));
     } else if let Some(port) = base.low_port().filter(|_| listens.is_none()) {
         let detail = format!(
             "{} starts {}, which listens on {port}; a process without root cannot rely on it",
