@@ -74,6 +74,11 @@ fn copy_local_files() {
 }
 
 #[test]
+fn start_without_shell() {
+    check("start-without-shell");
+}
+
+#[test]
 fn split_build_stage() {
     check("split-build-stage");
 }

@@ -115,6 +115,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
     paths_in_variables(application, image, &writable, found);
+    needs::of_options(application, image, &writable, found);
     unseen_containers(application, image, found);
     services(application, image, found);
     private_files(image, &owned, found);
