@@ -11,7 +11,7 @@ use support::marks::{TABLES, remarked};
 use support::program::unroot;
 use support::snapshots::{Snapshot, assert_snapshot};
 use unroot::error::SkipReason;
-use unroot::image::KnownImage;
+use unroot::image::{KnownImage, Lifetime, Reference};
 use unroot::transforms::ALL;
 
 /// Everything that may stand at the top, apart from what git ignores.
@@ -150,6 +150,29 @@ fn each_source_file_begins_with_what_it_is() {
         let lines = text.lines().count();
         assert!(lines <= LONGEST_FILE, "{path} has {lines} lines");
     }
+}
+
+/// What a recipe may start a final stage from, as far as its sources name it.
+#[test]
+fn each_base_of_a_final_stage_is_maintained() {
+    let mut bases = BTreeSet::new();
+    for (path, text) in sources(&["transforms/10-split-build-stage"]) {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for word in code.split(|c: char| c == '"' || c.is_whitespace()) {
+            let word = word.trim_end_matches(['.', ',']);
+            let is_base = word.starts_with("gcr.io/")
+                || word.starts_with("mcr.microsoft.com/")
+                || word.starts_with("nginxinc/")
+                || word.starts_with("eclipse-temurin:")
+                || word.starts_with("debian:");
+            if is_base && path.ends_with(".rs") && !word.contains('{') {
+                let base = Reference::parse(word).unwrap();
+                assert_eq!(Lifetime::of(&base), Lifetime::Maintained, "{path}: {word}");
+                bases.insert(word.to_owned());
+            }
+        }
+    }
+    assert!(bases.len() >= 2, "{bases:?}");
 }
 
 #[test]

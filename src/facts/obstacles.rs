@@ -33,6 +33,13 @@ pub struct Obstacle {
     pub by_setting: bool,
 }
 
+impl Obstacle {
+    /// Something that the files leave open: `--unsafe` goes on all the same.
+    pub fn doubt(reason: SkipReason, detail: String) -> Self {
+        Self { reason, detail, hard: false, by_setting: false }
+    }
+}
+
 /// What speaks against it, and the Dockerfiles whose images must leave root together with it.
 pub(super) fn of(application: &Application<'_>) -> (Vec<Obstacle>, BTreeSet<FileId>) {
     let own: BTreeSet<FileId> = application.image.iter().map(|image| image.file).collect();

@@ -16,6 +16,7 @@ pub struct PackageJson {
     scripts: Vec<(String, String)>,
     dependencies: Vec<String>,
     dev_dependencies: Vec<String>,
+    has_workspaces: bool,
 }
 
 impl PackageJson {
@@ -32,6 +33,7 @@ impl PackageJson {
                 .collect(),
             dependencies: names("dependencies"),
             dev_dependencies: names("devDependencies"),
+            has_workspaces: value.get("workspaces").is_some(),
         })
     }
 
@@ -43,6 +45,11 @@ impl PackageJson {
     /// Whether a package is needed at run time.
     pub fn depends_on(&self, package: &str) -> bool {
         self.dependencies.iter().any(|name| name == package)
+    }
+
+    /// Whether it is made of several packages.
+    pub fn has_workspaces(&self) -> bool {
+        self.has_workspaces
     }
 
     /// Packages that are needed only to build or develop, as the author sees it.
@@ -337,6 +344,13 @@ fn is_dependency_list(path: &str) -> bool {
 
 fn place(path: &str, text: &str, offset: usize, what: &str) -> String {
     format!("{path}:{} ({})", line_at(text, offset), super::identity::printable(what))
+}
+
+/// Where the sources of a folder hold one of these texts, as `path:line (text)`.
+pub fn finds_text(tree: &Tree, folder: &str, wanted: &[&str]) -> Option<String> {
+    search(tree, folder, |_, text| {
+        wanted.iter().find_map(|wanted| Some((line_at(text, text.find(wanted)?), (*wanted).to_owned())))
+    })
 }
 
 /// Whether the sources of a folder hold a text.

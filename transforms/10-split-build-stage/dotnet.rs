@@ -4,6 +4,7 @@ use super::survey::{self, Survey};
 use super::{Refusal, Split, binary, launch};
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, RunTimeInputs, Stack};
+use crate::image::Reference;
 
 /// Versions whose SDK is built from the image of ASP.NET Core of the same variant, with nothing between them but tools and variables for building
 /// (<https://github.com/dotnet/dotnet-docker/tree/main/src/sdk>). Before 8.0 the port differs. Alpine differs in ICU.
@@ -61,7 +62,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let base =
         format!("mcr.microsoft.com/dotnet/{}:{version}{variant}", if projects.web { "aspnet" } else { "runtime" });
     let detail = format!("the final image holds {} on {base}, without the SDK", kept.join(" and "));
-    Ok(Split { builder: None, build: Vec::new(), base, lines, command: None, detail, obstacles: Vec::new() })
+    Ok(Split { build: Vec::new(), base, lines, command: None, detail, obstacles: Vec::new() })
 }
 
 /// Version and variant (with its dash) of the SDK that the image starts from.
@@ -70,7 +71,8 @@ fn sdk(image: &ImageFacts<'_>) -> Result<(String, String), Refusal> {
         let base = image.base_text.escape_debug();
         (SkipReason::NoBuildStep, format!("no runtime image is known to be {base} without the SDK"))
     };
-    let base = image.base.as_ref().filter(|base| base.name() == "mcr.microsoft.com/dotnet/sdk").ok_or_else(unknown)?;
+    let is_sdk = |base: &&Reference| base.registry() == "mcr.microsoft.com" && base.repository() == "dotnet/sdk";
+    let base = image.base.as_ref().filter(is_sdk).ok_or_else(unknown)?;
     if base.digest().is_some() {
         let detail = "the base is pinned, and which runtime belongs to it is not known".to_owned();
         return Err((SkipReason::AuthorChoice, detail));

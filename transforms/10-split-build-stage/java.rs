@@ -91,7 +91,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     };
     let detail = format!("{stays} on {}, without compiler and build tool", runtime.base);
     let obstacles = runtime.doubt.into_iter().collect();
-    Ok(Split { builder: None, build: Vec::new(), base: runtime.base, lines, command: None, detail, obstacles })
+    Ok(Split { build: Vec::new(), base: runtime.base, lines, command: None, detail, obstacles })
 }
 
 fn folder(path: &str) -> &str {
@@ -130,14 +130,9 @@ impl Runtime {
         let (tag, is_maintained) = runtime_tag(name, base.tag().unwrap_or("latest")).ok_or_else(unknown)?;
         let slash = if before.is_empty() { "" } else { "/" };
         let base = format!("{before}{slash}eclipse-temurin:{tag}");
-        let doubt = (!is_maintained).then(|| Obstacle {
-            reason: SkipReason::Unsafe,
-            detail: format!(
-                "{name} is no longer maintained, and {base} is another build on another distribution release"
-            ),
-            hard: false,
-            by_setting: false,
-        });
+        let detail =
+            || format!("{name} is no longer maintained, and {base} is another build on another distribution release");
+        let doubt = (!is_maintained).then(|| Obstacle::doubt(SkipReason::Unsafe, detail()));
         Ok(Self { base, doubt })
     }
 }
@@ -146,7 +141,7 @@ impl Runtime {
 fn runtime_tag(name: &str, tag: &str) -> Option<(String, bool)> {
     let (version, variant, maintained) = match name {
         "eclipse-temurin" => {
-            let (version, rest) = tag.split_once('-').unwrap_or((tag, ""));
+            let (version, rest) = release_of(tag)?;
             let variant = if rest == "jdk" { "" } else { rest.strip_prefix("jdk-").unwrap_or(rest) };
             (version, variant, true)
         }
@@ -178,11 +173,33 @@ fn runtime_tag(name: &str, tag: &str) -> Option<(String, bool)> {
     };
     // The distribution of a kit that is no longer maintained has no successor of the same name.
     let variant = if maintained || variant.starts_with("alpine") { variant } else { "" };
-    if !VERSIONS.contains(&version) || !VARIANTS.contains(&variant) {
+    let major = version.split(['.', '_', 'u']).next().unwrap_or_default();
+    if !VERSIONS.contains(&major) || !VARIANTS.contains(&variant) {
         return None;
     }
     let variant = if variant.is_empty() { String::new() } else { format!("-{variant}") };
     Some((format!("{version}-jre{variant}"), maintained))
+}
+
+/// Splits the tag of a kit after its version: `21`, or one release such as `17.0.8_7`, `21_35` and `8u412-b08`. Runtimes of single releases are published
+/// since February 2022.
+fn release_of(tag: &str) -> Option<(&str, &str)> {
+    let (first, after) = tag.split_once('-').unwrap_or((tag, ""));
+    if let Some(update) = first.strip_prefix("8u") {
+        let build = after.split('-').next().filter(|build| build.starts_with('b'))?;
+        let rest = after.strip_prefix(build)?.trim_start_matches('-');
+        return (update.parse::<u32>().ok()? >= 322).then(|| (tag.split_at(first.len() + 1 + build.len()).0, rest));
+    }
+    let Some((numbers, build)) = first.split_once('_') else { return (!first.contains('.')).then_some((first, after)) };
+    build.parse::<u32>().ok()?;
+    let numbers: Vec<u32> = numbers.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    let published = match numbers.as_slice() {
+        [11, 0, update, ..] => *update >= 14,
+        [17, 0, update, ..] => *update >= 2,
+        [21 | 25] | [21 | 25, 0, ..] => true,
+        _ => false,
+    };
+    published.then_some((first, after))
 }
 
 /// What `pom.xml` and Gradle scripts say.
@@ -395,6 +412,9 @@ mod tests {
             ("eclipse-temurin", "17-jdk", "17-jre"),
             ("eclipse-temurin", "17-alpine", "17-jre-alpine"),
             ("eclipse-temurin", "21-jdk-jammy", "21-jre-jammy"),
+            ("eclipse-temurin", "17.0.8_7-jdk", "17.0.8_7-jre"),
+            ("eclipse-temurin", "21_35-jdk-alpine", "21_35-jre-alpine"),
+            ("eclipse-temurin", "8u412-b08-jdk-jammy", "8u412-b08-jre-jammy"),
             ("maven", "3.9-eclipse-temurin-21", "21-jre"),
             ("maven", "3-eclipse-temurin-17-alpine", "17-jre-alpine"),
             ("gradle", "8.5-jdk21-jammy", "21-jre-jammy"),
@@ -420,7 +440,9 @@ mod tests {
             ("eclipse-temurin", "latest"),
             ("eclipse-temurin", "21-jre"),
             ("eclipse-temurin", "17-jdk-focal"),
-            ("eclipse-temurin", "17.0.8_7-jdk"),
+            ("eclipse-temurin", "17.0.1_12-jdk"),
+            ("eclipse-temurin", "8u312-b07-jdk"),
+            ("eclipse-temurin", "17.0-jdk"),
             ("eclipse-temurin", "22-jdk"),
             ("eclipse-temurin", "17-jdk-nanoserver"),
             ("maven", "3.9"),
