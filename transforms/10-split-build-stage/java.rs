@@ -5,6 +5,7 @@
 use super::survey::{self, Survey};
 use super::{Refusal, Split, binary, launch};
 use crate::discover::join;
+use crate::dockerfile::ShellCommand;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, Obstacle, RunTimeInputs, Stack};
 
@@ -35,14 +36,20 @@ const NEED_THE_KIT: [&str; 16] = [
 ];
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
+    let is_built = |(_, command): &(usize, ShellCommand)| {
+        matches!(
+            survey::words(command).as_slice(),
+            ["mvn" | "./mvnw" | "mvnw" | "gradle" | "./gradlew" | "gradlew", ..]
+        )
+    };
+    if !survey.commands.iter().any(is_built) {
+        return Err((SkipReason::NoBuildStep, format!("{} builds nothing: what runs is copied", image.path)));
+    }
     let runtime = Runtime::of(image)?;
     let build = BuildFiles::read(application, image)?;
     survey.unaccounted(image, |words| {
         survey::installs_packages(words, &BUILD_PACKAGES) || builds(words) || prepares(words) || places(words)
     })?;
-    if !survey.commands.iter().any(|(_, command)| builds(&survey::words(command))) {
-        return Err((SkipReason::NoBuildStep, format!("{} builds nothing: the jar is copied", image.path)));
-    }
     survey.brings_from_elsewhere(image)?;
     if let Some((name, _)) = image.dockerfile.env(image.stage).iter().find(|(name, _)| is_of_the_kit(name)) {
         let detail = format!("{} sets {name}, and what it names may not be in the final image", image.path);
@@ -66,7 +73,8 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         ));
     }
     let jar = jar.map(|jar| binary::absolute(&workdir, &jar));
-    let opens = inputs.files.or_else(|| inputs.other_files.first().map(|path| format!("{path} may be read")));
+    let opens =
+        inputs.files.or_else(|| survey.copied_of(image, &inputs.other_files).map(|path| format!("{path} may be read")));
     let mut lines = if workdir == "/" { Vec::new() } else { vec![format!("WORKDIR {workdir}")] };
     let stays = match &jar {
         Some(jar) if opens.is_none() && build.packs_everything && paths.is_empty() => {

@@ -209,6 +209,7 @@ impl Survey {
             let instruction = &dockerfile.instructions()[**index];
             let sources = dockerfile.copy_words(instruction).map(|(sources, _)| sources).unwrap_or_default();
             instruction.flag("from").is_some()
+                || !instruction.heredocs.is_empty()
                 || sources.iter().any(|source| source.contains("://") || source.contains('$'))
         };
         match self.copies.iter().find(from_elsewhere) {
@@ -219,6 +220,27 @@ impl Survey {
             }
             None => Ok(()),
         }
+    }
+
+    /// The first of these files of the build context that some COPY may take: the others are not in the image as it is, either.
+    pub(super) fn copied_of<'p>(&self, image: &ImageFacts<'_>, paths: &'p [String]) -> Option<&'p String> {
+        let dockerfile = image.dockerfile;
+        let words = |index: &usize| dockerfile.copy_words(&dockerfile.instructions()[*index]);
+        // What cannot be read may take everything.
+        let sources: Option<Vec<Vec<String>>> = self.copies.iter().map(|index| Some(words(index)?.0)).collect();
+        let Some(sources) = sources else { return paths.first() };
+        let takes = |source: &String, path: &str| {
+            let source = source.trim_start_matches("./").trim_matches('/');
+            let known = source.split(['*', '?', '[', '$', '\\']).next().unwrap_or_default();
+            matches!(source, "" | ".")
+                || source.contains("..")
+                || known.len() < source.len() && path.starts_with(known)
+                || path.strip_prefix(source).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        paths.iter().find(|path| {
+            let relative = path.strip_prefix(image.directory()).unwrap_or(path).trim_start_matches('/');
+            sources.iter().flatten().any(|source| takes(source, relative))
+        })
     }
 
     /// Whether the file sets one working directory and no other.
