@@ -62,7 +62,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let base =
         format!("mcr.microsoft.com/dotnet/{}:{version}{variant}", if projects.web { "aspnet" } else { "runtime" });
     let detail = format!("the final image holds {} on {base}, without the SDK", kept.join(" and "));
-    Ok(Split { build: Vec::new(), base, lines, command: None, detail, obstacles: Vec::new() })
+    Ok(Split { builder: None, build: Vec::new(), base, lines, command: None, detail, obstacles: Vec::new() })
 }
 
 /// Version and variant (with its dash) of the SDK that the image starts from.

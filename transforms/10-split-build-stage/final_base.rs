@@ -11,36 +11,33 @@ pub(super) fn wished(application: &Application<'_>) -> Option<FinalBase> {
     application.around.config.final_base
 }
 
-/// Whether the recipe for a language ends on the base that the author asks for; where none is asked for, each has its own.
-pub(super) fn offers(application: &Application<'_>, stack: Stack) -> Result<(), Refusal> {
-    let Some(wish) = wished(application) else { return Ok(()) };
-    let offered: &[FinalBase] = match stack {
-        Stack::Go => &[FinalBase::Distroless, FinalBase::Scratch],
-        Stack::Node => &[FinalBase::Keep, FinalBase::Slim, FinalBase::Distroless],
-        Stack::Python | Stack::Ruby => &[FinalBase::Keep, FinalBase::Slim],
-        Stack::Rust => &[FinalBase::Slim, FinalBase::Distroless],
-        Stack::Java | Stack::DotNet | Stack::Php => &[],
+/// Whether the base that a recipe ends on may be written into the file: it is what the author asks for, where anything is asked for, and it is the author's
+/// own or the table knows that it is maintained.
+pub(super) fn judge(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    stack: Stack,
+    base: &str,
+) -> Result<(), Refusal> {
+    let is_own = base == image.stage.base_span.of(image.dockerfile.text());
+    let suits = |wish: FinalBase| match wish {
+        FinalBase::Scratch => base == "scratch",
+        FinalBase::Distroless => base.starts_with("gcr.io/distroless/"),
+        FinalBase::Slim => base.rsplit(':').next().is_some_and(|tag| tag.contains("slim")),
+        FinalBase::Keep => is_own,
     };
-    if offered.contains(&wish) {
+    if let Some(wish) = wished(application).filter(|wish| !suits(*wish)) {
+        let detail = format!("the program, of {stack}, would be put on {base}, and not on {}", wish.as_str());
+        return Err((SkipReason::FinalBase, detail));
+    }
+    if base == "scratch" || is_own {
         return Ok(());
     }
-    let names: Vec<&str> = offered.iter().map(|base| base.as_str()).collect();
-    let names = if names.is_empty() { "the base of its recipe".to_owned() } else { names.join(" or ") };
-    let detail = format!("a program in {stack} can be put on {names}, not on {}", wish.as_str());
-    Err((SkipReason::FinalBase, detail))
-}
-
-/// Whether a base may be written into a file: it is the author's own, or the table knows that it is maintained.
-pub(super) fn is_maintained(image: &ImageFacts<'_>, base: &str) -> Result<(), Refusal> {
-    let name = base.split_whitespace().last().unwrap_or_default();
-    if name == "scratch" || name == image.stage.base_span.of(image.dockerfile.text()) {
-        return Ok(());
-    }
-    let state = Reference::parse(name).map_or(Lifetime::Unknown, |reference| Lifetime::of(&reference));
+    let state = Reference::parse(base).map_or(Lifetime::Unknown, |reference| Lifetime::of(&reference));
     let detail = match state {
         Lifetime::Maintained => return Ok(()),
-        Lifetime::Ended(day) => format!("{name} is not maintained since {day}"),
-        Lifetime::Unknown => format!("nothing is known of how long {name} is maintained"),
+        Lifetime::Ended(day) => format!("{base} is not maintained since {day}"),
+        Lifetime::Unknown => format!("nothing is known of how long {base} is maintained"),
     };
     Err((SkipReason::RetiredBase, detail))
 }

@@ -2,7 +2,7 @@
 //! moves but the server.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, binary, final_base};
+use super::{Refusal, Split, binary};
 use crate::discover::join;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, Obstacle, PackageJson};
@@ -58,10 +58,6 @@ fn recipe(
     survey: &Survey,
     server: &Server,
 ) -> Result<Split, Refusal> {
-    if let Some(wish) = final_base::wished(application) {
-        let detail = format!("the files that {} serves are put on {BASE}, not on {}", server.name, wish.as_str());
-        return Err((SkipReason::FinalBase, detail));
-    }
     survey.moves_no_arguments(image)?;
     let folder = folder(image, server)?;
     let port = port(application, image, server)?;
@@ -86,7 +82,7 @@ fn recipe(
     obstacles.extend(binary::against_user_of(BASE, application)?);
     let command = Some(survey::exec_form("CMD", &["nginx", "-g", "daemon off;"])?);
     let detail = format!("the final image holds {folder} on {BASE}, without Node.js and packages");
-    Ok(Split { build: Vec::new(), base: BASE.to_owned(), lines, command, detail, obstacles })
+    Ok(Split { builder: None, build: Vec::new(), base: BASE.to_owned(), lines, command, detail, obstacles })
 }
 
 /// The command line behind scripts of package.json and what only starts another program. `None` where a shell or a hook has a part in it.

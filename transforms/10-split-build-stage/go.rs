@@ -64,7 +64,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         lines.push("USER 65532:65532".to_owned());
     }
     let detail = format!("the final image holds {binary} on {base}, without a shell, a compiler or packages");
-    Ok(Split { build: operations, base: base.to_owned(), lines, command, detail, obstacles })
+    Ok(Split { builder: None, build: operations, base: base.to_owned(), lines, command, detail, obstacles })
 }
 
 /// Where the official images for Go keep the certificates of authorities, and where Go looks for them first

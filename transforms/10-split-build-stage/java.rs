@@ -99,7 +99,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     };
     let detail = format!("{stays} on {}, without compiler and build tool", runtime.base);
     let obstacles = runtime.doubt.into_iter().collect();
-    Ok(Split { build: Vec::new(), base: runtime.base, lines, command: None, detail, obstacles })
+    Ok(Split { builder: None, build: Vec::new(), base: runtime.base, lines, command: None, detail, obstacles })
 }
 
 fn folder(path: &str) -> &str {

@@ -45,17 +45,19 @@ type Recipe = fn(&Application<'_>, &ImageFacts<'_>, &Survey) -> Result<Split, Re
 const RECIPES: [(Stack, Recipe); 8] = [
     (Stack::Go, go::split),
     (Stack::Node, node::split),
-    (Stack::Php, php::split),
     (Stack::Python, python::split),
-    (Stack::Ruby, ruby::split),
     (Stack::Java, java::split),
     (Stack::Rust, rust::split),
     (Stack::DotNet, dotnet::split),
+    (Stack::Php, php::split),
+    (Stack::Ruby, ruby::split),
 ];
 
 /// What a recipe makes of a single-stage file.
 struct Split {
-    /// Changes above the final stage: a build flag, a virtual environment, pruning, the base with a tag that says more.
+    /// The base of the build stage, where its tag must say more than it does.
+    builder: Option<String>,
+    /// Changes above the final stage: a build flag, a virtual environment, pruning.
     build: Vec<Operation>,
     /// The base of the final stage; the flags of the only FROM are repeated before it.
     base: String,
@@ -81,18 +83,15 @@ impl Transform for SplitBuildStage {
             return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
         }
         let Some((stack, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
-            let detail = match image.stack {
-                Some(stack) => format!("no recipe for {stack}"),
-                None => "no recipe for its language".to_owned(),
-            };
-            return vec![Proposal::declined(subject, SkipReason::UnknownStack, detail)];
+            let language = image.stack.map_or("its language".to_owned(), |stack| stack.to_string());
+            return vec![Proposal::declined(subject, SkipReason::UnknownStack, format!("no recipe for {language}"))];
         };
         if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
             return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
         }
-        let split = final_base::offers(application, *stack).and_then(|()| survey::survey(image)).and_then(|survey| {
+        let split = survey::survey(image).and_then(|survey| {
             let split = recipe(application, image, &survey)?;
-            final_base::is_maintained(image, &split.base)?;
+            final_base::judge(application, image, *stack, &split.base)?;
             Ok((split, survey))
         });
         match split {
@@ -119,15 +118,11 @@ const BUILD: &str = "build";
 fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Operation> {
     let dockerfile = image.dockerfile;
     let text = dockerfile.text();
-    let span = image.stage.base_span;
-    let builder = split.build.iter().find_map(|operation| match operation {
-        Operation::Replace { span: base, text } if *base == span => Some(text.as_str()),
-        _ => None,
-    });
-    let named = format!("{} AS {BUILD}", builder.unwrap_or(span.of(text)));
-    let mut operations = vec![Operation::Replace { span, text: named }];
-    let is_base = |operation: &&Operation| matches!(operation, Operation::Replace { span: base, .. } if *base == span);
-    operations.extend(split.build.iter().filter(|operation| !is_base(operation)).cloned());
+    let mut operations = vec![Operation::Replace {
+        span: image.stage.base_span,
+        text: format!("{} AS {BUILD}", split.builder.as_deref().unwrap_or(image.stage.base_span.of(text))),
+    }];
+    operations.extend(split.build.iter().cloned());
     operations.extend(survey.moved.iter().map(|index| Operation::Remove { instruction: *index, with_comments: true }));
     let mut lines = Vec::new();
     if !ends_with_blank_line(dockerfile, &operations) {

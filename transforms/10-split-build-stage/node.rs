@@ -102,7 +102,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         .filter_map(|(what, holds)| holds.then_some(what))
         .collect();
     let detail = format!("{} and the package cache stay in the build stage", left.join(", "));
-    Ok(Split { build, base, lines, command, detail, obstacles })
+    Ok(Split { builder: None, build, base, lines, command, detail, obstacles })
 }
 
 /// The distroless image for the major version of Node.js that the file builds with. Whether there is one, the table of lifetimes tells.

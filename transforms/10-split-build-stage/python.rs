@@ -77,7 +77,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let mut obstacles = cxx(image, survey);
     let (base, missing) = final_base::same_or_slim(application, image)?;
     obstacles.extend(missing);
-    Ok(Split { build, base, lines, command: None, detail, obstacles })
+    Ok(Split { builder: None, build, base, lines, command: None, detail, obstacles })
 }
 
 /// On Alpine the C++ library comes with the compiler; what was compiled with it needs it at run time.

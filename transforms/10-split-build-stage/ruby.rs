@@ -40,7 +40,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     ];
     let obstacles = python::cxx(image, survey).into_iter().chain(missing).collect();
     let detail = "compilers stay in the build stage; gems are at the same path".to_owned();
-    Ok(Split { build: Vec::new(), base, lines, command: None, detail, obstacles })
+    Ok(Split { builder: None, build: Vec::new(), base, lines, command: None, detail, obstacles })
 }
 
 /// Whether a command installs gems where the base has them, or in the working directory.

@@ -4,7 +4,6 @@ use super::survey::{self, Survey};
 use super::{Refusal, Split, binary, final_base};
 use crate::config::FinalBase;
 use crate::discover::join;
-use crate::dockerfile::Operation;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, Obstacle, RunTimeInputs, Stack, finds_text};
 
@@ -84,9 +83,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     }
     lines.push(format!("COPY --from={} {binary} {binary}", super::BUILD));
     let detail = format!("the final image holds {binary} on {base}, without a compiler");
-    let pin = |text| Operation::Replace { span: image.stage.base_span, text };
-    let build = builder.pinned.map(pin).into_iter().collect();
-    Ok(Split { build, base: base.to_owned(), lines, command, detail, obstacles })
+    Ok(Split { builder: builder.pinned, build: Vec::new(), base: base.to_owned(), lines, command, detail, obstacles })
 }
 
 /// The certificates of the official images, where every library for TLS looks for them on Debian.
