@@ -15,6 +15,9 @@ const VERSIONS: [&str; 5] = ["8", "11", "17", "21", "25"];
 /// Variants that eclipse-temurin publishes for kit and runtime of each of these (<https://github.com/adoptium/containers>); Ubuntu 20.04 is over.
 const VARIANTS: [&str; 4] = ["", "alpine", "jammy", "noble"];
 
+/// What tells Maven and Gradle what to build.
+const BUILD_FILES: [&str; 3] = ["pom.xml", "build.gradle", "build.gradle.kts"];
+
 /// What programs use of the development kit, by the dependency that says so.
 const NEED_THE_KIT: [&str; 16] = [
     "tools.jar",
@@ -43,10 +46,11 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         )
     };
     if !survey.commands.iter().any(is_built) {
-        return Err((SkipReason::NoBuildStep, format!("{} builds nothing: what runs is copied", image.path)));
+        return Err((SkipReason::NoBuildStep, format!("{} builds with neither Maven nor Gradle", image.path)));
     }
     let runtime = Runtime::of(image)?;
-    let build = BuildFiles::read(application, image)?;
+    let folder = survey::project(application.around.repository.tree(), image.directory(), &BUILD_FILES);
+    let build = BuildFiles::read(application, image, folder)?;
     survey.unaccounted(image, |words| {
         survey::installs_packages(words, &BUILD_PACKAGES) || builds(words) || prepares(words) || places(words)
     })?;
@@ -56,8 +60,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         return Err((SkipReason::AuthorChoice, detail));
     }
     let unknown = || (SkipReason::UnaccountedCommand, format!("no Java sources beside {}", image.path));
-    let inputs =
-        RunTimeInputs::read(application.around.repository, image.directory(), Stack::Java).ok_or_else(unknown)?;
+    let inputs = RunTimeInputs::read(application.around.repository, folder, Stack::Java).ok_or_else(unknown)?;
     if let Some(place) = &inputs.programs {
         return Err((SkipReason::RunTimeInputs, format!("{place}, which the smaller image may not hold")));
     }
@@ -73,13 +76,14 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         ));
     }
     let jar = jar.map(|jar| binary::absolute(&workdir, &jar));
-    let opens =
-        inputs.files.or_else(|| survey.copied_of(image, &inputs.other_files).map(|path| format!("{path} may be read")));
+    let opens = inputs
+        .files
+        .or_else(|| survey.copied_of(image, folder, &inputs.other_files).map(|path| format!("{path} may be read")));
     let mut lines = if workdir == "/" { Vec::new() } else { vec![format!("WORKDIR {workdir}")] };
     let stays = match &jar {
         Some(jar) if opens.is_none() && build.packs_everything && paths.is_empty() => {
             // Several files go into a folder, where the same pattern finds the same of them.
-            let target = if jar.contains('*') { format!("{}/", folder(jar)) } else { jar.clone() };
+            let target = if jar.contains('*') { format!("{}/", parent(jar)) } else { jar.clone() };
             lines.push(format!("COPY --from={} {jar} {target}", super::BUILD));
             format!("the final image holds {jar}")
         }
@@ -102,7 +106,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     Ok(Split { builder: None, build: Vec::new(), base: runtime.base, lines, command: None, detail, obstacles })
 }
 
-fn folder(path: &str) -> &str {
+fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
@@ -217,7 +221,7 @@ struct BuildFiles {
 }
 
 impl BuildFiles {
-    fn read(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<Self, Refusal> {
+    fn read(application: &Application<'_>, image: &ImageFacts<'_>, folder: &str) -> Result<Self, Refusal> {
         const PACKERS: [&str; 7] = [
             "spring-boot-maven-plugin",
             "maven-shade-plugin",
@@ -228,19 +232,18 @@ impl BuildFiles {
             "io.ktor.plugin",
         ];
         let tree = application.around.repository.tree();
-        let here = ["pom.xml", "build.gradle", "build.gradle.kts"];
-        if !here.iter().filter_map(|name| join(image.directory(), name)).any(|path| tree.has(&path)) {
+        if !BUILD_FILES.iter().filter_map(|name| join(image.directory(), name)).any(|path| tree.has(&path)) {
             let detail = format!("no pom.xml or build.gradle beside {}", image.path);
             return Err((SkipReason::UnaccountedCommand, detail));
         }
         let is_build_file = |path: &&str| {
-            here.iter().any(|name| path.ends_with(name))
+            BUILD_FILES.iter().any(|name| path.ends_with(name))
                 || path.ends_with(".versions.toml")
                 || path.ends_with("settings.gradle.kts")
         };
         let mut packs_everything = false;
         let mut stands_apart = false;
-        for path in tree.below(image.directory()).filter(is_build_file) {
+        for path in tree.below(folder).filter(is_build_file) {
             let text = tree.read(path).unwrap_or_default();
             if let Some(name) = NEED_THE_KIT.iter().find(|name| text.contains(**name)) {
                 let detail = format!("{path} names {name}, which may need the development kit at run time");

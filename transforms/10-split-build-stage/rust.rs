@@ -51,14 +51,14 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     links_as_usual(application, image, survey)?;
     let ending = Ending::of(builder.release, final_base::wished(application))?;
     let held: &[&str] = if ending.is_distroless && builder.release == Release::Trixie { &HELD } else { &[] };
-    libraries(application, image, held)?;
+    let folder = survey::project(application.around.repository.tree(), image.directory(), &["Cargo.toml"]);
+    libraries(application, image, folder, held)?;
     let unknown = || (SkipReason::UnaccountedCommand, format!("no Rust sources beside {}", image.path));
-    let inputs =
-        RunTimeInputs::read(application.around.repository, image.directory(), Stack::Rust).ok_or_else(unknown)?;
+    let inputs = RunTimeInputs::read(application.around.repository, folder, Stack::Rust).ok_or_else(unknown)?;
     if let Some(place) = inputs.programs.or(inputs.files) {
         return Err((SkipReason::RunTimeInputs, format!("{place}, which may need files or programs of the image")));
     }
-    if let Some(path) = survey.copied_of(image, &inputs.other_files) {
+    if let Some(path) = survey.copied_of(image, folder, &inputs.other_files) {
         let detail = format!("{path} may be read at run time, and the final image would not hold it");
         return Err((SkipReason::RunTimeInputs, detail));
     }
@@ -238,12 +238,19 @@ fn links_as_usual(application: &Application<'_>, image: &ImageFacts<'_>, survey:
 }
 
 /// Refuses crates that bind libraries which the final image does not hold.
-fn libraries(application: &Application<'_>, image: &ImageFacts<'_>, held: &[&str]) -> Result<(), Refusal> {
-    let path = join(image.directory(), "Cargo.lock");
-    let Some(lock) = path.and_then(|path| application.around.repository.tree().read(&path)) else {
+fn libraries(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    folder: &str,
+    held: &[&str],
+) -> Result<(), Refusal> {
+    let tree = application.around.repository.tree();
+    let locks = [image.directory(), folder].map(|folder| join(folder, "Cargo.lock").and_then(|path| tree.read(&path)));
+    let lock: String = locks.into_iter().flatten().collect();
+    if lock.is_empty() {
         let detail = "no Cargo.lock: which libraries the program needs cannot be told".to_owned();
         return Err((SkipReason::UnaccountedCommand, detail));
-    };
+    }
     let names = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
     let binds = |name: &&str| name.ends_with("-sys") && !SELF_CONTAINED.contains(name) && !held.contains(name);
     match names.into_iter().find(binds) {

@@ -2,6 +2,7 @@
 //! that cannot be placed is refused.
 
 use super::Refusal;
+use crate::discover::Tree;
 use crate::dockerfile::{CommandForm, Dockerfile, Keyword, Redirection, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::{ImageFacts, User};
@@ -222,8 +223,17 @@ impl Survey {
         }
     }
 
-    /// The first of these files of the build context that some COPY may take: the others are not in the image as it is, either.
-    pub(super) fn copied_of<'p>(&self, image: &ImageFacts<'_>, paths: &'p [String]) -> Option<&'p String> {
+    /// The first of these files of a folder that some COPY may take: the others are not in the image as it is, either. Where the folder is not that of the
+    /// Dockerfile, which files are meant is not known.
+    pub(super) fn copied_of<'p>(
+        &self,
+        image: &ImageFacts<'_>,
+        folder: &str,
+        paths: &'p [String],
+    ) -> Option<&'p String> {
+        if folder != image.directory() {
+            return paths.first();
+        }
         let dockerfile = image.dockerfile;
         let words = |index: &usize| dockerfile.copy_words(&dockerfile.instructions()[*index]);
         // What cannot be read may take everything.
@@ -258,6 +268,18 @@ impl Survey {
             }
         }
     }
+}
+
+/// The outermost folder around a Dockerfile that holds one of these files, by name or ending: a build may take it as its context, and then all in it counts.
+pub(super) fn project<'p>(tree: &Tree, directory: &'p str, names: &[&str]) -> &'p str {
+    let ends = directory.match_indices('/').map(|(at, _)| at);
+    let around = [0].into_iter().chain(ends).filter_map(|end| directory.get(..end));
+    let holds = |folder: &&str| {
+        let beside =
+            |path: &str| crate::discover::directory(path) == *folder && names.iter().any(|name| path.ends_with(name));
+        tree.below(folder).any(beside)
+    };
+    around.into_iter().find(holds).unwrap_or(directory)
 }
 
 /// The words of a command; one that is no literal is an empty string.
