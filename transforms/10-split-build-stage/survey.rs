@@ -16,7 +16,7 @@ pub(super) struct Survey {
     pub(super) copies: Vec<usize>,
     /// ENV that the build may read: stays, and is repeated in the final stage.
     pub(super) copied: Vec<usize>,
-    /// EXPOSE, LABEL, CMD, a late ENV and the like: moves to the final stage.
+    /// EXPOSE, LABEL, CMD, HEALTHCHECK, a late ENV and the like: moves to the final stage.
     pub(super) moved: Vec<usize>,
     /// ARG below FROM.
     arguments: Vec<usize>,
@@ -77,9 +77,11 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
                 starts.push(index);
                 survey.moved.push(index);
             }
-            Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer => survey.moved.push(index),
+            Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer | Keyword::Healthcheck => {
+                survey.moved.push(index)
+            }
             Keyword::Arg => survey.arguments.push(index),
-            Keyword::Healthcheck | Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
+            Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
                 let name = format!("{:?}", instruction.keyword).to_uppercase();
                 return Err((
                     SkipReason::UnaccountedCommand,
