@@ -316,9 +316,7 @@ fn builds(words: &[&str]) -> bool {
 fn prepares(words: &[&str]) -> bool {
     let is_tool = |word: &&str| matches!(word.rsplit('/').next(), Some("mvnw" | "gradlew"));
     match words {
-        ["chmod", rest @ ..] | ["dos2unix", rest @ ..] | ["sed", rest @ ..] => {
-            rest.last().is_some_and(|word| is_tool(word))
-        }
+        ["chmod", rest @ ..] | ["dos2unix", rest @ ..] | ["sed", rest @ ..] => rest.last().is_some_and(is_tool),
         ["java" | "mvn" | "gradle", "-version" | "--version"] => true,
         _ => false,
     }
