@@ -4,17 +4,23 @@
 //! and nothing else; a fact that is missing is a reason to decline. Facts are derived from the files as they are now, so each step sees what the
 //! steps before it did.
 
+mod accounts;
 mod api;
 mod commands;
 mod configuration;
 mod container;
+mod data;
 mod directories;
 mod identity;
 mod image;
 mod inputs;
 mod lock;
+mod needs;
 mod node;
 mod obstacles;
+mod operator;
+mod php;
+mod pod;
 mod ports;
 mod programs;
 mod read_only;
@@ -24,13 +30,15 @@ mod stack;
 mod user_namespace;
 mod writes;
 
-pub use container::{Arranged, ContainerFacts};
+pub use accounts::Unnumbered;
+pub use container::{Arranged, ContainerFacts, MountedVolume};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
-pub use image::{ImageFacts, User};
+pub use image::{Doubt, ImageFacts, User};
 pub use inputs::RunTimeInputs;
 pub use lock::{LockedPackage, PackageLock};
 pub use obstacles::Obstacle;
+pub use pod::Pods;
 pub use read_only::ReadOnlyRoot;
 pub use sources::{GoSources, PackageJson, finds_text, loads_package};
 pub use stack::Stack;
@@ -62,6 +70,8 @@ pub struct Surroundings<'a> {
     pub digests: &'a Digests,
     /// What registries said about images.
     pub configs: &'a Configs,
+    /// What was found about pods since a file last changed.
+    pub pods: &'a Pods,
 }
 
 /// A Dockerfile with its containers, or a container whose image comes from elsewhere.
@@ -86,6 +96,13 @@ pub enum Key {
     Dockerfile(FileId),
     /// The one of a container whose image comes from elsewhere.
     Container(ContainerId),
+}
+
+impl Surroundings<'_> {
+    /// Whether the transform of this id is left out, so that no step may rely on what it would do.
+    pub fn leaves_out(&self, id: &str) -> bool {
+        self.config.skip.iter().any(|skipped| skipped == id)
+    }
 }
 
 impl Key {
@@ -128,9 +145,11 @@ impl<'a> Application<'a> {
         })
     }
 
-    /// The references whose images only a registry tells of.
+    /// The references of images that only a registry tells of: those of its containers, and the base of its own image where a container runs that.
     pub fn untold_references(&self) -> Vec<Reference> {
-        self.containers.iter().filter_map(|container| container.asks_registry(self.around).cloned()).collect()
+        let containers = self.containers.iter().filter_map(|container| container.asks_registry(self.around));
+        let image = self.image.iter().filter(|_| !self.containers.is_empty());
+        containers.chain(image.filter_map(|image| image.asks_registry(self.around))).cloned().collect()
     }
 
     /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.

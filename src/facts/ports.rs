@@ -1,8 +1,10 @@
 //! Ports that an application listens on, as far as files tell; those below 1024 are what root is for.
 
+use super::needs::{LISTENING_PORTS, LISTENING_URLS};
 use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
 use crate::error::SkipReason;
+use crate::image::ImageConfig;
 use std::fmt::Display;
 
 /// What to do about any of them.
@@ -57,14 +59,12 @@ pub(super) fn of_container(
 fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, place: &dyn Display) -> Option<String> {
     let own = container.view.ports();
     let argument = || container.argv(None).and_then(|argv| low_port_argument(&argv));
-    let exposed = || {
-        let config = container.config.filter(|_| container.is_configured_non_root())?;
-        config.ports.iter().copied().find(|port| *port < 1024)
-    };
+    let set = container.view.env_values();
+    let exposed = || exposed_low(container.config?, &set);
     if let Some(port) = own.iter().find(|port| is_low(**port)) {
         Some(format!("{place} has containerPort {port}"))
     } else if let Some((name, port)) =
-        container.view.env_values().iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)))
+        set.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)))
     {
         Some(format!("{place} sets {}={port}", printable(name)))
     } else if let Some(port) = argument() {
@@ -81,6 +81,13 @@ fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, pl
     }
 }
 
+/// A port below 1024 that the configuration of an image exposes, or names in a variable that is not among `set`.
+pub(super) fn exposed_low(config: &ImageConfig, set: &[(String, String)]) -> Option<u16> {
+    let mut left = config.env.iter().filter(|(name, _)| set.iter().all(|(other, _)| other != name));
+    let named = || left.find_map(|(name, value)| low_port_variable(name, value));
+    config.ports.iter().copied().find(|port| *port < 1024).or_else(named)
+}
+
 fn is_low(port: i64) -> bool {
     port > 0 && port < 1024
 }
@@ -95,12 +102,27 @@ fn service_port(application: &Application<'_>, container: &ContainerFacts<'_>) -
 }
 
 fn low_port_variable(name: &str, value: &str) -> Option<u16> {
+    let mut parts = value.split([';', ',']);
+    if LISTENING_URLS.contains(&name) {
+        return parts.find_map(low_port_of_url);
+    }
+    if LISTENING_PORTS.contains(&name) {
+        return parts.find_map(|port| port.trim().parse().ok().filter(|port| *port > 0 && *port < 1024));
+    }
     let port: u16 = value.parse().ok()?;
     (name.to_ascii_uppercase().ends_with("PORT") && port > 0 && port < 1024 && is_listening_name(name)).then_some(port)
 }
 
+/// The port of `http://+:80`, also where it goes without saying.
+fn low_port_of_url(url: &str) -> Option<u16> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let written = rest.split('/').next()?.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let port = written.unwrap_or(if scheme == "https" { 443 } else { 80 });
+    (port > 0 && port < 1024).then_some(port)
+}
+
 /// `DB_PORT` and `SMTP_PORT` name the other side's port.
-fn is_listening_name(name: &str) -> bool {
+pub(super) fn is_listening_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     [
         "PORT",

@@ -4,7 +4,7 @@ use super::configuration::configuration_doubt;
 use super::directories::is_within;
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
-use super::{Application, ImageFacts};
+use super::{Application, ImageFacts, php};
 use crate::discover::{file_name, join};
 use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
@@ -34,10 +34,14 @@ impl<'a> ImageFacts<'a> {
         let base = self.known_base?;
         let is_server =
             base.service.is_some() && base.user.is_none() && base.claim.is_none() && base.volumes.is_empty();
-        let program = file_name(&base.name);
         let argv = self.argv();
-        let starts_base = argv.first().is_none_or(|first| file_name(first) == program);
-        (is_server && base.name == "nginx" && starts_base).then_some(base)
+        let php = ["docker-php-entrypoint", "apache2-foreground", "php-fpm"];
+        let starts_base = match base.name.as_str() {
+            "nginx" => argv.first().is_none_or(|first| file_name(first) == "nginx"),
+            "php" => argv.iter().all(|word| php.contains(&file_name(word)) || word.starts_with('-')),
+            _ => false,
+        };
+        (is_server && starts_base).then_some(base)
     }
 }
 
@@ -61,6 +65,16 @@ pub(super) fn of_server(
         found.push(hard(SkipReason::LowPort, detail));
     }
     found.extend(told_by_arguments(image, base));
+    if base.name == "php" {
+        for container in &application.containers {
+            let mounts = container.mounts();
+            let configures = |path: &str| php::CONFIGURATION.iter().any(|folder| is_within(path, folder));
+            let mount = mounts.iter().find(|mount| configures(&mount.path));
+            found.extend(mount.map(|mount| configuration_doubt(container, base, mount)));
+        }
+        found.extend(php::of_master(application, image, base));
+        return;
+    }
     for container in &application.containers {
         let mounts = container.mounts();
         let at = |folder: &str| mounts.iter().find(|mount| is_within(&mount.path, folder));
@@ -73,7 +87,6 @@ pub(super) fn of_server(
             found.push(configuration_doubt(container, base, mount));
         }
     }
-    let tree = application.around.repository.tree();
     for index in image.dockerfile.effective(image.stage) {
         let instruction = &image.dockerfile.instructions()[index];
         let text = instruction.span.of(image.dockerfile.text());
@@ -83,28 +96,69 @@ pub(super) fn of_server(
             found.push(hard(SkipReason::NeedsRoot, detail));
             return;
         }
-        let unseen = soft(
-            SkipReason::RunTimeWrites,
-            format!("{place} configures {}, and what that makes it write is not seen", base.name),
-        );
         if instruction.keyword == Keyword::Run
             && text.contains("nginx")
             && WRITING.iter().any(|word| text.contains(word))
         {
-            found.push(unseen.clone());
+            found.push(unseen(&place, base));
         }
+    }
+    for copied in copied_configurations(application, image, &[CONFIGURATION]) {
+        match copied {
+            Copied::Unseen(place) => found.push(unseen(&place, base)),
+            Copied::Text { path, text } => {
+                if let Some(detail) = written_elsewhere(base, &path, &text) {
+                    found.push(hard(SkipReason::SystemDirectory, detail));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn unseen(place: &str, base: &KnownImage) -> Obstacle {
+    soft(
+        SkipReason::RunTimeWrites,
+        format!("{place} configures {}, and what that makes it write is not seen", base.name),
+    )
+}
+
+/// What a COPY or ADD puts where a server looks for its configuration.
+pub(super) enum Copied {
+    /// It cannot be looked at; the place of the instruction.
+    Unseen(String),
+    /// A file of the tree.
+    Text {
+        /// Its path.
+        path: String,
+        /// What it says.
+        text: String,
+    },
+}
+
+/// The configurations that an image brings, in the order of the file; `folders` are those in which its server looks for them.
+pub(super) fn copied_configurations(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    folders: &[&str],
+) -> Vec<Copied> {
+    let tree = application.around.repository.tree();
+    let mut found = Vec::new();
+    for index in image.dockerfile.effective(image.stage) {
+        let instruction = &image.dockerfile.instructions()[index];
         if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
             continue;
         }
         let Some((sources, _)) = image.dockerfile.copy_words(instruction) else { continue };
         let whole = match image.copied_directory(index) {
-            Some(to) if is_within(&to, CONFIGURATION) => false,
+            Some(to) if folders.iter().any(|folder| is_within(&to, folder)) => false,
             // A tree that is laid over the system's may hold a configuration, and so may what is copied to an unknown place.
-            Some(to) if !is_within(CONFIGURATION, &to) => continue,
+            Some(to) if !folders.iter().any(|folder| is_within(folder, &to)) => continue,
             _ => true,
         };
+        let place = image.place(index);
         if whole || instruction.flag("from").is_some() {
-            found.push(unseen);
+            found.push(Copied::Unseen(place));
             continue;
         }
         for source in sources {
@@ -114,25 +168,29 @@ pub(super) fn of_server(
                 if tree.has(&path) { vec![path] } else { tree.below(&path).map(str::to_owned).collect() }
             };
             let files = paths.map(files).find(|files| !files.is_empty()).unwrap_or_default();
-            let texts: Vec<(&String, String)> =
-                files.iter().filter_map(|path| Some((path, tree.read(path)?))).collect();
-            if texts.is_empty() || texts.len() < files.len() {
-                found.push(unseen.clone());
-                continue;
+            let mut texts = Vec::new();
+            for path in files.iter() {
+                texts.extend(tree.read(path).map(|text| Copied::Text { path: path.clone(), text }));
             }
-            if let Some(detail) = texts.iter().find_map(|(path, text)| written_elsewhere(base, path, text)) {
-                found.push(hard(SkipReason::SystemDirectory, detail));
-                return;
+            if texts.is_empty() || texts.len() < files.len() {
+                found.push(Copied::Unseen(place.clone()));
+            } else {
+                found.extend(texts);
             }
         }
     }
+    found
 }
 
-/// What the command tells nginx beside staying in the foreground: another configuration, or directives of its own.
+/// What the command tells the server beside staying in the foreground: another configuration, or directives of its own.
 fn told_by_arguments(image: &ImageFacts<'_>, base: &KnownImage) -> Option<Obstacle> {
     let argv = image.argv();
-    let plain = |word: &String| matches!(word.trim_end_matches(';').trim(), "-g" | "daemon off");
-    let told = argv.iter().skip(1).find(|word| !plain(word))?;
+    let plain = |word: &String| match word.trim_end_matches(';').trim() {
+        "-g" | "daemon off" => base.name == "nginx",
+        "-F" | "--nodaemonize" => base.name == "php",
+        _ => false,
+    };
+    let told = argv.iter().skip(1).find(|word| !plain(word) && !(base.name == "php" && !word.starts_with('-')))?;
     let detail = format!(
         "{} starts {} with {}, and what that makes it write is not seen",
         image.path,

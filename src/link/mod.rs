@@ -142,6 +142,11 @@ impl Links {
         self.heirs.get(&dockerfile).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether the image of this Dockerfile starts, or may start, from one that another Dockerfile of the tree builds.
+    pub fn starts_here(&self, dockerfile: FileId) -> bool {
+        self.heirs.values().any(|heirs| heirs.contains(&dockerfile))
+    }
+
     /// What is known of a container's image.
     pub fn of(&self, container: ContainerId) -> &Link {
         self.containers.get(&container).unwrap_or(&Link::External)

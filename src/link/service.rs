@@ -4,7 +4,7 @@
 //! is read by that user already, so a manifest may ask for that user as it may for the service itself.
 
 use crate::dockerfile::{Base, CommandForm, Dockerfile, Keyword};
-use crate::image::{KnownImage, KnownImages, Reference};
+use crate::image::{KnownImages, Reference};
 use crate::repository::{FileId, Repository};
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn base(dockerfile: &Dockerfile, images: &KnownImages) -> Option<String> {
     let [stage] = dockerfile.stages() else { return None };
     let Base::Image { reference, .. } = &stage.base else { return None };
     let known = images.find(&Reference::parse(reference).ok()?)?;
-    if !steps_down_alone(known) {
+    if !known.steps_down_alone() {
         return None;
     }
     dockerfile
@@ -57,13 +57,4 @@ fn base(dockerfile: &Dockerfile, images: &KnownImages) -> Option<String> {
             }
         })
         .then(|| reference.clone())
-}
-
-/// Whether the entrypoint needs root for nothing but the data directory. Servers whose workers step down, such as nginx, work as root themselves.
-fn steps_down_alone(known: &KnownImage) -> bool {
-    known.service.is_some()
-        && known.user.is_none()
-        && known.claim.is_some()
-        && known.root_owned.is_empty()
-        && known.low_port().is_none()
 }

@@ -19,6 +19,16 @@ const EPOCH: &str = "1700000000";
 #[derive(Deserialize)]
 struct Bases {
     base: Vec<Base>,
+    missing: Vec<Missing>,
+}
+
+/// A stack that nothing is run of, because no base can be made for it.
+#[derive(Deserialize)]
+pub(crate) struct Missing {
+    /// Its name.
+    pub(crate) stack: String,
+    /// Why there is no base.
+    pub(crate) reason: String,
 }
 
 #[derive(Deserialize)]
@@ -32,7 +42,7 @@ struct Base {
 /// Makes and publishes every base that is not there yet, or whose files changed since.
 pub(crate) fn publish(lab: &Lab) -> Result<()> {
     let folder = folder();
-    let bases: Bases = toml::from_str(&fs::read_to_string(folder.join("bases.toml"))?)?;
+    let bases = listed()?;
     let mut keys = BTreeMap::from([("debian".to_owned(), "1".to_owned())]);
     make(lab, "debian", "1", || debian(lab))?;
     for base in &bases.base {
@@ -41,6 +51,11 @@ pub(crate) fn publish(lab: &Lab) -> Result<()> {
         keys.insert(base.image(), key);
     }
     Ok(())
+}
+
+/// The stacks without a base, as listed.
+pub(crate) fn missing() -> Result<Vec<Missing>> {
+    Ok(listed()?.missing)
 }
 
 /// The text with every `{digest:NAME@ARCHITECTURE}` replaced by the digest of one image of the index published as `NAME`.
@@ -85,6 +100,10 @@ impl Base {
             None => Ok(()),
         }
     }
+}
+
+fn listed() -> Result<Bases> {
+    Ok(toml::from_str(&fs::read_to_string(folder().join("bases.toml"))?)?)
 }
 
 fn folder() -> PathBuf {

@@ -9,6 +9,7 @@ use unroot::image::KnownImage;
 use unroot::kubernetes::pod_security::Level;
 
 use crate::application::Application;
+use crate::bases::{self, Missing};
 use crate::judge::{Reached, Verdict};
 use crate::lab::Result;
 use crate::say;
@@ -95,7 +96,7 @@ impl Record {
 /// Prints the tables; complete ones are compared with the snapshot, or replace it with `UNROOT_BLESS=1`.
 pub(crate) fn finish(records: &[Record], complete: bool) -> Result<bool> {
     let text =
-        format!("{}\n```text\n{}```\n", summary(records), records.iter().map(runs).collect::<Vec<_>>().join("\n"));
+        format!("{}\n```text\n{}```\n", summary(records)?, records.iter().map(runs).collect::<Vec<_>>().join("\n"));
     say(&format!("\n{text}"));
     let wrong = records.iter().flat_map(|record| &record.rows).filter(|row| !row.right).count();
     if wrong > 0 {
@@ -117,8 +118,8 @@ pub(crate) fn finish(records: &[Record], complete: bool) -> Result<bool> {
     Ok(same)
 }
 
-/// One line for each application, as a table of Markdown.
-fn summary(records: &[Record]) -> String {
+/// One line for each application, as a table of Markdown, and one for each stack that nothing is run of.
+fn summary(records: &[Record]) -> Result<String> {
     let head = [
         "application",
         "builds",
@@ -133,7 +134,11 @@ fn summary(records: &[Record]) -> String {
     for record in records {
         table.push_str(&format!("| {} |\n", record.cells().join(" | ")));
     }
-    table
+    for Missing { stack, reason } in bases::missing()? {
+        let empty = " |".repeat(head.len() - 2);
+        table.push_str(&format!("| {stack} | not run: {reason} |{empty}\n"));
+    }
+    Ok(table)
 }
 
 /// Every run of one application.

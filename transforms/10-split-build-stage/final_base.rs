@@ -1,9 +1,10 @@
 //! What the final stage is started from: which bases the recipes offer, which one the author asks for, and whether it is still maintained.
 
 use super::Refusal;
+use super::survey::Survey;
 use crate::config::FinalBase;
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts, Obstacle, Stack};
+use crate::facts::{Application, ImageFacts, Obstacle};
 use crate::image::{Lifetime, Reference};
 
 /// The base that the author asks for.
@@ -16,7 +17,7 @@ pub(super) fn wished(application: &Application<'_>) -> Option<FinalBase> {
 pub(super) fn judge(
     application: &Application<'_>,
     image: &ImageFacts<'_>,
-    stack: Stack,
+    survey: &Survey,
     base: &str,
 ) -> Result<(), Refusal> {
     let is_own = base == image.stage.base_span.of(image.dockerfile.text());
@@ -27,8 +28,16 @@ pub(super) fn judge(
         FinalBase::Keep => is_own,
     };
     if let Some(wish) = wished(application).filter(|wish| !suits(*wish)) {
-        let detail = format!("the program, of {stack}, would be put on {base}, and not on {}", wish.as_str());
+        let detail = format!("the program would be put on {base}, and not on {}", wish.as_str());
         return Err((SkipReason::FinalBase, detail));
+    }
+    if let Some(index) = survey.healthcheck {
+        let text = image.dockerfile.instructions()[index].span.of(image.dockerfile.text());
+        // By its path an interpreter finds no packages of a virtual environment, and npx may look for one that is left behind.
+        if !is_own || ["/usr/", "npx", "npm"].iter().any(|word| text.contains(word)) {
+            let detail = format!("{}: what HEALTHCHECK starts may not be on {base}", image.place(index));
+            return Err((SkipReason::UnaccountedCommand, detail));
+        }
     }
     if base == "scratch" || is_own {
         return Ok(());

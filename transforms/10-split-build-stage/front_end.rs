@@ -58,7 +58,7 @@ fn recipe(
     survey: &Survey,
     server: &Server,
 ) -> Result<Split, Refusal> {
-    survey.moves_no_arguments(image)?;
+    survey.arguments_stay(image)?;
     let folder = folder(image, server)?;
     let port = port(application, image, server)?;
     is_alone(application, image, server, &folder)?;

@@ -82,7 +82,7 @@ impl Transform for SplitBuildStage {
         if image.dockerfile.stages().len() > 1 {
             return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
         }
-        let Some((stack, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
+        let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
             let detail = match image.stack {
                 Some(stack) => format!("no recipe for {stack}"),
                 None => "no recipe for its language".to_owned(),
@@ -94,7 +94,7 @@ impl Transform for SplitBuildStage {
         }
         let split = survey::survey(image).and_then(|survey| {
             let split = recipe(application, image, &survey)?;
-            final_base::judge(application, image, *stack, &split.base)?;
+            final_base::judge(application, image, &survey, &split.base)?;
             Ok((split, survey))
         });
         match split {

@@ -1,0 +1,1 @@
+<?php echo file_put_contents("/var/www/html/count", "1");
