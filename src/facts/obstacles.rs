@@ -104,7 +104,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
     let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
-    if server.is_none() && image.hosted_by().is_none() {
+    if server.is_none() && image.hosted_by().is_none() && !image.is_unprivileged_nginx() {
         programs::of_command(&image.argv(), &image.path, &writable, found);
     }
     programs::of_image(application, image, found);
