@@ -160,6 +160,8 @@ skip_reasons! {
     VolumeOwnership => "volume-ownership", true;
     /// Files the program needs lie where only root can reach them.
     RootHome => "root-home", true;
+    /// A parameter decides what the change depends on, and its value is given elsewhere.
+    Parameter => "parameter", true;
     /// A command whose effect is not known stands in the way.
     UnaccountedCommand => "unaccounted-command", false;
     /// No build step can be separated from what runs.

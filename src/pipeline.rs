@@ -7,8 +7,9 @@ use crate::config::Config;
 use crate::dockerfile;
 use crate::edit::{Edit, EditSet};
 use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
-use crate::facts::{Application, Configs, Digests, Key, Surroundings};
+use crate::facts::{Application, Configs, Digests, Key, Pods, Surroundings};
 use crate::image::Reference;
+use crate::kubernetes::Workload;
 use crate::kubernetes::pod_security::Policy;
 use crate::levels::{Levels, WorkloadLevel};
 use crate::link::Links;
@@ -105,6 +106,8 @@ pub fn run(
     resolver: &dyn Resolver,
 ) -> Result<Run, Error> {
     let transforms = selected(config, options)?;
+    // What is left out by an argument is left out for steps that would rely on it, too.
+    let config = &Config { skip: [config.skip.as_slice(), &options.skip].concat(), ..config.clone() };
     let links = Links::find(&repository, config);
     let keys = Application::keys(&repository, &links);
     let touched: Vec<BTreeSet<FileId>> = keys.iter().map(|key| key.files(&links)).collect();
@@ -124,7 +127,8 @@ pub fn run(
             lookups.ask(&repository, &links, config, &changed, &transforms[position..], resolver);
         }
         let (digests, configs) = (&lookups.digests, &lookups.configs);
-        let around = Surroundings { repository: &repository, links: &links, config, digests, configs };
+        let pods = Pods::default();
+        let around = Surroundings { repository: &repository, links: &links, config, digests, configs, pods: &pods };
         let plan = |key: &Key| -> Vec<Vec<Proposal>> {
             let Some(application) = Application::new(around, *key) else { return Vec::new() };
             transforms[position..].iter().rev().map(|transform| transform.plan(&application)).collect()
@@ -189,7 +193,8 @@ impl Lookups {
         transforms: &[&dyn Transform],
         resolver: &dyn Resolver,
     ) {
-        let around = Surroundings { repository, links, config, digests: &self.digests, configs: &self.configs };
+        let (digests, configs, pods) = (&self.digests, &self.configs, &Pods::default());
+        let around = Surroundings { repository, links, config, digests, configs, pods };
         let (digests, configs): (BTreeSet<Reference>, BTreeSet<Reference>) = keys
             .par_iter()
             .filter_map(|key| Application::new(around, *key))
@@ -345,7 +350,9 @@ impl Recorder {
         let outgoing = self.compile(repository, &mut accepted);
         let mut files = Vec::new();
         let mut changed = BTreeSet::new();
+        let mut replaced = Vec::new();
         for Outgoing { file, edits, content } in outgoing {
+            replaced.extend(to_replace(&repository.file(file).content, &content));
             let before = repository.file(file).text().clone();
             repository.update(file, content);
             let entry = repository.file(file);
@@ -360,6 +367,12 @@ impl Recorder {
                 if let Outcome::Fixed { detail, .. } = &finding.outcome {
                     why.push(format!("{} {}: {detail}", finding.path, finding.subject));
                 }
+            }
+            if !replaced.is_empty() {
+                let names = replaced.join(", ");
+                why.push(format!(
+                    "A cluster refuses this change of what it runs already; delete it there first: {names}."
+                ));
             }
             self.steps.push(Step { number: metadata.number, id: metadata.id, title: metadata.title, why, files });
         }
@@ -562,6 +575,27 @@ fn judge(
             (Outcome::Fixed { applicability, detail }, Some(change))
         }
     }
+}
+
+/// The Jobs and Pods that a change cannot reach in a cluster that runs them. Of a Job nothing of the pod template can be changed, of a Pod the images
+/// and little else (<https://kubernetes.io/docs/concepts/workloads/pods/#pod-update-and-replacement>).
+fn to_replace(before: &Content, after: &Content) -> Vec<String> {
+    let (Content::Manifest(before), Content::Manifest(after)) = (before, after) else { return Vec::new() };
+    let pairs = before.workloads.iter().zip(&after.workloads);
+    let is_fixed = |workload: &Workload| matches!(workload.kind.as_str(), "Job" | "Pod");
+    let changed = pairs.filter(|(before_it, after_it)| {
+        let text = |manifest: &Manifest, workload: &Workload| {
+            let stream = &manifest.stream;
+            let text = workload.pod_node(stream).map(|pod| pod.raw().to_owned()).unwrap_or_default();
+            let images = workload.containers.iter().map(|container| container.image.as_str());
+            match workload.kind.as_str() {
+                "Pod" => images.fold(text, |text, image| text.replace(image, "")),
+                _ => text,
+            }
+        };
+        is_fixed(before_it) && text(before, before_it) != text(after, after_it)
+    });
+    changed.map(|(workload, _)| workload.label()).collect()
 }
 
 /// All operations on one file, and their edits.

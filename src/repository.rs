@@ -220,8 +220,12 @@ impl Repository {
         self.kustomized.get(image).map(String::as_str)
     }
 
-    /// The patch that sets one of these keys in the pod spec of a workload, or in its containers.
-    pub fn patch_of(&self, workload: &Workload, keys: &[&str]) -> Option<&str> {
+    /// The patch that sets one of these keys in the pod spec of a workload, or in its containers: another file's path, or a key of the object itself.
+    pub fn patch_of<'a>(&'a self, workload: &'a Workload, keys: &[&str]) -> Option<&'a str> {
+        let own = workload.assembly.iter().flat_map(|assembly| &assembly.patches).find(|patch| patch.may_set(keys));
+        if let Some(patch) = own {
+            return Some(&patch.key);
+        }
         let concerns = |patched: &Patched| patched.kind == workload.kind && patched.name == workload.name;
         let sets = |patched: &Patched| keys.iter().any(|key| patched.keys.contains(*key));
         self.patched.iter().find(|(patched, _)| concerns(patched) && sets(patched)).map(|(_, path)| path.as_str())

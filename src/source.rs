@@ -187,6 +187,10 @@ impl fmt::Display for Position {
 
 /// Names and texts of files may hold anything; a terminal must not act on it. Control characters and those that reorder text are escaped.
 pub fn printable(text: &str) -> String {
+    // Nearly all of it.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     text.chars().fold(String::with_capacity(text.len()), |mut shown, character| {
         if character.is_control() || reorders_text(character) {
             shown.extend(character.escape_default());

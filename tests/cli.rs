@@ -150,6 +150,24 @@ fn patches_applied_by_git_are_what_is_written() {
 }
 
 #[test]
+fn patches_name_what_a_cluster_has_to_replace() {
+    let template = "spec:\n      containers:\n      - name: a\n        image: redis:7\n";
+    let of = |kind: &str, name: &str| {
+        format!("apiVersion: batch/v1\nkind: {kind}\nmetadata:\n  name: {name}\nspec:\n  template:\n    {template}")
+    };
+    let deployment = of("Deployment", "web").replace("batch/v1", "apps/v1");
+    let manifest = [of("Job", "migrate"), deployment].join("---\n");
+    let workspace = Workspace::with(&[("k8s.yaml", manifest.as_str())]);
+    let directory = Workspace::new();
+    let path = directory.root().to_str().unwrap();
+    let ended = unroot(workspace.root(), &["--patches", path, "--offline", "--only", "inject-security-context"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let patch = fs::read_to_string(directory.path("0050-inject-security-context.patch")).unwrap();
+    let message: String = patch.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(message.contains("delete it there first: Job/migrate. --- "), "{patch}");
+}
+
+#[test]
 fn transforms_can_be_chosen() {
     let workspace = application();
     let stdout = |arguments: &[&str]| {

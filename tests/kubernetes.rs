@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use unroot::config::{Config, KindEntry};
-use unroot::kubernetes::{Kinds, PodView, Settings, VolumeSource, Workload, workloads};
+use unroot::kubernetes::pod_security::{Level, Policy, Version};
+use unroot::kubernetes::{Kinds, PodView, Settings, VolumeSource, Workload, services, workloads};
 use unroot::yaml;
 
 /// `kind/name container,container` of each workload.
@@ -19,12 +20,15 @@ fn found_as(kinds: &Kinds, text: &str) -> Vec<String> {
     workloads(&stream, kinds).iter().map(names).collect()
 }
 
-/// An object with a pod spec at `path`; below `*`, in the second of two items, of which the first is something else.
+/// An object with containers at `path`; below `*`, in the second of two items, of which the first is something else.
 fn object(api_version: &str, kind: &str, path: &str) -> String {
     let mut text = format!("apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: one\n");
     let mut indent = String::new();
-    for step in path.split('.') {
-        if step == "*" {
+    let steps: Vec<&str> = path.split('.').collect();
+    for (at, step) in steps.iter().copied().enumerate() {
+        if step == "*" && steps.get(at + 1) == Some(&"*") {
+            text.push_str(&format!("{indent}- []\n{indent}-\n"));
+        } else if step == "*" {
             text.push_str(&format!("{indent}- other: 1\n{indent}- name: second\n"));
         } else {
             text.push_str(&format!("{indent}{step}:\n"));
@@ -121,6 +125,14 @@ fn kinds_of_operators() {
         ),
         ("kubeflow.org/v1", "TFJob", "spec.tfReplicaSpecs.PS.template.spec", "TFJob/one tfReplicaSpecs.PS"),
         ("batch.volcano.sh/v1alpha1", "Job", "spec.tasks.*.template.spec", "Job/one tasks[1]"),
+        (
+            "operators.coreos.com/v1alpha1",
+            "ClusterServiceVersion",
+            "spec.install.spec.deployments.*.spec.template.spec",
+            "ClusterServiceVersion/one install.spec.deployments[1]",
+        ),
+        ("sources.knative.dev/v1", "ContainerSource", TEMPLATE, "ContainerSource/one"),
+        ("agents.x-k8s.io/v1beta1", "Sandbox", "spec.podTemplate.spec", "Sandbox/one"),
         ("keda.sh/v1alpha1", "ScaledJob", "spec.jobTargetRef.template.spec", "ScaledJob/one"),
         ("apps.kruise.io/v1alpha1", "CloneSet", TEMPLATE, "CloneSet/one"),
         ("apps.kruise.io/v1beta1", "StatefulSet", TEMPLATE, "StatefulSet/one"),
@@ -136,9 +148,11 @@ fn every_row_of_the_table_finds_its_own_group_only() {
     for row in Kinds::default().iter() {
         let version = if row.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", row.group) };
         for path in &row.pod_specs {
-            assert_eq!(found(&object(&version, &row.kind, path)).len(), 1, "{version} {} {path}", row.kind);
-            assert_eq!(found(&object("example.com/v1", &row.kind, path)).len(), 0, "another group's {}", row.kind);
-            let patch = object(&version, &row.kind, path).replace("image: i", "resources: {}");
+            // What is assembled takes no `containers` of its own.
+            let path = if row.assembled.is_some() { format!("{path}.containerSet") } else { path.clone() };
+            assert_eq!(found(&object(&version, &row.kind, &path)).len(), 1, "{version} {} {path}", row.kind);
+            assert_eq!(found(&object("example.com/v1", &row.kind, &path)).len(), 0, "another group's {}", row.kind);
+            let patch = object(&version, &row.kind, &path).replace("image: i", "resources: {}");
             assert_eq!(found(&patch).len(), 0, "a patch of {version} {} names no image", row.kind);
         }
     }
@@ -197,6 +211,152 @@ fn what_an_operator_does_with_the_settings_is_known() {
 }
 
 #[test]
+fn objects_hold_objects() {
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}";
+    for (api_version, kind, rest, settings) in [
+        ("hive.openshift.io/v1", "SelectorSyncSet", format!("resources: [{pod}]"), Settings::UserAssigned),
+        (
+            "work.open-cluster-management.io/v1",
+            "ManifestWork",
+            format!("workload: {{manifests: [{pod}]}}"),
+            Settings::AsWritten,
+        ),
+        (
+            "workload.codeflare.dev/v1beta2",
+            "AppWrapper",
+            format!("components: [{{template: {pod}}}]"),
+            Settings::AsWritten,
+        ),
+    ] {
+        let text = format!("apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: h}}\nspec: {{{rest}}}\n");
+        let stream = yaml::parse(text.as_str()).unwrap();
+        let workloads = workloads(&stream, &Kinds::default());
+        assert_eq!(workloads.len(), 1, "{kind}");
+        assert_eq!((workloads[0].label(), workloads[0].settings), ("Pod/p".to_owned(), settings));
+        assert_eq!(workloads[0].assigned, settings == Settings::UserAssigned);
+    }
+    let template = format!(
+        "apiVersion: v1\nkind: Template\nparameters: [{{name: A}}]\nobjects:\n- apiVersion: hive.openshift.io/v1\n  kind: SelectorSyncSet\n  spec: {{resources: [{pod}]}}\n"
+    );
+    let stream = yaml::parse(template.as_str()).unwrap();
+    let workload = workloads(&stream, &Kinds::default()).remove(0);
+    assert_eq!(workload.parameters.first_in("x-${A}"), Some("${A}"), "what the Template says holds further in");
+}
+
+const WORKFLOW: &str = "apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {generateName: ci-}
+spec:
+  hostNetwork: true
+  securityContext: {runAsUser: 2000}
+  volumes:
+  - {name: code, emptyDir: {}}
+  - {name: disk, hostPath: {path: /srv}}
+  templates:
+  - name: all
+    dag:
+      tasks:
+      - {name: a, template: build}
+      - name: b
+        inline: {container: {image: b}}
+  - name: build
+    securityContext: {runAsUser: 3000}
+    inputs: {artifacts: [{name: src, path: /src}]}
+    outputs: {parameters: [{name: v, valueFrom: {path: /out/v}}]}
+    initContainers: [{name: first, image: i, mirrorVolumeMounts: true}]
+    container: {image: x, volumeMounts: [{name: code, mountPath: /code}]}
+    sidecars: [{name: db, image: y}]
+  - name: script
+    script: {image: z, command: [sh], source: 'echo {{inputs.parameters.who}}'}
+  - name: set
+    containerSet:
+      volumeMounts: [{name: disk, mountPath: /disk}]
+      containers: [{name: one, image: a}, {name: two, image: b}]
+  - name: deploy
+    resource: {action: apply, manifest: 'kind: Pod'}
+";
+
+#[test]
+fn each_template_of_a_workflow_is_a_pod() {
+    assert_eq!(
+        found(WORKFLOW),
+        [
+            "Workflow/ci- templates[1] first,,db",
+            "Workflow/ci- templates[2] ",
+            "Workflow/ci- templates[3] one,two",
+            "Workflow/ci- templates[0].dag.tasks[1].inline ",
+        ]
+    );
+    let cron = WORKFLOW.replace("kind: Workflow", "kind: CronWorkflow").replace("spec:\n", "spec:\n workflowSpec:\n");
+    assert_eq!(found(&cron)[0], "CronWorkflow/ci- workflowSpec.templates[1] first,,db");
+    assert_eq!(found(&WORKFLOW.replace("argoproj.io", "example.com")).len(), 0);
+}
+
+#[test]
+fn a_pod_of_a_workflow_has_what_is_said_for_all() {
+    let stream = yaml::parse(WORKFLOW).unwrap();
+    let workloads = workloads(&stream, &Kinds::default());
+    let pods: Vec<PodView<'_>> = workloads.iter().map(|workload| PodView::new(workload, &stream).unwrap()).collect();
+    let users: Vec<i64> = pods.iter().map(|pod| pod.security("runAsUser").unwrap().as_i64().unwrap()).collect();
+    assert_eq!(users, [3000, 2000, 2000, 2000]);
+    assert!(pods.iter().all(|pod| pod.is_on_host_network() && pod.settings() == Settings::ContainersOnly));
+    let volumes = |pod: &PodView<'_>| pod.volumes().iter().map(|volume| volume.name()).collect::<Vec<_>>();
+    assert_eq!(pods.iter().map(volumes).collect::<Vec<_>>(), [vec!["code"], vec![], vec!["disk"], vec![]]);
+    let build = &workloads[0];
+    assert_eq!(build.container_view(&stream, 0).unwrap().mounts()[0].path, "/code", "a mirrored mount");
+    let assembly = build.assembly.as_ref().unwrap();
+    assert_eq!((assembly.given.clone(), assembly.taken.clone()), (vec!["/src".into()], vec!["/out/v".into()]));
+    let script = workloads[1].container_view(&stream, 0).unwrap();
+    assert_eq!(script.args().unwrap(), ["-c", "echo {{inputs.parameters.who}}"]);
+    assert_eq!(workloads[1].parameters.first_in(&script.args().unwrap()[1]), Some("{{inputs.parameters.who}}"));
+    let set = workloads[2].container_view(&stream, 1).unwrap();
+    assert_eq!(set.mounts()[0].path, "/disk", "a mount of the whole set");
+}
+
+#[test]
+fn a_pod_of_a_workflow_is_judged_as_it_is_assembled() {
+    let stream = yaml::parse(WORKFLOW).unwrap();
+    let workloads = workloads(&stream, &Kinds::default());
+    let policy = Policy { level: Level::Baseline, version: Version::LATEST };
+    let checks = |workload: &Workload| -> Vec<&str> {
+        workload.violations(&stream, policy).iter().map(|violation| violation.check).collect()
+    };
+    assert_eq!(checks(&workloads[0]), ["hostNamespaces"]);
+    assert_eq!(checks(&workloads[2]), ["hostNamespaces", "hostPathVolumes"]);
+    let policy = Policy { level: Level::Restricted, version: Version::LATEST };
+    let violations = workloads[1].violations(&stream, policy);
+    let missing = violations.iter().find(|violation| violation.check == "runAsNonRoot").unwrap();
+    assert!(
+        missing.message.contains("container \\\"main\\\"") || missing.message.contains("container \"main\""),
+        "{}",
+        missing.message
+    );
+    assert!(workloads[0].forbidden_settings(&stream).is_empty(), "what holds for all pods is not one's own");
+}
+
+#[test]
+fn a_template_of_openshift_holds_workloads() {
+    for api_version in ["v1", "template.openshift.io/v1"] {
+        let template = format!(
+            "apiVersion: {api_version}\nkind: Template\nmetadata: {{name: t}}\nparameters:\n- {{name: IMAGE}}\nobjects:\n- {{apiVersion: v1, kind: Service, metadata: {{name: s}}, spec: {{}}}}\n- apiVersion: apps/v1\n  kind: Deployment\n  metadata: {{name: d}}\n  spec:\n    replicas: ${{{{REPLICAS}}}}\n    template:\n      spec:\n        containers:\n        - name: c\n          image: ${{IMAGE}}\n"
+        );
+        assert_eq!(found(&template), ["Deployment/d c"]);
+        let stream = yaml::parse(template.as_str()).unwrap();
+        let workload = workloads(&stream, &Kinds::default()).remove(0);
+        assert_eq!((workload.settings, workload.assigned), (Settings::UserAssigned, true));
+        let first = |text: &'static str| workload.parameters.first_in(text);
+        assert_eq!(first("a/${IMAGE}:1"), Some("${IMAGE}"));
+        assert_eq!(first("${{IMAGE}}"), Some("${{IMAGE}}"));
+        assert_eq!(first("echo ${HOME} $(IMAGE)"), None, "nothing that the Template does not declare");
+        assert_eq!(services(&stream)[0].name, "s");
+        assert_eq!(
+            found(&template.replace(&format!("{api_version}\nkind: Template"), "example.com/v1\nkind: Template")).len(),
+            0
+        );
+    }
+}
+
+#[test]
 fn lists_hold_workloads() {
     let list = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata: {name: s}\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p}\n  spec:\n    initContainers:\n    - {name: i, image: x}\n    containers:\n    - {name: c, image: x}\n";
     assert_eq!(found(list), ["Pod/p i,c"]);
@@ -224,7 +384,6 @@ fn look_alikes_are_not_workloads() {
     let values = "image: i\ncontainers:\n- name: c\n  image: i\nspec:\n  containers:\n  - {name: c, image: i}\n";
     assert_eq!(found(values), none, "values of a chart");
     for (api_version, kind, path) in [
-        ("argoproj.io/v1alpha1", "Workflow", "spec.templates.*.container"),
         ("tekton.dev/v1", "Task", "spec.steps.*"),
         ("monitoring.coreos.com/v1", "Prometheus", "spec"),
         ("elasticsearch.k8s.elastic.co/v1", "Elasticsearch", "spec.nodeSets.*.podTemplate.spec"),

@@ -42,6 +42,9 @@ fn link(files: &[(&str, &str)]) -> String {
             };
             format!("{} by {how}", path(dockerfile))
         }
+        Link::Service { dockerfile, base } => {
+            format!("{}, run as {base}", repository.file(*dockerfile).path)
+        }
         Link::Ambiguous(candidates) => {
             format!("ambiguous: {}", candidates.iter().map(path).collect::<Vec<_>>().join(" "))
         }

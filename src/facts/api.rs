@@ -55,6 +55,9 @@ fn of_pod(application: &Application<'_>, container: &ContainerFacts<'_>, found: 
     if let Some(path) = repository.patch_of(workload, &ACCOUNT) {
         found.push(hard(SkipReason::AuthorChoice, format!("{path} patches the account of {}", workload.label())));
     }
+    if let Some(because) = &workload.needs_token {
+        found.push(hard(SkipReason::ApiClient, format!("{}: {because}", workload.label())));
+    }
     if let Some(injector) = workload.injector(&container.manifest.stream) {
         let detail = format!("{} asks for a sidecar that needs the token", printable(&injector));
         found.push(hard(SkipReason::AccountInUse, detail));
@@ -83,7 +86,7 @@ fn of_container(application: &Application<'_>, container: &ContainerFacts<'_>, f
         }
     }
     match container.link {
-        Link::Linked { dockerfile, .. } => {
+        Link::Linked { dockerfile, .. } | Link::Service { dockerfile, .. } => {
             let own = application.image.as_ref().filter(|image| image.file == *dockerfile);
             let obstacles = match own {
                 Some(image) => application.api.get_or_init(|| application.image_api_obstacles(image)).clone(),

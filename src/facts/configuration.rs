@@ -21,7 +21,7 @@ impl Application<'_> {
     pub(super) fn own_configuration(&self, container: &ContainerFacts<'_>) -> Option<Obstacle> {
         let known = container.known?;
         let place = container.place();
-        let own = |program: &str| is_own_program(known, program);
+        let own = |program: &str| known.starts_as(program);
         let may_change = |command: &[String]| changes_files(command) || unknown_program(command, &own).is_some();
         if let Some(hook) = container.view.exec_commands().iter().find(|command| may_change(command)) {
             let line = printable(&hook.join(" "));
@@ -159,16 +159,6 @@ pub(super) fn rendered_in_vain(known: &KnownImage, container: &ContainerFacts<'_
             printable(&renders.into)
         )
     })
-}
-
-/// Whether a program is the image's own: its server, or the entrypoint that steps down.
-fn is_own_program(known: &KnownImage, program: &str) -> bool {
-    let name = known.name.rsplit('/').next().unwrap_or_default();
-    let servers = ["", "d", "-server"];
-    servers.iter().any(|end| program == format!("{name}{end}"))
-        || matches!(program, "docker-entrypoint.sh" | "docker-entrypoint")
-        || name == "mysql" && program == "mysqld_safe"
-        || name == "mariadb" && program == "mysqld"
 }
 
 pub(super) fn configuration_doubt(

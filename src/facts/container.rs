@@ -2,10 +2,10 @@
 
 use super::directories::is_within;
 use super::identity::printable;
-use super::{ImageFacts, Surroundings};
+use super::{ImageFacts, Surroundings, programs};
 use crate::config::Profile;
 use crate::error::SkipReason;
-use crate::image::{Claim, ConfiguredUser, ImageConfig, KnownImage, Reference};
+use crate::image::{ConfiguredUser, ImageConfig, KnownImage, Reference};
 use crate::kubernetes::{Container, ContainerView, PodView, Settings, VolumeSource, Workload};
 use crate::link::Link;
 use crate::repository::{ContainerId, Manifest};
@@ -34,7 +34,7 @@ pub struct ContainerFacts<'a> {
     profile: Profile,
     /// The image, when it is a reference.
     pub reference: Option<Reference>,
-    /// The image's row in the table; only for images that nothing in this tree may build.
+    /// The image's row in the table, or that of the service it is run as; not for other images that this tree may build.
     pub known: Option<&'a KnownImage>,
     /// What the registry says of the image, where [`Self::asks_registry`].
     pub config: Option<&'a ImageConfig>,
@@ -90,6 +90,7 @@ impl<'a> ContainerFacts<'a> {
         let reference = Reference::parse(&container.image).ok();
         let known = match link {
             Link::External => reference.as_ref().and_then(|reference| around.config.images.find(reference)),
+            Link::Service { base, .. } => Reference::parse(base).ok().and_then(|base| around.config.images.find(&base)),
             Link::Linked { .. } | Link::Ambiguous(_) => None,
         };
         let mut facts = Self {
@@ -128,6 +129,21 @@ impl<'a> ContainerFacts<'a> {
     /// Whether the image runs as a user other than root already, as its registry says.
     pub(super) fn is_configured_non_root(&self) -> bool {
         self.config.is_some_and(|config| matches!(config.user(), ConfiguredUser::Numeric { .. }))
+    }
+
+    /// The program by which the image, as its registry says, becomes another user after it is started; `None` where the manifest starts something else.
+    pub(super) fn image_steps_down(&self) -> Option<&'static str> {
+        if self.view.command().is_some() {
+            return None;
+        }
+        programs::steps_down(&self.argv(None)?)
+    }
+
+    /// A VOLUME path of an image that starts as root, as its registry says, with nothing mounted over it: it is root's, as far as anybody knows.
+    pub(super) fn volume_of_root(&self) -> Option<&str> {
+        let config = self.config.filter(|config| config.user() == ConfiguredUser::Root)?;
+        let mounts = self.mounts();
+        config.volumes.iter().find(|path| !covers(&mounts, path)).map(String::as_str)
     }
 
     /// What the container starts, where the manifest says anything about it: `command` and `args` replace the image's ENTRYPOINT and CMD as Kubernetes
@@ -172,60 +188,15 @@ impl<'a> ContainerFacts<'a> {
             return Some((SkipReason::UnknownUser, format!("{needs}no other user is known to work")));
         }
         let mounts = self.mounts();
-        let is_covered = |directory: &String| {
-            let mut writable = mounts.iter().filter(|mount| {
-                !mount.read_only && matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir)
-            });
-            arranged.directories.contains(directory) || writable.any(|mount| is_within(directory, &mount.path))
-        };
+        let is_covered = |directory: &&String| arranged.directories.contains(directory) || covers(&mounts, directory);
         let directory = printable(known.root_owned.iter().find(|directory| !is_covered(directory))?);
         Some((SkipReason::SystemDirectory, format!("writes {directory}, where only root may; mount an emptyDir there")))
     }
 
     /// What becomes of the security settings that are written for it: as its kind has it, or as the profile says for all.
     pub fn settings(&self) -> Settings {
-        match (self.profile, self.pod.settings()) {
-            (Profile::ArbitraryUid, Settings::AsWritten) => Settings::UserAssigned,
-            (_, settings) => settings,
-        }
-    }
-
-    /// Where the program of an image of the table keeps its data: where the variable for it points, else the VOLUME paths.
-    pub(super) fn data_directories(&self) -> Vec<String> {
-        let Some(known) = self.known else { return Vec::new() };
-        match known.data_variable.as_deref().and_then(|name| self.view.env(name)) {
-            Some(data) => vec![data],
-            None => known.volumes.clone(),
-        }
-    }
-
-    /// A mount that the image's own user cannot use, whatever `fsGroup` says: a program that must own the directory of its data was given a mount there,
-    /// and a mount belongs to root. A folder below a mount is the program's own.
-    pub fn unfit_mount(&self) -> Option<String> {
-        let known = self.known?;
-        if known.claim == Some(Claim::Group) {
-            return None;
-        }
-        let moved = known.data_variable.as_deref().and_then(|name| self.view.env(name));
-        let data = self.data_directories();
-        let mount = self.mounts().into_iter().find(|mount| {
-            let holds = match &moved {
-                Some(data) => is_within(&mount.path, data),
-                None => {
-                    // Without a place for data, a claim may be meant for it.
-                    data.is_empty() && (mount.source == VolumeSource::Claim || known.claim == Some(Claim::Never))
-                        || data.iter().any(|data| is_within(data, &mount.path) || is_within(&mount.path, data))
-                }
-            };
-            matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && holds
-        })?;
-        let advice = match &known.data_variable {
-            Some(name) => {
-                format!("; point {name} to a folder below {} and move the data there", printable(&mount.path))
-            }
-            None => String::new(),
-        };
-        Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
+        let assigned = self.profile == Profile::ArbitraryUid || self.workload.assigned;
+        if assigned { Settings::UserAssigned } else { self.pod.settings() }
     }
 
     /// How reports name it: `Deployment/web container app`.
@@ -233,9 +204,12 @@ impl<'a> ContainerFacts<'a> {
         self.workload.container_label(self.id.container)
     }
 
-    /// Byte offset of the container in its file.
+    /// Byte offset of the container in its file; of one that stands under a key of its own, that of the key.
     pub fn offset(&self) -> usize {
-        self.view.node().span().start
+        let node = self.view.node();
+        let siblings = node.parent().into_iter().flat_map(Node::entries);
+        let key = siblings.filter(|(_, value)| *value == node).map(|(key, _)| key).next();
+        key.unwrap_or(node).span().start
     }
 
     /// `path:line` of the container, for reasons that point at it. The line is counted when it is printed, which most are not.
@@ -272,4 +246,12 @@ impl<'a> ContainerFacts<'a> {
             })
             .collect()
     }
+}
+
+/// Whether a directory lies on a volume that `fsGroup` or everybody may write to.
+fn covers(mounts: &[MountedVolume], directory: &str) -> bool {
+    let mut writable = mounts
+        .iter()
+        .filter(|mount| !mount.read_only && matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir));
+    writable.any(|mount| is_within(directory, &mount.path))
 }

@@ -147,7 +147,7 @@ impl Application<'_> {
                 Ok(settled(identity, obstacles.iter().filter(of_settings).cloned().collect()))
             }
             EffectiveUser::StepsDown(identity) => {
-                if let Some(refusal) = container.unfit_mount() {
+                if let Some(refusal) = self.unfit_mount(container) {
                     return Err((SkipReason::VolumeOwnership, refusal));
                 }
                 obstacles.extend(self.own_configuration(container));
@@ -191,7 +191,7 @@ impl Application<'_> {
     }
 
     /// Who is tried on the user's word where nothing tells of somebody who works, `user` being who it is today; and that this is so. Nobody is where the
-    /// image is known to need root, has a user of its own that is only a name, or gets one from the platform.
+    /// image is known to need root, has a user of its own that is only a name, keeps data where only root may write, or gets one from the platform.
     pub fn assumed_user(&self, container: &ContainerFacts<'_>, user: &EffectiveUser) -> Option<(Identity, Obstacle)> {
         let is_asked_for = container.security("runAsUser").is_some();
         let works_on_node = || self.works_on_node(container).is_some();
@@ -207,6 +207,9 @@ impl Application<'_> {
         let mut identity = Identity { uid, gid: Some(0), how: "the configured uid, on trial".to_owned() };
         let (reason, detail) = match user {
             EffectiveUser::Unknown { how } => {
+                if self.looks_like_service(container) {
+                    return None;
+                }
                 if let Link::Ambiguous(candidates) = container.link {
                     identity = self.common_user(candidates)?;
                 } else if container.config.is_some() {
@@ -215,7 +218,9 @@ impl Application<'_> {
                 self.unknown_user(container, how)
             }
             EffectiveUser::Root { how } => {
-                if container.known.is_some_and(|known| known.service.is_some() || !known.needs.is_empty()) {
+                if container.known.is_some_and(|known| known.service.is_some() || !known.needs.is_empty())
+                    || container.volume_of_root().is_some()
+                {
                     return None;
                 }
                 if let Some(account) = container.known.and_then(|known| known.account.as_ref()) {
@@ -250,7 +255,7 @@ impl Application<'_> {
                 let detail = format!("may be built from {}; say so with a [[link]] in unroot.toml", paths.join(" or "));
                 (SkipReason::AmbiguousLink, detail)
             }
-            Link::Linked { .. } | Link::External => {
+            Link::Linked { .. } | Link::Service { .. } | Link::External => {
                 (SkipReason::UnknownUser, format!("{how}; set runAsUser, or name the user by number"))
             }
         }
@@ -336,7 +341,14 @@ impl Application<'_> {
             return EffectiveUser::Unknown { how: format!("nothing is known of the image {image}{why}") };
         };
         match config.user() {
-            ConfiguredUser::Root => EffectiveUser::Root { how: format!("as its registry says, the image {image}") },
+            ConfiguredUser::Root => match container.image_steps_down() {
+                Some(program) => EffectiveUser::Unknown {
+                    how: format!(
+                        "as its registry says, the image {image} starts as root, and {program} makes it another user"
+                    ),
+                },
+                None => EffectiveUser::Root { how: format!("as its registry says, the image {image}") },
+            },
             ConfiguredUser::Numeric { uid, gid: image_gid } => EffectiveUser::Known(Identity {
                 uid,
                 gid: gid.or(image_gid),

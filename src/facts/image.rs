@@ -2,7 +2,7 @@
 
 use super::{Stack, Surroundings, stack};
 use crate::dockerfile::{Base, CommandForm, Dockerfile, Keyword, Stage};
-use crate::image::{Family, Ids, KnownImage, Reference};
+use crate::image::{ConfiguredUser, Family, Ids, ImageConfig, KnownImage, Reference};
 use crate::link::How;
 use crate::repository::FileId;
 use crate::source::Position;
@@ -25,6 +25,8 @@ pub struct ImageFacts<'a> {
     pub base_text: String,
     /// The base's row in the table.
     pub known_base: Option<&'a KnownImage>,
+    /// What the registry says of the base, where [`Self::asks_registry`].
+    pub base_config: Option<&'a ImageConfig>,
     /// What the base is made of; `scratch` counts as distroless.
     pub family: Option<Family>,
     /// Who the image runs as.
@@ -85,14 +87,24 @@ impl<'a> ImageFacts<'a> {
             base,
             base_text,
             known_base,
+            base_config: None,
             family,
             user: User::Root,
             user_instruction: None,
             stack: None,
         };
+        if let Some(base) = facts.asks_registry(around) {
+            facts.base_config = around.configs.get(base).and_then(|answer| answer.as_ref().ok());
+        }
         facts.judge_user();
         facts.stack = stack::detect(&facts, around.repository.tree());
         Some(facts)
+    }
+
+    /// The base of which only a registry tells: the table does not know it, and nothing in this tree builds it.
+    pub fn asks_registry(&self, around: Surroundings<'_>) -> Option<&Reference> {
+        let is_unknown = self.known_base.is_none() && !around.links.starts_here(self.file);
+        self.base.as_ref().filter(|_| is_unknown)
     }
 
     /// The folder that holds the Dockerfile.
@@ -124,7 +136,11 @@ impl<'a> ImageFacts<'a> {
     pub fn user_how(&self) -> String {
         match self.user_instruction {
             Some(instruction) => format!("USER at {}", self.place(instruction)),
-            None => format!("the base {} of {}", super::identity::printable(&self.base_text), self.path),
+            None => {
+                let base = super::identity::printable(&self.base_text);
+                let source = if self.base_config.is_some() { ", as its registry says" } else { "" };
+                format!("the base {base} of {}{source}", self.path)
+            }
         }
     }
 
@@ -201,14 +217,43 @@ impl<'a> ImageFacts<'a> {
         match self.dockerfile.workdir(self.stage) {
             Some(Ok(path)) if path.starts_with('/') => Some(path),
             Some(_) => None,
-            None if self.base.is_some() && self.known_base.is_none() => None,
+            None if self.base.is_some() && self.known_base.is_none() && self.base_config.is_none() => None,
             None => Some(self.base_workdir()),
         }
     }
 
-    /// Where the base works; at the root, as far as the table tells.
+    /// Where the base works; at the root, as far as table and registry tell.
     pub(super) fn base_workdir(&self) -> String {
-        self.known_base.and_then(|known| known.workdir.clone()).unwrap_or_else(|| "/".to_owned())
+        let known = self.known_base.and_then(|known| known.workdir.as_ref());
+        let workdir = known.or_else(|| self.base_config.and_then(|config| config.workdir.as_ref()));
+        workdir.cloned().unwrap_or_else(|| "/".to_owned())
+    }
+
+    /// The VOLUME paths of the base.
+    pub(super) fn base_volumes(&self) -> &'a [String] {
+        match (self.known_base, self.base_config) {
+            (Some(known), _) => &known.volumes,
+            (None, Some(config)) => &config.volumes,
+            (None, None) => &[],
+        }
+    }
+
+    /// The variables of the image; those of its base as far as its registry told.
+    pub(super) fn env(&self) -> Vec<(String, String)> {
+        let mut env = self.dockerfile.env(self.stage);
+        let of_base = self.base_config.into_iter().flat_map(|config| &config.env);
+        let others: Vec<_> = of_base.filter(|(name, _)| env.iter().all(|(own, _)| own != name)).cloned().collect();
+        env.extend(others);
+        env
+    }
+
+    /// What of the base's ENTRYPOINT and CMD is left once the Dockerfile is done with them; empty where no registry told.
+    pub(super) fn base_argv(&self) -> Vec<String> {
+        let Some(config) = self.base_config.filter(|_| self.dockerfile.entrypoint(self.stage).is_none()) else {
+            return Vec::new();
+        };
+        let cmd = if self.dockerfile.cmd(self.stage).is_none() { config.cmd.as_slice() } else { &[] };
+        config.entrypoint.iter().chain(cmd).cloned().collect()
     }
 
     /// Index of the last instruction of the deployed stage that changes files: RUN, COPY, ADD, WORKDIR, or FROM itself.
@@ -241,10 +286,22 @@ impl<'a> ImageFacts<'a> {
                 None => User::Root,
             },
             (None, None) if self.base_text == "scratch" => User::Root,
-            _ => User::Unknown {
-                how: format!("nothing is known of the base {}", super::identity::printable(&self.base_text)),
-            },
+            _ => self.user_of_unknown_base(),
         };
+    }
+
+    fn user_of_unknown_base(&self) -> User {
+        let base = super::identity::printable(&self.base_text);
+        let unknown = |how: String| User::Unknown { how };
+        match self.base_config.map(ImageConfig::user) {
+            None => unknown(format!("nothing is known of the base {base}")),
+            Some(ConfiguredUser::Root) => User::Root,
+            Some(ConfiguredUser::Numeric { uid, gid }) => User::Numeric { uid, gid },
+            Some(ConfiguredUser::Named(name)) => {
+                let name = super::identity::printable(name);
+                unknown(format!("user `{name}` of the base {base} is a name without a known number"))
+            }
+        }
     }
 
     fn user_of(&self, written: &str) -> User {

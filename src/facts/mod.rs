@@ -8,12 +8,16 @@ mod api;
 mod commands;
 mod configuration;
 mod container;
+mod data;
 mod directories;
 mod identity;
 mod image;
+mod inputs;
 mod node;
 mod obstacles;
+mod operator;
 mod php;
+mod pod;
 mod ports;
 mod programs;
 mod read_only;
@@ -23,11 +27,13 @@ mod stack;
 mod user_namespace;
 mod writes;
 
-pub use container::{Arranged, ContainerFacts};
+pub use container::{Arranged, ContainerFacts, MountedVolume};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
 pub use image::{ImageFacts, User};
+pub use inputs::RunTimeInputs;
 pub use obstacles::Obstacle;
+pub use pod::Pods;
 pub use read_only::ReadOnlyRoot;
 pub use sources::{GoSources, PackageJson, loads_package};
 pub use stack::Stack;
@@ -59,6 +65,8 @@ pub struct Surroundings<'a> {
     pub digests: &'a Digests,
     /// What registries said about images.
     pub configs: &'a Configs,
+    /// What was found about pods since a file last changed.
+    pub pods: &'a Pods,
 }
 
 /// A Dockerfile with its containers, or a container whose image comes from elsewhere.
@@ -85,6 +93,13 @@ pub enum Key {
     Container(ContainerId),
 }
 
+impl Surroundings<'_> {
+    /// Whether the transform of this id is left out, so that no step may rely on what it would do.
+    pub fn leaves_out(&self, id: &str) -> bool {
+        self.config.skip.iter().any(|skipped| skipped == id)
+    }
+}
+
 impl Key {
     /// The files it is made of, those that may build its image included.
     pub fn files(self, links: &Links) -> BTreeSet<FileId> {
@@ -92,6 +107,7 @@ impl Key {
             Self::Dockerfile(file) => links.containers(file).iter().map(|id| id.file).chain([file]).collect(),
             Self::Container(id) => match links.of(id) {
                 Link::Ambiguous(candidates) => candidates.iter().copied().chain([id.file]).collect(),
+                Link::Service { dockerfile, .. } => BTreeSet::from([id.file, *dockerfile]),
                 Link::Linked { .. } | Link::External => BTreeSet::from([id.file]),
             },
         }
@@ -124,9 +140,11 @@ impl<'a> Application<'a> {
         })
     }
 
-    /// The references whose images only a registry tells of.
+    /// The references of images that only a registry tells of: those of its containers, and the base of its own image where a container runs that.
     pub fn untold_references(&self) -> Vec<Reference> {
-        self.containers.iter().filter_map(|container| container.asks_registry(self.around).cloned()).collect()
+        let containers = self.containers.iter().filter_map(|container| container.asks_registry(self.around));
+        let image = self.image.iter().filter(|_| !self.containers.is_empty());
+        containers.chain(image.filter_map(|image| image.asks_registry(self.around))).cloned().collect()
     }
 
     /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.

@@ -1,6 +1,7 @@
 //! Signs that a pod does its work on the node that it runs on, or for the cluster itself. What it may do there is what it is for.
 
 use super::identity::printable;
+use super::pod::containers_of_pod;
 use super::{Application, ContainerFacts, Key, programs};
 use crate::kubernetes::VolumeSource;
 use crate::link::Link;
@@ -39,13 +40,18 @@ impl<'a> Application<'a> {
     pub fn of_container(around: super::Surroundings<'a>, id: ContainerId) -> Option<Self> {
         let key = match around.links.of(id) {
             Link::Linked { dockerfile, .. } => Key::Dockerfile(*dockerfile),
-            Link::Ambiguous(_) | Link::External => Key::Container(id),
+            Link::Service { .. } | Link::Ambiguous(_) | Link::External => Key::Container(id),
         };
         Self::new(around, key)
     }
 
     /// Why the pod of a container is taken to work on its node, or for the cluster: it would lose what it is for. `None` when nothing shows that.
     pub fn works_on_node(&self, container: &ContainerFacts<'a>) -> Option<String> {
+        let pod = self.around.pods.of(container.id);
+        pod.works_on_node.get_or_init(|| self.find_work_on_node(container)).clone()
+    }
+
+    fn find_work_on_node(&self, container: &ContainerFacts<'a>) -> Option<String> {
         let workload = container.workload;
         let label = workload.label();
         // The latter is a DaemonSet that ends (https://openkruise.io/docs/user-manuals/broadcastjob/).
@@ -81,6 +87,11 @@ impl<'a> Application<'a> {
 
     /// Where a container of the pod is told of its node's address, or of the loopback address that it shares with it.
     pub fn node_address(&self, container: &ContainerFacts<'a>) -> Option<String> {
+        let pod = self.around.pods.of(container.id);
+        pod.node_address.get_or_init(|| self.find_node_address(container)).clone()
+    }
+
+    fn find_node_address(&self, container: &ContainerFacts<'a>) -> Option<String> {
         const LOOPBACK: [&str; 2] = ["127.0.0.1", "localhost"];
         self.containers_of_pod(container).iter().find_map(|container| {
             let place = container.place();
@@ -109,9 +120,7 @@ impl<'a> Application<'a> {
 
     /// All containers of the pod of one of them, in the order of the workload.
     pub fn containers_of_pod(&self, container: &ContainerFacts<'a>) -> Vec<ContainerFacts<'a>> {
-        let ids =
-            (0..container.workload.containers.len()).map(|index| ContainerId { container: index, ..container.id });
-        ids.filter_map(|id| ContainerFacts::new(self.around, id)).collect()
+        containers_of_pod(self.around, container)
     }
 }
 

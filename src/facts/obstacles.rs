@@ -4,18 +4,19 @@
 //! where the files say that the change breaks the program; it is soft where they leave it open.
 
 use super::directories::is_below;
+use super::pod::Neighbour;
 use super::{
-    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Key, Stack, User, ports, programs, served,
-    sources, stack,
+    Application, ContainerFacts, EffectiveUser, GoSources, Identity, ImageFacts, Key, Stack, User, operator, ports,
+    programs, served, sources, stack,
 };
 use crate::config::Profile;
-use crate::dockerfile::Keyword;
+use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
-use crate::image::{Claim, Family};
+use crate::image::Family;
 use crate::kubernetes::{Settings, VolumeSource};
 use crate::link::Link;
-use crate::repository::{ContainerId, FileId};
+use crate::repository::FileId;
 use crate::yaml::Node;
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -76,12 +77,17 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     if let User::Unknown { how } = &image.user {
         found.push(hard(SkipReason::UnknownUser, how.clone()));
     } else if image.family.is_none() {
-        found.push(hard(
-            SkipReason::UnknownUser,
-            format!("nothing is known of the base {}", printable(&image.base_text)),
-        ));
+        let base = printable(&image.base_text);
+        let detail = match image.base_config {
+            Some(_) => format!("what the base {base} is made of is not known"),
+            None => format!("nothing is known of the base {base}"),
+        };
+        found.push(hard(SkipReason::UnknownUser, detail));
     }
     programs::of_base(image, found);
+    if matches!(image.user, User::Numeric { .. }) {
+        of_configured_base(image, found);
+    }
     let server = image.served_by();
     if let Some(base) = server {
         served::of_server(application, image, base, found);
@@ -97,6 +103,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     programs::of_image(application, image, found);
     programs::of_script(application, image, &writable, found);
     ports::of_image(application, image, found);
+    file_capabilities(image, found);
     root_home(application, image, found);
     browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
@@ -129,6 +136,20 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     }
 }
 
+/// What the registry says of the base speaks against taking privileges from an image that is not root already.
+fn of_configured_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let Some(config) = image.base_config else { return };
+    let base = printable(&image.base_text);
+    if let Some(program) = programs::gains_privileges(&image.base_argv()) {
+        let detail = format!("the base {base} starts {program}, which works only while privileges may be gained");
+        found.push(hard(SkipReason::NeedsRoot, detail));
+    }
+    if let Some(port) = ports::exposed_low(config, &image.dockerfile.env(image.stage)) {
+        let detail = format!("the base {base} exposes port {port}, and its program may have a capability of its own");
+        found.push(hard(SkipReason::NeedsRoot, detail));
+    }
+}
+
 /// What a program needs at run time is told by its language and its sources.
 fn unseen_program(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     let tree = application.around.repository.tree();
@@ -157,6 +178,28 @@ fn written_outside(application: &Application<'_>, writable: &[String]) -> Option
     })
 }
 
+/// A program whose file has capabilities does not start where they are dropped: `execve` refuses what it could not give
+/// (<https://man7.org/linux/man-pages/man7/capabilities.7.html>, "Safety checking for capability-dumb binaries"). A file copied from another stage
+/// keeps its own. `setcap -r` is the remedy.
+fn file_capabilities(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let dockerfile = image.dockerfile;
+    let deployed = dockerfile.effective(image.stage);
+    let copies = deployed.iter().any(|index| dockerfile.instructions()[*index].flag("from").is_some());
+    let gives = |command: &ShellCommand| {
+        let words = stack::words(command);
+        words.first() == Some(&"setcap") && !words.contains(&"-r")
+    };
+    let place = dockerfile.instructions().iter().enumerate().find_map(|(index, instruction)| {
+        let concerned = instruction.keyword == Keyword::Run && (copies || deployed.contains(&index));
+        let commands = dockerfile.shell_commands(instruction).filter(|_| concerned)?;
+        commands.iter().any(gives).then(|| image.place(index))
+    });
+    found.extend(place.map(|place| {
+        let detail = format!("{place} gives a program capabilities, and it will not start once they are dropped");
+        hard(SkipReason::NeedsRoot, detail)
+    }));
+}
+
 /// Files below root's home cannot be reached by others: the directory has mode 0700.
 fn root_home(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     let dockerfile = image.dockerfile;
@@ -181,13 +224,6 @@ fn root_home(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut 
             }
             Keyword::Run => {
                 for command in dockerfile.shell_commands(instruction).unwrap_or_default() {
-                    if stack::words(&command).first() == Some(&"setcap") {
-                        let detail = format!(
-                            "{place} gives a program capabilities, and it will not start once they are dropped"
-                        );
-                        found.push(hard(SkipReason::NeedsRoot, detail));
-                        return;
-                    }
                     if let Some(what) = installs_into_home(&stack::words(&command), &command, image) {
                         found.push(soft(
                             SkipReason::RootHome,
@@ -489,6 +525,7 @@ fn of_container(
         }
     }
     patches(application, container, found);
+    operator::of_container(container, &place, &writable, found);
     ports::of_container(application, container, &place, found);
     volumes(application, container, &place, company, found);
 }
@@ -567,7 +604,7 @@ fn shared_claim(
             Some(soft(SkipReason::VolumeOwnership, detail))
         }
         Settings::ContainersOnly => {
-            Some(hard(SkipReason::VolumeOwnership, format!("{seen}, and a {kind} takes no fsGroup")))
+            Some(hard(SkipReason::VolumeOwnership, format!("{seen}, and the pods of a {kind} are given no fsGroup")))
         }
         Settings::UserAssigned => {
             Some(soft(SkipReason::VolumeOwnership, format!("{seen}, and the platform may give a {kind} no fsGroup")))
@@ -581,15 +618,8 @@ fn neighbour_with_a_claim(
     container: &ContainerFacts<'_>,
     company: &mut BTreeSet<FileId>,
 ) -> Option<String> {
-    (0..container.workload.containers.len()).find_map(|index| {
-        let id = ContainerId { container: index, ..container.id };
-        if application.containers.iter().any(|ours| ours.id == id) {
-            return None;
-        }
-        let neighbour = ContainerFacts::new(application.around, id)?;
-        let claims = neighbour.mounts().iter().any(|mount| mount.source == VolumeSource::Claim && !mount.read_only);
-        let shares = neighbour.known.is_some_and(|known| known.claim == Some(Claim::Group));
-        (claims && !shares && !goes_along(application, &neighbour, company)).then(|| neighbour.label())
+    find_neighbour(application, container, |neighbour| {
+        neighbour.has_claim && !neighbour.shares_claims && !goes_along(application, neighbour, company)
     })
 }
 
@@ -600,39 +630,62 @@ fn neighbour_as_another(
     volume: &str,
     company: &mut BTreeSet<FileId>,
 ) -> Option<String> {
-    (0..container.workload.containers.len()).find_map(|index| {
-        let id = ContainerId { container: index, ..container.id };
-        if application.containers.iter().any(|ours| ours.id == id) {
-            return None;
-        }
-        let neighbour = ContainerFacts::new(application.around, id)?;
-        let writes = neighbour.view.mounts().iter().any(|mount| mount.volume == volume && !mount.read_only);
-        (writes && !is_the_same(application, &neighbour, company)).then(|| neighbour.label())
+    let ours = application.intended_identity();
+    find_neighbour(application, container, |neighbour| {
+        neighbour.volumes.iter().any(|written| written == volume)
+            && !is_the_same(application, ours.as_ref(), neighbour, company)
     })
+}
+
+/// The label of the first container of the pod that is another application's and as wanted.
+fn find_neighbour(
+    application: &Application<'_>,
+    container: &ContainerFacts<'_>,
+    mut is_wanted: impl FnMut(&Neighbour) -> bool,
+) -> Option<String> {
+    if container.workload.containers.len() == 1 {
+        return None;
+    }
+    let own = application.image.as_ref().map(|image| image.file);
+    let is_ours = |neighbour: &Neighbour| {
+        neighbour.id == container.id || neighbour.dockerfile.is_some() && neighbour.dockerfile == own
+    };
+    let pod = application.around.pods.of(container.id);
+    let neighbours = pod.containers(application.around, container).iter();
+    neighbours
+        .filter(|neighbour| !is_ours(neighbour))
+        .find(|neighbour| is_wanted(neighbour))
+        .map(|found| found.label.clone())
 }
 
 /// Whether the neighbour's files are within reach of the user that our image is to run as: it is that user, or becomes it in the same step. An image
 /// that only comes to say what it does already is judged by whether the neighbour is root.
-fn is_the_same(application: &Application<'_>, neighbour: &ContainerFacts<'_>, company: &mut BTreeSet<FileId>) -> bool {
-    let key = match neighbour.link {
-        Link::Linked { dockerfile, .. } => Key::Dockerfile(*dockerfile),
-        Link::Ambiguous(_) | Link::External => Key::Container(neighbour.id),
+fn is_the_same(
+    application: &Application<'_>,
+    ours: Option<&Identity>,
+    neighbour: &Neighbour,
+    company: &mut BTreeSet<FileId>,
+) -> bool {
+    let find = || {
+        let theirs = Application::of_container(application.around, neighbour.id)?;
+        let container = theirs.containers.iter().find(|container| container.id == neighbour.id)?;
+        Some(theirs.effective_user(container))
     };
-    let Some(theirs) = Application::new(application.around, key) else { return false };
-    match (theirs.effective_user(neighbour), application.intended_identity()) {
-        (EffectiveUser::Known(theirs), Some(ours)) => theirs.uid == ours.uid,
-        (EffectiveUser::Known(_) | EffectiveUser::StepsDown(_), None) => true,
+    match (neighbour.user.get_or_init(find), ours) {
+        (None, _) => false,
+        (Some(EffectiveUser::Known(theirs)), Some(ours)) => theirs.uid == ours.uid,
+        (Some(EffectiveUser::Known(_) | EffectiveUser::StepsDown(_)), None) => true,
         _ => goes_along(application, neighbour, company),
     }
 }
 
 /// Whether the neighbour's image is built here too, is root as ours is, and nothing but our own image keeps it from becoming the same user.
-fn goes_along(application: &Application<'_>, neighbour: &ContainerFacts<'_>, company: &mut BTreeSet<FileId>) -> bool {
-    let Link::Linked { dockerfile, .. } = neighbour.link else { return false };
-    if company.contains(dockerfile) {
+fn goes_along(application: &Application<'_>, neighbour: &Neighbour, company: &mut BTreeSet<FileId>) -> bool {
+    let Some(dockerfile) = neighbour.dockerfile else { return false };
+    if company.contains(&dockerfile) {
         return true;
     }
-    let Some(theirs) = Application::new(application.around, Key::Dockerfile(*dockerfile)) else { return false };
+    let Some(theirs) = Application::new(application.around, Key::Dockerfile(dockerfile)) else { return false };
     let is_root =
         |application: &Application<'_>| application.image.as_ref().is_some_and(|image| image.user == User::Root);
     let ids =
@@ -641,7 +694,7 @@ fn goes_along(application: &Application<'_>, neighbour: &ContainerFacts<'_>, com
         return false;
     }
     let mut larger = company.clone();
-    larger.insert(*dockerfile);
+    larger.insert(dockerfile);
     let alone = survey(&theirs, &mut larger).is_empty();
     if alone {
         *company = larger;

@@ -3,6 +3,7 @@
 use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
 use crate::error::SkipReason;
+use crate::image::ImageConfig;
 use std::fmt::Display;
 
 /// What to do about any of them.
@@ -57,14 +58,12 @@ pub(super) fn of_container(
 fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, place: &dyn Display) -> Option<String> {
     let own = container.view.ports();
     let argument = || container.argv(None).and_then(|argv| low_port_argument(&argv));
-    let exposed = || {
-        let config = container.config.filter(|_| container.is_configured_non_root())?;
-        config.ports.iter().copied().find(|port| *port < 1024)
-    };
+    let set = container.view.env_values();
+    let exposed = || exposed_low(container.config?, &set);
     if let Some(port) = own.iter().find(|port| is_low(**port)) {
         Some(format!("{place} has containerPort {port}"))
     } else if let Some((name, port)) =
-        container.view.env_values().iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)))
+        set.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)))
     {
         Some(format!("{place} sets {}={port}", printable(name)))
     } else if let Some(port) = argument() {
@@ -79,6 +78,13 @@ fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, pl
     } else {
         exposed().map(|port| format!("{place} runs an image that exposes port {port}"))
     }
+}
+
+/// A port below 1024 that the configuration of an image exposes, or names in a variable that is not among `set`.
+pub(super) fn exposed_low(config: &ImageConfig, set: &[(String, String)]) -> Option<u16> {
+    let mut left = config.env.iter().filter(|(name, _)| set.iter().all(|(other, _)| other != name));
+    let named = || left.find_map(|(name, value)| low_port_variable(name, value));
+    config.ports.iter().copied().find(|port| *port < 1024).or_else(named)
 }
 
 fn is_low(port: i64) -> bool {
@@ -100,7 +106,7 @@ fn low_port_variable(name: &str, value: &str) -> Option<u16> {
 }
 
 /// `DB_PORT` and `SMTP_PORT` name the other side's port.
-fn is_listening_name(name: &str) -> bool {
+pub(super) fn is_listening_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     [
         "PORT",

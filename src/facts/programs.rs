@@ -39,7 +39,7 @@ const NEEDS_ROOT: [&str; 24] = [
 ];
 
 /// Programs that work on the node: its network, its kernel, its mounts, its other processes. Privileges and host namespaces are given for them.
-const NODE_TOOLS: [&str; 29] = [
+const NODE_TOOLS: [&str; 31] = [
     "nsenter",
     "unshare",
     "modprobe",
@@ -68,6 +68,8 @@ const NODE_TOOLS: [&str; 29] = [
     "keepalived",
     "hostapd",
     "strace",
+    "ltrace",
+    "perf",
     "bpftrace",
 ];
 
@@ -158,6 +160,31 @@ pub(super) fn gains_privileges(argv: &[String]) -> Option<&'static str> {
         .find_map(|word| PROGRAMS.into_iter().find(|program| word == *program))
 }
 
+/// The first program of a command line that makes the rest of it another user than the one that it is started as. `/init` is that of s6-overlay.
+pub(super) fn steps_down(argv: &[String]) -> Option<&'static str> {
+    const PROGRAMS: [&str; 13] = [
+        "gosu",
+        "su-exec",
+        "setpriv",
+        "runuser",
+        "su",
+        "sudo",
+        "doas",
+        "chpst",
+        "setuidgid",
+        "s6-setuidgid",
+        "s6-applyuidgid",
+        "setuser",
+        "capsh",
+    ];
+    if argv.first().is_some_and(|program| program == "/init") {
+        return Some("/init");
+    }
+    command_words(argv)
+        .map(crate::discover::file_name)
+        .find_map(|word| PROGRAMS.into_iter().find(|program| word == *program))
+}
+
 /// The first program of a command line that works on the node.
 pub(super) fn node_tool(argv: &[String]) -> Option<&str> {
     command_words(argv).map(crate::discover::file_name).find(|program| NODE_TOOLS.contains(program))
@@ -166,6 +193,10 @@ pub(super) fn node_tool(argv: &[String]) -> Option<&str> {
 /// The first program or path of a command line that needs root; what lies below the `writable` directories does not.
 pub(super) fn of_command(argv: &[String], place: &dyn Display, writable: &[String], found: &mut Vec<Obstacle>) {
     of_words(argv, place, writable, found);
+    if let Some(word) = command_words(argv).find(|word| asks_for_io_uring(word)) {
+        let detail = format!("{place} says {}, and the runtime's seccomp profile blocks io_uring", printable(word));
+        found.push(hard(SkipReason::NeedsRoot, detail));
+    }
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     if let Some(change) = argv.iter().find_map(|line| system_change(line, &is_writable)) {
         let detail = format!("{place} changes the system ({}), which only root may", printable(&change));
@@ -173,17 +204,25 @@ pub(super) fn of_command(argv: &[String], place: &dyn Display, writable: &[Strin
     }
 }
 
+/// Whether a word of a command line turns on io_uring, which `RuntimeDefault` blocks since containerd 2.0 and Docker 25
+/// (<https://github.com/containerd/containerd/pull/9320>).
+fn asks_for_io_uring(word: &str) -> bool {
+    const REFUSALS: [&str; 5] = ["no-", "no_", "disable", "=0", "=false"];
+    word.contains("io_uring") && !REFUSALS.iter().any(|refusal| word.contains(refusal))
+}
+
 fn of_words(argv: &[String], place: &dyn Display, writable: &[String], found: &mut Vec<Obstacle>) {
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
+    let needs_root = |program: &&str| NEEDS_ROOT.contains(program) || NODE_TOOLS.contains(program);
+    // Before any path: that one may be the user's own does not make up for such a program behind it.
+    if let Some(program) = command_words(argv).map(crate::discover::file_name).find(needs_root) {
+        found.push(hard(
+            SkipReason::NeedsRoot,
+            format!("{place} starts {program}, which needs root or changes the user itself"),
+        ));
+        return;
+    }
     for word in command_words(argv) {
-        let program = crate::discover::file_name(word);
-        if NEEDS_ROOT.contains(&program) || NODE_TOOLS.contains(&program) {
-            found.push(hard(
-                SkipReason::NeedsRoot,
-                format!("{place} starts {program}, which needs root or changes the user itself"),
-            ));
-            return;
-        }
         let kept =
             ["/var/run/", "/run/", "/var/log/", "/var/lib/", "/root/", "/logs/"].iter().any(|path| word.contains(path));
         let path = word.find('/').and_then(|at| word.get(at..)).unwrap_or_default();

@@ -15,6 +15,7 @@ use super::{Application, Arranged, ContainerFacts, EffectiveUser, ImageFacts, St
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use crate::image::{Claim, KnownImage};
+use crate::link::Link;
 
 /// What a read-only root takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,12 @@ impl Application<'_> {
         self.survey.get_or_init(survey).as_ref()
     }
 
+    /// What steps arrange of what a container of this kind needs: volumes at `directories`, and its port.
+    pub fn arrangeable<'d>(&self, directories: &'d [String]) -> Arranged<'d> {
+        let directories = if self.around.leaves_out("mount-read-only-root") { &[] } else { directories };
+        Arranged { low_ports: !self.around.leaves_out("allow-low-ports"), directories }
+    }
+
     /// What it takes to make the root of a container read-only.
     ///
     /// # Errors
@@ -51,12 +58,17 @@ impl Application<'_> {
             let line = printable(&command.join(" "));
             return Err(unknown(format!("{place} runs `{line}` in a probe or hook, which writes")));
         }
+        let left = container.workload.assembly.iter().flat_map(|assembly| &assembly.taken).next();
+        if let Some(path) = left {
+            return Err(unknown(format!(
+                "{place} leaves {} behind, and how it is written is not seen",
+                printable(path)
+            )));
+        }
         match (&self.image, container.known) {
             (Some(image), _) => of_image(self, image, container),
             (None, Some(known)) => of_known(self, known, container),
-            (None, None) => {
-                Err(unknown(format!("nothing is known of the image {}", printable(&container.container.image))))
-            }
+            (None, None) => Err(unknown(of_registry(container))),
         }
     }
 
@@ -64,10 +76,21 @@ impl Application<'_> {
     /// ports and its directories have volumes; `None` where that would not do.
     pub fn steps_down_once_arranged(&self, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
         let root = self.read_only_root(container).ok()?;
-        let arranged = Arranged { low_ports: true, directories: &root.directories };
+        let arranged = self.arrangeable(&root.directories);
         let mut obstacles = self.settled_user(container, arranged).ok()?.obstacles;
         obstacles.extend(root.doubts);
         matches!(self.effective_user(container), EffectiveUser::Root { .. }).then_some(obstacles)
+    }
+}
+
+/// What is not known of an image that at most its registry tells of: not what it writes, only what it declares for that.
+fn of_registry(container: &ContainerFacts<'_>) -> String {
+    let image = printable(&container.container.image);
+    let Some(config) = container.config else { return format!("nothing is known of the image {image}") };
+    let volumes: Vec<String> = config.volumes.iter().map(|path| printable(path)).collect();
+    match volumes.as_slice() {
+        [] => format!("the registry does not tell what the image {image} writes"),
+        volumes => format!("the image {image} writes to {}, and the registry tells nothing else", volumes.join(", ")),
     }
 }
 
@@ -82,6 +105,10 @@ fn of_known(
     container: &ContainerFacts<'_>,
 ) -> Result<ReadOnlyRoot, Refusal> {
     let place = container.place();
+    if let Link::Service { dockerfile, .. } = container.link {
+        let path = &application.around.repository.file(*dockerfile).path;
+        return Err(unknown(format!("what {} is made to write by what {path} adds is not known", known.name)));
+    }
     let Some(writable) = &known.writable else {
         return Err(unknown(format!("what {} writes while it runs is not known", known.name)));
     };
@@ -218,6 +245,7 @@ fn of_image(
     let mounts = container.mounts();
     let is_covered = |path: &str| mounts.iter().any(|mount| is_within(path, &mount.path));
     let mut directories = Vec::new();
+    let mut doubts: Vec<Obstacle> = Vec::new();
     for volume in volumes(image) {
         if is_covered(&volume) {
             continue;
@@ -226,6 +254,13 @@ fn of_image(
             let volume = printable(&volume);
             let detail = format!("{place} may put files into the volume {volume}, which an empty one would hide");
             return Err((SkipReason::ImageFills, detail));
+        }
+        if image.known_base.is_none() && image.base_volumes().iter().any(|path| normal(path).as_ref() == Some(&volume))
+        {
+            let (base, volume) = (printable(&image.base_text), printable(&volume));
+            let detail =
+                format!("the base {base} may have files in its volume {volume}, which an empty one would hide");
+            doubts.push(soft(SkipReason::ImageFills, detail));
         }
         directories.push(volume);
     }
@@ -245,8 +280,7 @@ fn of_image(
             _ => return Err(unknown(format!("{} ({})", site.place, printable(&site.call)))),
         }
     }
-    let all: Vec<(String, String)> =
-        image.dockerfile.env(image.stage).into_iter().chain(container.view.env_values()).collect();
+    let all: Vec<(String, String)> = image.env().into_iter().chain(container.view.env_values()).collect();
     let is_writable = |path: &str| is_covered(path) || directories.iter().any(|directory| is_within(path, directory));
     for (name, value) in &all {
         let read = name.ends_with("PATH") || name.ends_with("_HOME");
@@ -268,7 +302,6 @@ fn of_image(
     }) {
         return Err(unknown(format!("it is started with {}, which may be written", printable(word))));
     }
-    let mut doubts: Vec<Obstacle> = Vec::new();
     if let Some(why) = &survey.doubt {
         doubts.push(soft(SkipReason::RunTimeWrites, why.clone()));
     }
@@ -297,7 +330,7 @@ fn of_image(
 /// The VOLUME paths of the file and of its base.
 fn volumes(image: &ImageFacts<'_>) -> Vec<String> {
     let own = image.dockerfile.volumes(image.stage);
-    let of_base = image.known_base.map(|base| base.volumes.clone()).unwrap_or_default();
+    let of_base = image.base_volumes().iter().cloned();
     let mut volumes: Vec<String> = own.into_iter().chain(of_base).filter_map(|path| normal(&path)).collect();
     volumes.sort();
     volumes.dedup();

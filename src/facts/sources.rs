@@ -105,7 +105,7 @@ impl GoSources {
 }
 
 /// Whether a file beside Go sources is one of them, or is about building, testing or deploying them.
-fn is_about_the_build(repository: &Repository, path: &str) -> bool {
+pub(super) fn is_about_the_build(repository: &Repository, path: &str) -> bool {
     let name = file_name(path).to_ascii_lowercase();
     let aside = |part: &str| {
         matches!(

@@ -7,6 +7,17 @@ use std::collections::BTreeMap;
 /// Longest `User`, in bytes: user and group names have 32 each on Linux, and a message has to hold it.
 const USER_LENGTH_MAX: usize = 128;
 
+/// Longest path, in bytes: `PATH_MAX` of Linux, its final NUL left out.
+const PATH_LENGTH_MAX: usize = 4095;
+
+/// Most entries of any list. Real images have a few dozen.
+const ENTRIES_MAX: usize = 4096;
+
+const NO_CONFIG: &str = "its configuration is not that of an image";
+const TOO_LARGE: &str = "its configuration holds more than any image needs";
+const CONTROL: &str = "its configuration holds control characters";
+const NO_PATH: &str = "its configuration names a working directory that is not an absolute path";
+
 /// The `config` object of an image configuration, in the words of the OCI image specification
 /// (<https://github.com/opencontainers/image-spec/blob/main/config.md>), which Docker's images share.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -20,6 +31,12 @@ pub struct ImageConfig {
     pub entrypoint: Vec<String>,
     /// `Cmd`.
     pub cmd: Vec<String>,
+    /// The absolute paths of `Volumes`. Kubernetes gives them nothing of their own, as Docker does.
+    pub volumes: Vec<String>,
+    /// `WorkingDir`, absolute; `None` is `/`.
+    pub workdir: Option<String>,
+    /// Names and values of `Env`.
+    pub env: Vec<(String, String)>,
 }
 
 /// Who a configuration says the image runs as.
@@ -42,25 +59,45 @@ impl ImageConfig {
     /// Reads the JSON of an image configuration.
     ///
     /// # Errors
-    /// It is not one, or that of an image for another system than Linux; one line without anything the text says.
+    /// It is not one, is that of an image for another system than Linux, or holds what no container could be made of; one line without anything the
+    /// text says.
     pub fn parse(json: &[u8]) -> Result<Self, &'static str> {
-        let document: Document =
-            serde_json::from_slice(json).map_err(|_| "its configuration is not that of an image")?;
+        let document: Document = serde_json::from_slice(json).map_err(|_| NO_CONFIG)?;
         if document.os.is_some_and(|os| os != "linux") {
             return Err("it holds no image for Linux");
         }
         let config = document.config.unwrap_or_default();
         let user = config.user.unwrap_or_default();
-        if user.len() > USER_LENGTH_MAX {
-            return Err("its configuration is not that of an image");
+        let ports: Vec<String> = config.exposed_ports.unwrap_or_default().into_keys().collect();
+        let mut volumes: Vec<String> = config.volumes.unwrap_or_default().into_keys().collect();
+        let workdir = config.working_dir.filter(|path| !path.is_empty());
+        let (entrypoint, cmd) = (config.entrypoint.unwrap_or_default(), config.cmd.unwrap_or_default());
+        let env = config.env.unwrap_or_default();
+
+        let lengths = [ports.len(), volumes.len(), entrypoint.len(), cmd.len(), env.len()];
+        let paths = || volumes.iter().chain(&workdir);
+        if lengths.into_iter().any(|length| length > ENTRIES_MAX)
+            || user.len() > USER_LENGTH_MAX
+            || paths().any(|path| path.len() > PATH_LENGTH_MAX)
+        {
+            return Err(TOO_LARGE);
+        }
+        // A script among the words of a command may have several lines; a NUL ends a word for the kernel.
+        let has_nul = |text: &String| text.contains('\0');
+        if paths().chain(&ports).chain([&user]).any(|text| text.contains(char::is_control))
+            || entrypoint.iter().chain(&cmd).chain(&env).any(has_nul)
+        {
+            return Err(CONTROL);
+        }
+        if workdir.iter().any(|path| !path.starts_with('/')) {
+            return Err(NO_PATH);
         }
         let first_port = |port: &String| port.split(['/', '-']).next().and_then(|port| port.parse().ok());
-        Ok(Self {
-            user,
-            ports: config.exposed_ports.unwrap_or_default().keys().filter_map(first_port).collect(),
-            entrypoint: config.entrypoint.unwrap_or_default(),
-            cmd: config.cmd.unwrap_or_default(),
-        })
+        let ports = ports.iter().filter_map(first_port).filter(|port| *port > 0).collect();
+        // What a VOLUME in the wrong brackets leaves behind is a path of no file.
+        volumes.retain(|path| path.starts_with('/') && !path.trim_matches('/').is_empty());
+        let pair = |entry: String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok(Self { user, ports, entrypoint, cmd, volumes, workdir, env: env.into_iter().filter_map(pair).collect() })
     }
 
     /// The user as container runtimes read it: digits are a number, and without a user it is root.
@@ -98,6 +135,9 @@ struct Fields {
     exposed_ports: Option<BTreeMap<String, IgnoredAny>>,
     entrypoint: Option<Vec<String>>,
     cmd: Option<Vec<String>>,
+    volumes: Option<BTreeMap<String, IgnoredAny>>,
+    working_dir: Option<String>,
+    env: Option<Vec<String>>,
 }
 
 #[cfg(test)]
@@ -140,12 +180,21 @@ mod tests {
     fn configurations_are_read() {
         let text =
             br#"{"architecture":"amd64","os":"linux","config":{"User":"1000","ExposedPorts":{"8080/tcp":{},"53/udp":{},
-            "9000-9002/tcp":{},"x":{}},"Entrypoint":["/app"],"Cmd":null,"Env":["A=b"]},"rootfs":{"type":"layers"}}"#;
+            "9000-9002/tcp":{},"x":{},"0/tcp":{}},"Entrypoint":["/app"],"Cmd":null,"Env":["A=b=c","B"],"WorkingDir":"/srv",
+            "Volumes":{"/data":{},"/":{},"[/logs":{}}},"rootfs":{"type":"layers"}}"#;
         let config = ImageConfig::parse(text).unwrap();
         assert_eq!(config.user, "1000");
         assert_eq!(config.ports, [53, 8080, 9000]);
         assert_eq!((config.entrypoint, config.cmd), (vec!["/app".to_owned()], vec![]));
-        for empty in [&b"{}"[..], br#"{"os":"linux"}"#, br#"{"config":null}"#, br#"{"config":{"User":null}}"#] {
+        assert_eq!((config.volumes, config.workdir), (vec!["/data".to_owned()], Some("/srv".to_owned())));
+        assert_eq!(config.env, [("A".to_owned(), "b=c".to_owned())]);
+        for empty in [
+            &b"{}"[..],
+            br#"{"os":"linux"}"#,
+            br#"{"config":null}"#,
+            br#"{"config":{"User":null}}"#,
+            br#"{"config":{"Volumes":null,"WorkingDir":"","Env":null}}"#,
+        ] {
             assert_eq!(ImageConfig::parse(empty), Ok(ImageConfig::default()));
         }
     }
@@ -153,10 +202,38 @@ mod tests {
     #[test]
     fn what_is_no_configuration_is_refused() {
         let deep = format!("{{\"config\":{}", "[".repeat(100_000));
-        let long = format!(r#"{{"config":{{"User":"{}"}}}}"#, "a".repeat(USER_LENGTH_MAX + 1));
-        for text in ["", "null", "[", "<html>", r#"{"config":[]}"#, r#"{"config":{"User":5}}"#, &deep, &long] {
-            assert_eq!(ImageConfig::parse(text.as_bytes()), Err("its configuration is not that of an image"));
+        let of = |field: &str| format!(r#"{{"config":{{{field}}}}}"#);
+        let types =
+            [r#""User":5"#, r#""Volumes":["/data"]"#, r#""WorkingDir":{}"#, r#""Env":{"A":"b"}"#, r#""Env":[1]"#];
+        let types = types.map(of);
+        let none = ["", "null", "[", "<html>", r#"{"config":[]}"#, &deep];
+        for text in none.into_iter().chain(types.iter().map(String::as_str)) {
+            assert_eq!(ImageConfig::parse(text.as_bytes()), Err(NO_CONFIG), "{text:.80}");
         }
+        let many = |entry: fn(usize) -> String| (0..=ENTRIES_MAX).map(entry).collect::<Vec<_>>().join(",");
+        for field in [
+            format!(r#""User":"{}""#, "a".repeat(USER_LENGTH_MAX + 1)),
+            format!(r#""WorkingDir":"/{}""#, "a".repeat(PATH_LENGTH_MAX)),
+            format!(r#""Volumes":{{"/{}":{{}}}}"#, "a".repeat(PATH_LENGTH_MAX)),
+            format!(r#""Volumes":{{{}}}"#, many(|number| format!(r#""/{number}":{{}}"#))),
+            format!(r#""ExposedPorts":{{{}}}"#, many(|number| format!(r#""{number}/tcp":{{}}"#))),
+            format!(r#""Env":[{}]"#, many(|number| format!(r#""A{number}=b""#))),
+            format!(r#""Cmd":[{}]"#, many(|number| format!(r#""{number}""#))),
+        ] {
+            assert_eq!(ImageConfig::parse(of(&field).as_bytes()), Err(TOO_LARGE), "{field:.80}");
+        }
+        for field in [
+            r#""User":"10\u001b[2J""#,
+            r#""Volumes":{"/data\n/etc":{}}"#,
+            r#""WorkingDir":"/srv\u0000""#,
+            r#""ExposedPorts":{"80\r":{}}"#,
+            r#""Entrypoint":["/a\u0000b"]"#,
+            r#""Env":["A=\u0000"]"#,
+        ] {
+            assert_eq!(ImageConfig::parse(of(field).as_bytes()), Err(CONTROL), "{field}");
+        }
+        assert!(ImageConfig::parse(of(r#""Cmd":["sh","-c","a\n\tb"]"#).as_bytes()).is_ok(), "a script has lines");
+        assert_eq!(ImageConfig::parse(of(r#""WorkingDir":"srv""#).as_bytes()), Err(NO_PATH));
         let twice = br#"{"config":{"User":"1000","User":"0"}}"#;
         assert!(ImageConfig::parse(twice).is_err(), "readers differ on which of two holds");
         assert_eq!(ImageConfig::parse(br#"{"os":"windows"}"#), Err("it holds no image for Linux"));

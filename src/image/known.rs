@@ -1,4 +1,4 @@
-//! The table of well-known images, `bases.toml` and `known.toml`, the rows that `unroot.toml` adds to it, and how an image finds its row.
+//! The table of well-known images, `known.toml` and the files beside it, the rows that `unroot.toml` adds to it, and how an image finds its row.
 
 use super::Reference;
 use super::versions::{Fit, Versions};
@@ -99,6 +99,11 @@ impl KnownImages {
         None
     }
 
+    /// The services that keep data as a user of their own and step down to it.
+    pub fn services(&self) -> impl Iterator<Item = &KnownImage> {
+        self.own.iter().chain(TABLE.iter()).filter(|row| row.steps_down_alone())
+    }
+
     /// Whether there is a row of this name (no tag), as written in a reference.
     pub fn holds(&self, name: &str) -> bool {
         holds(&self.own, name) || is_public(name)
@@ -124,6 +129,25 @@ impl KnownImage {
     /// A port of the default command that takes root, or a capability, to listen on.
     pub fn low_port(&self) -> Option<u16> {
         self.ports.iter().copied().find(|port| *port < 1024)
+    }
+
+    /// Whether the entrypoint needs root for nothing but the data directory, and steps down. Servers whose workers step down, such as nginx, work as root
+    /// themselves.
+    pub fn steps_down_alone(&self) -> bool {
+        self.service.is_some()
+            && self.user.is_none()
+            && self.claim.is_some()
+            && self.root_owned.is_empty()
+            && self.low_port().is_none()
+    }
+
+    /// Whether a program, by its name, is the image's own: its server, or the entrypoint that steps down.
+    pub fn starts_as(&self, program: &str) -> bool {
+        let name = self.name.rsplit('/').next().unwrap_or_default();
+        ["", "d", "-server"].iter().any(|end| program == format!("{name}{end}"))
+            || matches!(program, "docker-entrypoint.sh" | "docker-entrypoint")
+            || name == "mysql" && program == "mysqld_safe"
+            || name == "mariadb" && program == "mysqld"
     }
 
     /// What a row must hold to be of use.
@@ -272,7 +296,13 @@ static TABLE: LazyLock<Vec<KnownImage>> = LazyLock::new(|| {
     }
     // The texts are part of the program; a test parses them.
     let read = |text| toml::from_str::<Table>(text).map(|table| each_name(table.image)).unwrap_or_default();
-    [include_str!("bases.toml"), include_str!("known.toml")].into_iter().flat_map(read).collect()
+    let files = [
+        include_str!("bases.toml"),
+        include_str!("databases.toml"),
+        include_str!("known.toml"),
+        include_str!("tools.toml"),
+    ];
+    files.into_iter().flat_map(read).collect()
 });
 
 #[cfg(test)]
@@ -295,7 +325,7 @@ mod tests {
 
     #[test]
     fn each_row_of_the_table_can_be_used() {
-        assert!(TABLE.len() > 120, "a file of the table does not parse: {} rows", TABLE.len());
+        assert!(TABLE.len() > 250, "a file of the table does not parse: {} rows", TABLE.len());
         let mut keys = BTreeSet::new();
         for row in TABLE.iter() {
             let name = &row.name;
@@ -370,12 +400,35 @@ mod tests {
             ("prom/prometheus:v1.4.1", None),
             ("mcr.microsoft.com/dotnet/aspnet:8.0-noble-chiseled", Some((1654, 1654))),
             ("mcr.microsoft.com/dotnet/aspnet:8.0", None),
+            ("valkey/valkey:8-alpine", Some((999, 1000))),
+            ("mongo:3.4", Some((999, 999))),
+            ("mongo:3.2", None),
+            ("postgis/postgis:16-3.4-alpine", Some((70, 70))),
+            ("pgvector/pgvector:0.8.0-pg17", Some((999, 999))),
+            ("zookeeper:3.9", Some((1000, 1000))),
+            ("zookeeper:3.4", None),
+            ("confluentinc/cp-kafka:7.5.0", Some((1000, 1000))),
+            ("confluentinc/cp-kafka:5.5.0", None),
+            ("quay.io/oauth2-proxy/oauth2-proxy:v7.6.0", Some((65532, 65532))),
+            ("quay.io/oauth2-proxy/oauth2-proxy:v7.6.0-alpine", None),
+            ("gcr.io/distroless/nodejs22-debian12:nonroot", Some((65532, 65532))),
+            ("gcr.io/distroless/java21-debian12", None),
+            ("bitnami/postgresql:15.4.0", Some((1001, 0))),
+            ("docker:24-dind-rootless", Some((1000, 1000))),
+            ("docker:24-dind", None),
         ] {
             assert_eq!(ids(reference), expected, "{reference}");
         }
         assert_eq!(known("postgres:17").unwrap().volumes, ["/var/lib/postgresql/data"]);
         assert_eq!(known("postgres:18").unwrap().volumes, ["/var/lib/postgresql"]);
-        assert_eq!(known("mcr.microsoft.com/dotnet/aspnet:7.0").unwrap().low_port(), Some(80));
+        for (reference, port) in [
+            ("mcr.microsoft.com/dotnet/aspnet:7.0", Some(80)),
+            ("mcr.microsoft.com/dotnet/runtime-deps:6.0-alpine", Some(80)),
+            ("mcr.microsoft.com/dotnet/runtime:7.0", None),
+            ("mcr.microsoft.com/dotnet/core/aspnet:3.1", Some(80)),
+        ] {
+            assert_eq!(known(reference).unwrap().low_port(), port, "{reference}");
+        }
     }
 
     #[test]

@@ -28,13 +28,15 @@ impl<'a> PodView<'a> {
     /// The account that the pod names, unless it is the one it would get anyway.
     pub fn account(self) -> Option<String> {
         // The second is the older name of the first, and the API server fills in either from the other.
-        let name = ["serviceAccountName", "serviceAccount"].into_iter().find_map(|key| text(self.node(), key));
+        let mut names =
+            ["serviceAccountName", "serviceAccount"].into_iter().filter_map(|key| self.field(key)?.as_str());
+        let name = names.next().map(|name| name.into_owned());
         name.filter(|name| !name.is_empty() && name != DEFAULT)
     }
 
     /// `automountServiceAccountToken` as written; a null counts as absent.
     pub fn automount(self) -> Option<Node<'a>> {
-        self.node().get("automountServiceAccountToken").map(Node::resolved).filter(|node| !node.is_null())
+        self.field("automountServiceAccountToken")
     }
 }
 

@@ -18,7 +18,8 @@ pub struct ForbiddenSetting<'a> {
 }
 
 impl Workload {
-    /// What the workload's pods say and must not, each value once, in the order of the checks.
+    /// What the workload's pods say and must not, each value once, in the order of the checks. What is said for other pods of the object as well is
+    /// left out: these may need it.
     pub fn forbidden_settings<'a>(&self, stream: &'a Stream) -> Vec<ForbiddenSetting<'a>> {
         let policy = Policy { level: Level::Restricted, version: Version::LATEST };
         let mut found: Vec<ForbiddenSetting<'a>> = Vec::new();
@@ -27,7 +28,8 @@ impl Workload {
                 let node = stream.document(self.document).and_then(|document| document.at(&place.route));
                 let field = written(violation.check, &place.route);
                 let Some((node, field)) = node.zip(field) else { continue };
-                if found.iter().all(|other| other.node != node) {
+                let is_shared = self.assembly.is_some() && !is_below(&place.route, &self.pod_spec);
+                if !is_shared && found.iter().all(|other| other.node != node) {
                     let container =
                         self.containers.iter().position(|container| is_below(&place.route, &container.route));
                     found.push(ForbiddenSetting { check: violation.check, field, node, container });

@@ -1,13 +1,34 @@
 //! Which kinds hold pod specs, and where: the table `kinds.toml`, and what a repository adds to it.
 
+use super::ContainerKind;
 use crate::config::{Config, KindEntry};
 use crate::yaml::{self, Node, Route};
 use serde::Deserialize;
+use std::sync::LazyLock;
 
 /// The kinds that a run looks into.
 #[derive(Clone, Debug)]
 pub struct Kinds {
     kinds: Vec<Kind>,
+}
+
+/// A kind of object that holds whole objects.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Holder {
+    /// The part of `apiVersion` before the slash; empty for the core group.
+    pub(super) group: String,
+    /// `kind`
+    pub(super) kind: String,
+    /// The path to the objects.
+    pub(super) objects: String,
+    /// The path to the names of parameters that the objects hold.
+    pub(super) parameters: Option<String>,
+    /// What becomes of the security settings in the objects.
+    #[serde(default)]
+    pub(super) settings: Settings,
+    /// Where the paths are defined.
+    pub(super) source: String,
 }
 
 /// A row of the table.
@@ -27,6 +48,10 @@ pub struct Kind {
     pub starts: Option<String>,
     /// When its operator does things in the containers that take root.
     pub needs_root: Option<NeedsRoot>,
+    /// Why its pods need the token of their account, whatever stands in them.
+    pub needs_token: Option<String>,
+    /// How its operator makes a pod spec of what the paths lead to, where that is none.
+    pub assembled: Option<Assembled>,
     /// Where the paths are defined.
     pub source: String,
 }
@@ -38,7 +63,7 @@ pub enum Settings {
     /// They reach the pod as they are.
     #[default]
     AsWritten,
-    /// Those of containers reach the pod; an object that has a `securityContext` for the pod is refused.
+    /// Those of containers are written, and none for the pod: an object that has some is refused, or they hold for other pods as well.
     ContainersOnly,
     /// The platform chooses the user and the volumes' group, and may refuse an object that names its own.
     UserAssigned,
@@ -54,11 +79,32 @@ pub struct NeedsRoot {
     pub because: String,
 }
 
+/// Something that is not a pod spec and becomes one. Paths lead there from it, unless they are said to start at the object; one that ends at a list
+/// stands for its items.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assembled {
+    /// Paths to containers.
+    pub containers: Vec<String>,
+    /// Paths to init containers.
+    pub init_containers: Vec<String>,
+    /// What a container is called that has no name.
+    pub name: String,
+    /// The key under which a container holds a script that its command is to run.
+    pub script: String,
+    /// Paths to places in the containers where the operator puts files for them.
+    pub given: Vec<String>,
+    /// Paths to places in the containers from where the operator takes files.
+    pub taken: Vec<String>,
+    /// The path from the object to what holds for each of its pods that does not say otherwise.
+    pub defaults: String,
+    /// Paths from the object to what is merged into its pods.
+    pub patches: Vec<String>,
+}
+
 impl Default for Kinds {
     fn default() -> Self {
-        // The text is part of the program; a test parses it.
-        let kinds = toml::from_str::<Table>(include_str!("kinds.toml")).map(|table| table.kind).unwrap_or_default();
-        Self { kinds }
+        Self { kinds: TABLE.kind.clone() }
     }
 }
 
@@ -84,6 +130,8 @@ impl Kinds {
                 settings: Settings::AsWritten,
                 starts: None,
                 needs_root: None,
+                needs_token: None,
+                assembled: None,
                 source: crate::config::FILE_NAME.to_owned(),
             }),
         }
@@ -96,15 +144,49 @@ impl Kinds {
 
     /// The row of an object.
     pub fn find(&self, api_version: &str, kind: &str) -> Option<&Kind> {
-        let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
-        self.kinds.iter().find(|row| row.kind == kind && row.group == group)
+        self.kinds.iter().find(|row| row.kind == kind && row.group == group_of(api_version))
     }
+}
+
+impl Holder {
+    /// The row of an object that holds others and is no list.
+    pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static Self> {
+        TABLE.holder.iter().find(|row| row.kind == kind && row.group == group_of(api_version))
+    }
+}
+
+fn group_of(api_version: &str) -> &str {
+    api_version.rsplit_once('/').map_or("", |(group, _)| group)
 }
 
 impl Kind {
     /// What stands at its paths in `object`, with the routes to there. `route` leads to the object.
-    pub(super) fn pod_specs<'a>(&self, object: Node<'a>, route: &Route) -> Vec<(Node<'a>, Route)> {
+    pub(super) fn pod_specs<'a>(&self, object: Node<'a>, route: &Route) -> Places<'a> {
         self.pod_specs.iter().flat_map(|path| follow(object, route, path)).collect()
+    }
+
+    /// The containers of one of its pods, which stands at `route`: init containers first, as the kubelet starts them.
+    pub(super) fn containers<'a>(&self, pod: Node<'a>, route: &Route) -> Vec<(ContainerKind, Node<'a>, Route)> {
+        let paths: Vec<(ContainerKind, &str)> = match &self.assembled {
+            None => ContainerKind::ALL.into_iter().map(|kind| (kind, kind.key())).collect(),
+            Some(Assembled { containers, init_containers, .. }) => {
+                let init = init_containers.iter().map(|path| (ContainerKind::Init, path.as_str()));
+                init.chain(containers.iter().map(|path| (ContainerKind::Regular, path.as_str()))).collect()
+            }
+        };
+        let mut found = Vec::new();
+        for (kind, path) in paths {
+            for (node, route) in follow(pod, route, path) {
+                match node.kind() {
+                    yaml::Kind::Sequence => {
+                        found.extend(children(node, &route, "*").into_iter().map(|(item, route)| (kind, item, route)))
+                    }
+                    _ => found.push((kind, node, route)),
+                }
+            }
+        }
+        found.retain(|(_, node, _)| node.resolved().kind() == yaml::Kind::Mapping);
+        found
     }
 
     /// Whether an object of this kind may hold more than one pod spec.
@@ -120,7 +202,11 @@ impl Kind {
     }
 }
 
-fn follow<'a>(object: Node<'a>, route: &Route, path: &str) -> Vec<(Node<'a>, Route)> {
+/// Nodes, with the routes to them.
+pub(super) type Places<'a> = Vec<(Node<'a>, Route)>;
+
+/// Where a path leads, with the routes to there.
+pub(super) fn follow<'a>(object: Node<'a>, route: &Route, path: &str) -> Places<'a> {
     let mut found = vec![(object, route.clone())];
     for step in path.split('.') {
         found = found.into_iter().flat_map(|(node, route)| children(node, &route, step)).collect();
@@ -128,7 +214,7 @@ fn follow<'a>(object: Node<'a>, route: &Route, path: &str) -> Vec<(Node<'a>, Rou
     found
 }
 
-fn children<'a>(node: Node<'a>, route: &Route, step: &str) -> Vec<(Node<'a>, Route)> {
+fn children<'a>(node: Node<'a>, route: &Route, step: &str) -> Places<'a> {
     if step != "*" {
         return node.get(step).map(|value| (value, route.key(step))).into_iter().collect();
     }
@@ -141,8 +227,12 @@ fn children<'a>(node: Node<'a>, route: &Route, step: &str) -> Vec<(Node<'a>, Rou
     }
 }
 
-#[derive(Deserialize)]
+/// The text is part of the program; a test parses it.
+static TABLE: LazyLock<Table> = LazyLock::new(|| toml::from_str(include_str!("kinds.toml")).unwrap_or_default());
+
+#[derive(Default, Deserialize)]
 struct Table {
+    holder: Vec<Holder>,
     kind: Vec<Kind>,
 }
 
@@ -154,13 +244,18 @@ mod tests {
     fn the_table_parses_and_no_row_hides_another() {
         let kinds = Kinds::default();
         assert!(kinds.kinds.len() > 40);
+        for row in &TABLE.holder {
+            assert_eq!(Holder::find(&format!("{}/v1", row.group), &row.kind), Some(row));
+            assert!(row.source.starts_with("https://"), "{}", row.kind);
+        }
         for (index, row) in kinds.iter().enumerate() {
             let same = |other: &&Kind| other.group == row.group && other.kind == row.kind;
             assert_eq!(kinds.kinds[..index].iter().find(same), None);
             assert!(row.source.starts_with("https://"), "{}", row.kind);
             assert!(!row.pod_specs.is_empty(), "{}", row.kind);
             for path in &row.pod_specs {
-                assert!(path.split('.').all(|step| !step.is_empty()) && path.ends_with("spec"), "{path}");
+                assert!(path.split('.').all(|step| !step.is_empty()), "{path}");
+                assert!(path.ends_with("spec") || row.assembled.is_some(), "{path}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Reading views of a pod spec and its containers. They answer what the file says, after aliases, and change nothing.
 
-use super::{Settings, Workload};
+use super::{ContainerKind, Settings, Workload};
 use crate::yaml::{Node, Stream};
 
 /// The first port that a process without privileges may listen on; 1024 where nothing is set. A property of the network namespace, and
@@ -8,17 +8,18 @@ use crate::yaml::{Node, Stream};
 /// (<https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/#safe-and-unsafe-sysctls>).
 pub const UNPRIVILEGED_PORT_START: &str = "net.ipv4.ip_unprivileged_port_start";
 
-/// A pod spec.
+/// A pod spec, or what is made into one.
 #[derive(Clone, Copy)]
 pub struct PodView<'a> {
+    workload: &'a Workload,
+    stream: &'a Stream,
     node: Node<'a>,
-    settings: Settings,
 }
 
 impl<'a> PodView<'a> {
     /// The pod spec of `workload`, which was found in `stream`.
-    pub fn new(workload: &Workload, stream: &'a Stream) -> Option<Self> {
-        Some(Self { node: workload.pod_node(stream)?, settings: workload.settings })
+    pub fn new(workload: &'a Workload, stream: &'a Stream) -> Option<Self> {
+        Some(Self { workload, stream, node: workload.pod_node(stream)? })
     }
 
     /// The node of the pod spec.
@@ -28,12 +29,17 @@ impl<'a> PodView<'a> {
 
     /// What becomes of the security settings in it.
     pub fn settings(self) -> Settings {
-        self.settings
+        self.workload.settings
+    }
+
+    /// What holds for the pod under a key: what it says itself, else what is said for all pods of its object.
+    pub(super) fn field(self, key: &str) -> Option<Node<'a>> {
+        field(self.node, key).or_else(|| field(self.workload.pod_defaults(self.stream)?, key))
     }
 
     /// `securityContext`, when it is there and not empty.
     pub fn security_context(self) -> Option<Node<'a>> {
-        field(self.node, "securityContext")
+        self.field("securityContext")
     }
 
     /// A value of the pod's `securityContext`.
@@ -43,19 +49,19 @@ impl<'a> PodView<'a> {
 
     /// Whether the pod says that it runs on Windows, where the Linux fields are rejected.
     pub fn is_windows(self) -> bool {
-        let os = field(self.node, "os").and_then(|os| string(os, "name"));
-        let selector = |key| field(self.node, "nodeSelector").and_then(|selector| string(selector, key));
+        let os = self.field("os").and_then(|os| string(os, "name"));
+        let selector = |key| self.field("nodeSelector").and_then(|selector| string(selector, key));
         [os, selector("kubernetes.io/os"), selector("beta.kubernetes.io/os")].iter().flatten().any(|os| os == "windows")
     }
 
     /// Whether the pod states resources for all its containers together.
     pub fn has_resources(self) -> bool {
-        field(self.node, "resources").is_some_and(|resources| resources.entries().next().is_some())
+        self.field("resources").is_some_and(|resources| resources.entries().next().is_some())
     }
 
     /// Whether the pod shares the node's network.
     pub fn is_on_host_network(self) -> bool {
-        field(self.node, "hostNetwork").and_then(Node::as_bool) == Some(true)
+        self.field("hostNetwork").and_then(Node::as_bool) == Some(true)
     }
 
     /// `hostUsers`: whether the pod's users are those of its node. Not said means yes.
@@ -65,21 +71,19 @@ impl<'a> PodView<'a> {
 
     /// Whether the pod shares any namespace with the node: network, processes, or System V IPC.
     pub fn shares_a_host_namespace(self) -> bool {
-        ["hostNetwork", "hostPID", "hostIPC"]
-            .iter()
-            .any(|key| field(self.node, key).and_then(Node::as_bool) == Some(true))
+        ["hostNetwork", "hostPID", "hostIPC"].iter().any(|key| self.field(key).and_then(Node::as_bool) == Some(true))
     }
 
     /// `priorityClassName`
     pub fn priority_class(self) -> Option<String> {
-        string(self.node, "priorityClassName")
+        self.field("priorityClassName")?.as_str().map(|text| text.into_owned())
     }
 
     /// Whether the pod may stand on nodes that are kept for the cluster itself: it tolerates every taint, or that of the control plane
     /// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#node-role-kubernetes-io-control-plane-taint>).
     pub fn tolerates_the_control_plane(self) -> bool {
         const KEYS: [&str; 2] = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
-        let tolerations = field(self.node, "tolerations").into_iter().flat_map(Node::items).map(Node::resolved);
+        let tolerations = self.field("tolerations").into_iter().flat_map(Node::items).map(Node::resolved);
         let tolerates = |toleration: Node<'a>| match string(toleration, "key").filter(|key| !key.is_empty()) {
             Some(key) => KEYS.contains(&key.as_str()),
             None => string(toleration, "operator").as_deref() == Some("Exists"),
@@ -106,8 +110,7 @@ impl<'a> PodView<'a> {
 
     /// The volumes of the pod.
     pub fn volumes(self) -> Vec<Volume<'a>> {
-        let Some(volumes) = field(self.node, "volumes") else { return Vec::new() };
-        volumes.items().map(Node::resolved).filter_map(Volume::read).collect()
+        self.workload.volume_nodes(self.stream).into_iter().filter_map(Volume::read).collect()
     }
 }
 
@@ -115,12 +118,15 @@ impl<'a> PodView<'a> {
 #[derive(Clone, Copy)]
 pub struct ContainerView<'a> {
     node: Node<'a>,
+    script: Option<Node<'a>>,
+    /// Lists of mounts that it has beside its own.
+    shared_mounts: [Option<Node<'a>>; 2],
 }
 
 impl<'a> ContainerView<'a> {
-    /// A view of the container's mapping.
-    pub fn new(node: Node<'a>) -> Self {
-        Self { node }
+    /// The script that the operator gives the container's command to run.
+    pub fn script(self) -> Option<Node<'a>> {
+        self.script
     }
 
     /// The node of the container.
@@ -143,9 +149,10 @@ impl<'a> ContainerView<'a> {
         strings(self.node, "command")
     }
 
-    /// `args`, which replaces the image's CMD.
+    /// `args`, which replaces the image's CMD. A script is what a shell would be told.
     pub fn args(self) -> Option<Vec<String>> {
-        strings(self.node, "args")
+        let script = self.script.and_then(Node::as_str).map(|script| vec!["-c".to_owned(), script.into_owned()]);
+        script.or_else(|| strings(self.node, "args"))
     }
 
     /// `workingDir`, which replaces the image's.
@@ -161,8 +168,8 @@ impl<'a> ContainerView<'a> {
 
     /// `volumeMounts`.
     pub fn mounts(self) -> Vec<Mount> {
-        let Some(mounts) = field(self.node, "volumeMounts") else { return Vec::new() };
-        let mounts = mounts.items().map(Node::resolved);
+        let own = field(self.node, "volumeMounts");
+        let mounts = [own].into_iter().chain(self.shared_mounts).flatten().flat_map(Node::items).map(Node::resolved);
         mounts
             .filter_map(|mount| {
                 Some(Mount {
@@ -370,15 +377,34 @@ impl Workload {
     /// The view of a container by its place in [`Workload::containers`].
     pub fn container_view<'a>(&self, stream: &'a Stream, index: usize) -> Option<ContainerView<'a>> {
         let route = &self.containers.get(index)?.route;
-        Some(ContainerView::new(stream.document(self.document)?.at(route)?))
+        let node = stream.document(self.document)?.at(route)?;
+        let mut view = ContainerView { node, script: None, shared_mounts: [None, None] };
+        if let Some(assembly) = &self.assembly {
+            view.script = field(node, &assembly.script);
+            view.shared_mounts = [self.mounts_of_set(node), self.mirrored_mounts(stream, node)];
+        }
+        Some(view)
+    }
+
+    /// What all containers of a set mount: the list stands beside theirs
+    /// (<https://github.com/argoproj/argo-workflows/blob/main/pkg/apis/workflow/v1alpha1/container_set_template_types.go>).
+    fn mounts_of_set<'a>(&self, container: Node<'a>) -> Option<Node<'a>> {
+        let set = container.parent()?.parent()?;
+        if set.route().0.len() > self.pod_spec.0.len() { field(set, "volumeMounts") } else { None }
+    }
+
+    /// What a sidecar or init container of Argo mounts because the main container does.
+    fn mirrored_mounts<'a>(&self, stream: &'a Stream, container: Node<'a>) -> Option<Node<'a>> {
+        field(container, "mirrorVolumeMounts").and_then(Node::as_bool).filter(|mirrors| *mirrors)?;
+        let main = self.containers.iter().find(|container| container.kind == ContainerKind::Regular)?;
+        field(stream.document(self.document)?.at(&main.route)?, "volumeMounts")
     }
 
     /// The names of `volumeClaimTemplates`, which a StatefulSet's containers mount like volumes.
     pub fn claim_templates(&self, stream: &Stream) -> Vec<String> {
-        let Some(object) = stream.document(self.document).and_then(|document| document.at(&self.route)) else {
-            return Vec::new();
-        };
-        let Some(templates) = field(object, "spec").and_then(|spec| field(spec, "volumeClaimTemplates")) else {
+        let spec = || field(stream.document(self.document)?.at(&self.route)?, "spec");
+        let holder = self.pod_defaults(stream).or_else(spec);
+        let Some(templates) = holder.and_then(|holder| field(holder, "volumeClaimTemplates")) else {
             return Vec::new();
         };
         templates.items().filter_map(|template| string(field(template.resolved(), "metadata")?, "name")).collect()

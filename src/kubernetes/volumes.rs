@@ -1,4 +1,4 @@
-//! Operations that give a container volumes of its own.
+//! Operations that give a container volumes of its own, and variables that point into them.
 
 use super::{ContainerView, PodView};
 use crate::yaml::{Action, Node, Operation, Value};
@@ -12,6 +12,12 @@ pub fn mount_empty(pod: PodView<'_>, container: ContainerView<'_>, volumes: &[(S
     let mut operations = add(container.node(), "volumeMounts", mounts.collect());
     operations.extend(add(pod.node(), "volumes", sources.collect()));
     operations
+}
+
+/// Gives a container a variable, which must be new to it.
+pub fn set_variable(container: ContainerView<'_>, name: String, value: String) -> Vec<Operation> {
+    let entry = Value::Map(vec![("name".to_owned(), Value::Str(name)), ("value".to_owned(), Value::Str(value))]);
+    add(container.node(), "env", vec![entry])
 }
 
 /// Adds items to the list under `key` of `owner`, or the list.

@@ -1,10 +1,11 @@
-//! The pod specs of a stream: in objects of the kinds that hold some, and in lists of them.
+//! The pod specs of a stream: in objects of the kinds that hold some, in lists of them, and in objects that hold others.
 //!
 //! An object is judged by `apiVersion` and `kind` together, so that a Service is told from Knative's, and a CRD's schema is never taken for a
 //! workload. An object without any image is a patch that some other file completes, and no workload.
 
+use super::kinds::{Assembled, Holder, Kind as KindRow, Places, follow};
 use super::{Kinds, Settings};
-use crate::yaml::{Document, Kind, Node, Route, Step, Stream};
+use crate::yaml::{Document, Node, Route, Step, Stream};
 use std::collections::BTreeSet;
 
 /// How deep `List` objects are looked into; nesting them has no use.
@@ -29,10 +30,89 @@ pub struct Workload {
     pub containers: Vec<Container>,
     /// What becomes of the security settings in it.
     pub settings: Settings,
+    /// Whether the platform chooses the user, whatever its kind does with settings.
+    pub assigned: bool,
     /// Programs that the object's operator starts in the containers, whatever the image's command is.
     pub starts: Option<String>,
     /// What the object's operator does in the containers that takes root, to be read after the place of a container.
     pub needs_root: Option<String>,
+    /// Why its pods need the token of their account, whatever stands in them.
+    pub needs_token: Option<String>,
+    /// Where something else than a pod spec is what its pods are made of.
+    pub assembly: Option<Assembly>,
+    /// How values are written that are not known before somebody gives them.
+    pub parameters: Parameters,
+}
+
+/// What its operator knows of a pod beside what stands at [`Workload::pod_spec`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assembly {
+    /// What holds for each pod of the object that does not say otherwise.
+    pub defaults: Option<Route>,
+    /// What a container is called that has no name.
+    pub name: String,
+    /// The key under which a container holds a script that its command is to run.
+    pub script: String,
+    /// Places in the containers where the operator puts files for them.
+    pub given: Vec<String>,
+    /// Places in the containers from where the operator takes files.
+    pub taken: Vec<String>,
+    /// What is merged into the pod in the end.
+    pub patches: Vec<PodPatch>,
+}
+
+/// Something that an operator merges into a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodPatch {
+    /// The key that it stands under.
+    pub key: String,
+    text: String,
+}
+
+impl PodPatch {
+    /// Whether it may set one of these keys.
+    pub fn may_set(&self, keys: &[&str]) -> bool {
+        let text =
+            self.text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '|' | '>' | '-' | '"' | '\''));
+        text.starts_with("{{") || keys.iter().any(|key| self.text.contains(key))
+    }
+}
+
+/// How values are written that are not known before somebody gives them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Parameters {
+    /// All values are what they are.
+    #[default]
+    None,
+    /// `${NAME}` and `${{NAME}}`, for these names
+    /// (<https://docs.redhat.com/en/documentation/openshift_container_platform/4.17/html/images/using-templates>).
+    Named(BTreeSet<String>),
+    /// `{{anything}}` (<https://argo-workflows.readthedocs.io/en/latest/variables/>).
+    Braces,
+}
+
+impl Parameters {
+    /// The first of them in a text, as it is written.
+    pub fn first_in<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let (start, end) = match self {
+            Self::None => return None,
+            Self::Named(_) => ("${", "}"),
+            Self::Braces => ("{{", "}}"),
+        };
+        text.match_indices(start).find_map(|(at, _)| {
+            let rest = text.get(at..)?;
+            let written = rest.get(..rest.find(end)? + end.len())?;
+            match self {
+                Self::Named(names) => {
+                    let name = written.trim_start_matches(['$', '{']).trim_end_matches('}');
+                    // `${{NAME}}` ends in two.
+                    let written = if written.starts_with("${{") { rest.get(..written.len() + 1)? } else { written };
+                    names.contains(name).then_some(written)
+                }
+                Self::None | Self::Braces => Some(written),
+            }
+        })
+    }
 }
 
 impl Workload {
@@ -41,8 +121,34 @@ impl Workload {
         stream.document(self.document)?.at(&self.pod_spec)
     }
 
+    /// What holds for its pods where [`Self::pod_node`] is silent.
+    pub fn pod_defaults<'a>(&self, stream: &'a Stream) -> Option<Node<'a>> {
+        stream.document(self.document)?.at(self.assembly.as_ref()?.defaults.as_ref()?)
+    }
+
+    /// The entries of `volumes`. Of those that all pods of the object share, a pod gets what its containers mount.
+    pub fn volume_nodes<'a>(&self, stream: &'a Stream) -> Vec<Node<'a>> {
+        let listed = |pod: Option<Node<'a>>| -> Vec<Node<'a>> {
+            let volumes = pod.and_then(|pod| pod.lookup("volumes")).map(Node::resolved);
+            volumes.into_iter().flat_map(Node::items).map(Node::resolved).collect()
+        };
+        let mut volumes = listed(self.pod_node(stream));
+        let shared = listed(self.pod_defaults(stream));
+        if !shared.is_empty() {
+            let views = (0..self.containers.len()).filter_map(|index| self.container_view(stream, index));
+            let mounted: BTreeSet<String> = views.flat_map(|view| view.mounts()).map(|mount| mount.volume).collect();
+            let own: Vec<String> = volumes.iter().filter_map(|volume| text(*volume, "name")).collect();
+            let is_used = |name: String| mounted.contains(&name) && !own.contains(&name);
+            volumes.extend(shared.into_iter().filter(|volume| text(*volume, "name").is_some_and(is_used)));
+        }
+        volumes
+    }
+
     /// The metadata of its pods, which stands beside the pod spec; that of a bare Pod is the object's own.
     pub fn pod_metadata<'a>(&self, stream: &'a Stream) -> Option<Node<'a>> {
+        if self.assembly.is_some() {
+            return self.pod_node(stream)?.lookup("metadata");
+        }
         let mut template = self.pod_spec.clone();
         template.0.pop();
         stream.document(self.document)?.at(&template)?.lookup("metadata")
@@ -124,7 +230,14 @@ pub fn workloads(stream: &Stream, kinds: &Kinds) -> Vec<Workload> {
     let mut found = Vec::new();
     for document in stream.documents() {
         if let Some(root) = document.root() {
-            collect(document, kinds, root, &Route::root(), LIST_DEPTH, &mut found);
+            let surroundings = Surroundings {
+                document,
+                kinds,
+                depth: LIST_DEPTH,
+                settings: Settings::AsWritten,
+                parameters: Parameters::None,
+            };
+            collect(&surroundings, root, &Route::root(), &mut found);
         }
     }
     found
@@ -150,18 +263,18 @@ pub struct Patched {
 }
 
 /// The workloads that a strategic-merge patch changes.
-pub fn patched_workloads<'a>(stream: &'a Stream, kinds: &Kinds) -> Vec<Patched> {
+pub fn patched_workloads(stream: &Stream, kinds: &Kinds) -> Vec<Patched> {
     let roots = stream.documents().filter_map(Document::root);
     roots
         .filter_map(|object| {
             let (api_version, kind) = (text(object, "apiVersion")?, text(object, "kind")?);
             let name = text(object.get("metadata")?, "name")?;
-            let pods = kinds.find(&api_version, &kind)?.pod_specs(object, &Route::root());
-            let containers = |pod: Node<'a>| ContainerKind::ALL.iter().filter_map(move |kind| pod.get(kind.key()));
-            let entries = pods
-                .into_iter()
-                .flat_map(|(pod, _)| containers(pod).flat_map(Node::items).chain([pod]))
-                .flat_map(Node::entries);
+            let row = kinds.find(&api_version, &kind)?;
+            let pods = row.pod_specs(object, &Route::root()).into_iter();
+            let holders = pods.flat_map(|(pod, route)| {
+                row.containers(pod, &route).into_iter().map(|(_, container, _)| container).chain([pod])
+            });
+            let entries = holders.flat_map(Node::entries);
             Some(Patched {
                 kind,
                 name,
@@ -171,60 +284,115 @@ pub fn patched_workloads<'a>(stream: &'a Stream, kinds: &Kinds) -> Vec<Patched> 
         .collect()
 }
 
-/// The objects of one kind, those in lists included.
+/// The objects of one kind, those in lists and in other objects included.
 pub fn objects<'a>(stream: &'a Stream, kind: &str) -> Vec<Node<'a>> {
     let mut found = Vec::new();
     let mut queue: Vec<(Node<'a>, usize)> =
         stream.documents().filter_map(Document::root).map(|root| (root, LIST_DEPTH)).collect();
     while let Some((object, depth)) = queue.pop() {
-        match text(object, "kind") {
-            Some(this) if this == kind => found.push(object),
-            Some(this) if this.ends_with("List") && depth > 0 => {
-                queue.extend(object.get("items").into_iter().flat_map(Node::items).map(|item| (item, depth - 1)));
-            }
-            _ => {}
+        if text(object, "kind").as_deref() == Some(kind) {
+            found.push(object);
+        } else if let Some((members, _)) = members(object, &Route::root()).filter(|_| depth > 0) {
+            queue.extend(members.into_iter().map(|(member, _)| (member, depth - 1)));
         }
     }
     found
 }
 
-fn collect(
-    document: Document<'_>,
-    kinds: &Kinds,
-    object: Node<'_>,
-    route: &Route,
+/// What is known of an object before it is looked at.
+struct Surroundings<'a> {
+    document: Document<'a>,
+    kinds: &'a Kinds,
+    /// How many more objects may hold it.
     depth: usize,
-    found: &mut Vec<Workload>,
-) {
+    /// What becomes of the security settings in it, where that is not for its kind to say.
+    settings: Settings,
+    parameters: Parameters,
+}
+
+/// The objects that a list or another object holds; `None` where it holds none.
+fn members<'a>(object: Node<'a>, route: &Route) -> Option<(Places<'a>, Option<&'static Holder>)> {
+    let (api_version, kind) = (text(object, "apiVersion").unwrap_or_default(), text(object, "kind")?);
+    if kind.ends_with("List") {
+        return Some((follow(object, route, "items.*"), None));
+    }
+    let holder = Holder::find(&api_version, &kind)?;
+    Some((follow(object, route, &holder.objects), Some(holder)))
+}
+
+fn collect<'a>(surroundings: &Surroundings<'a>, object: Node<'a>, route: &Route, found: &mut Vec<Workload>) {
     let (Some(api_version), Some(kind)) = (text(object, "apiVersion"), text(object, "kind")) else { return };
-    let Some(row) = kinds.find(&api_version, &kind) else {
-        if kind.ends_with("List") && depth > 0 {
-            let items = object.get("items").into_iter().flat_map(Node::items);
-            for (index, item) in items.enumerate() {
-                collect(document, kinds, item, &route.key("items").index(index), depth - 1, found);
-            }
+    let Some(row) = surroundings.kinds.find(&api_version, &kind) else {
+        let Some((members, holder)) = members(object, route).filter(|_| surroundings.depth > 0) else { return };
+        let names = |path: &String| {
+            let names = follow(object, &Route::root(), path).into_iter();
+            Parameters::Named(names.filter_map(|(name, _)| Some(name.as_str()?.into_owned())).collect())
+        };
+        let settings = holder.map(|holder| holder.settings).filter(|settings| *settings != Settings::AsWritten);
+        let parameters = holder.and_then(|holder| holder.parameters.as_ref()).map(names);
+        let surroundings = Surroundings {
+            document: surroundings.document,
+            kinds: surroundings.kinds,
+            depth: surroundings.depth - 1,
+            settings: settings.unwrap_or(surroundings.settings),
+            parameters: parameters.unwrap_or_else(|| surroundings.parameters.clone()),
+        };
+        for (member, route) in members {
+            collect(&surroundings, member, &route, found);
         }
         return;
     };
     let metadata = object.get("metadata");
     let named = |key| metadata.and_then(|metadata| text(metadata, key));
     for (node, pod_spec) in row.pod_specs(object, route) {
-        let containers = containers(node, &pod_spec);
-        if containers.iter().all(|container| container.image.is_empty()) || is_patch(node) {
+        let containers = containers(row, node, &pod_spec);
+        if containers.iter().all(|container| container.image.is_empty()) || is_patch(row, node) {
             continue;
         }
+        let assembly = row.assembled.as_ref().map(|assembled| assembly(assembled, object, route, node));
+        let parameters = match (&surroundings.parameters, &assembly) {
+            (Parameters::None, Some(_)) => Parameters::Braces,
+            (parameters, _) => parameters.clone(),
+        };
+        let settings = match row.settings {
+            Settings::AsWritten => surroundings.settings,
+            settings => settings,
+        };
         found.push(Workload {
-            document: document.index(),
+            document: surroundings.document.index(),
             route: route.clone(),
             kind: kind.clone(),
             name: named("name").or_else(|| named("generateName")).unwrap_or_default(),
             part: if row.holds_several() { part(route, &pod_spec) } else { String::new() },
             pod_spec,
             containers,
-            settings: row.settings,
+            settings,
+            assigned: settings == Settings::UserAssigned || surroundings.settings == Settings::UserAssigned,
             starts: row.starts.clone(),
             needs_root: row.needs_root(object).map(str::to_owned),
+            needs_token: row.needs_token.clone(),
+            assembly,
+            parameters,
         });
+    }
+}
+
+fn assembly(assembled: &Assembled, object: Node<'_>, route: &Route, pod: Node<'_>) -> Assembly {
+    let texts = |paths: &[String]| -> Vec<String> {
+        let found = paths.iter().flat_map(|path| follow(pod, &Route::root(), path));
+        found.filter_map(|(node, _)| Some(node.as_str()?.into_owned())).collect()
+    };
+    let patch = |(node, route): (Node<'_>, Route)| {
+        let Some(Step::Key(key)) = route.0.last() else { return None };
+        Some(PodPatch { key: key.clone(), text: node.raw().to_owned() })
+    };
+    Assembly {
+        defaults: follow(object, route, &assembled.defaults).into_iter().map(|(_, route)| route).next(),
+        name: assembled.name.clone(),
+        script: assembled.script.clone(),
+        given: texts(&assembled.given),
+        taken: texts(&assembled.taken),
+        patches: assembled.patches.iter().flat_map(|path| follow(object, route, path)).filter_map(patch).collect(),
     }
 }
 
@@ -247,28 +415,21 @@ fn part(object: &Route, pod_spec: &Route) -> String {
 
 /// Whether a directive of a strategic merge patch stands in the pod spec or above it
 /// (<https://github.com/kubernetes/community/blob/master/contributors/devel/sig-api-machinery/strategic-merge-patch.md#basic-patch-format>).
-fn is_patch(pod_spec: Node<'_>) -> bool {
+fn is_patch(row: &KindRow, pod_spec: Node<'_>) -> bool {
     let above = std::iter::successors(Some(pod_spec), |node| node.parent());
-    let items = ContainerKind::ALL.iter().filter_map(|kind| pod_spec.get(kind.key())).flat_map(Node::items);
+    let items = row.containers(pod_spec, &Route::root()).into_iter().map(|(_, container, _)| container);
     above.chain(items).any(|node| node.has("$patch"))
 }
 
-fn containers(pod_spec: Node<'_>, route: &Route) -> Vec<Container> {
-    let mut containers = Vec::new();
-    for kind in ContainerKind::ALL {
-        let Some(list) = pod_spec.get(kind.key()) else { continue };
-        for (index, item) in list.items().enumerate() {
-            if item.resolved().kind() == Kind::Mapping {
-                containers.push(Container {
-                    kind,
-                    name: text(item, "name").unwrap_or_default(),
-                    image: text(item, "image").unwrap_or_default(),
-                    route: route.key(kind.key()).index(index),
-                });
-            }
-        }
-    }
-    containers
+fn containers(row: &KindRow, pod_spec: Node<'_>, route: &Route) -> Vec<Container> {
+    let found = row.containers(pod_spec, route).into_iter();
+    let container = |(kind, node, route)| Container {
+        kind,
+        name: text(node, "name").unwrap_or_default(),
+        image: text(node, "image").unwrap_or_default(),
+        route,
+    };
+    found.map(container).collect()
 }
 
 /// A Service, as far as it concerns the pods behind it.

@@ -4,6 +4,7 @@
 //! nearest to the manifest wins; whatever then is still in doubt is [`Link::Ambiguous`] and nobody's to edit.
 
 mod declared;
+mod service;
 
 use crate::config::Config;
 use crate::discover::{directory, file_name};
@@ -22,6 +23,13 @@ pub enum Link {
         dockerfile: FileId,
         /// How that is known.
         how: How,
+    },
+    /// Built from this Dockerfile, which adds to a service that steps down on its own and is started as that service is.
+    Service {
+        /// The Dockerfile.
+        dockerfile: FileId,
+        /// The service's image, as the Dockerfile names it.
+        base: String,
     },
     /// Any of these could build it, or one of them might.
     Ambiguous(Vec<FileId>),
@@ -81,6 +89,7 @@ impl Links {
         }
         // Most manifests of a tree name few distinct images from few folders.
         let mut known: BTreeMap<(&str, Wanted<'_>), Link> = BTreeMap::new();
+        let services = service::bases(repository, &config.images);
         let names = Names::of(repository, &config.images);
         for id in repository.containers() {
             let file = repository.file(id.file);
@@ -91,7 +100,13 @@ impl Links {
             let folder = directory(&file.path);
             let link = known
                 .entry((folder, wanted))
-                .or_insert_with(|| links.judge(repository, &names, folder, wanted))
+                .or_insert_with(|| match links.judge(repository, &names, folder, wanted) {
+                    Link::Linked { dockerfile, how } => match services.get(&dockerfile) {
+                        Some(base) => Link::Service { dockerfile, base: base.clone() },
+                        None => Link::Linked { dockerfile, how },
+                    },
+                    link => link,
+                })
                 .clone();
             if let Link::Linked { dockerfile, .. } = link {
                 links.linked.entry(dockerfile).or_default().push(id);
@@ -113,7 +128,7 @@ impl Links {
                     Link::Linked { dockerfile, .. } => vec![dockerfile],
                     // An official image is what it is called, also beside a folder of that name.
                     Link::Ambiguous(candidates) if !is_public(without_tag(reference)) => candidates,
-                    Link::Ambiguous(_) | Link::External => continue,
+                    Link::Ambiguous(_) | Link::External | Link::Service { .. } => continue,
                 };
                 for builder in builders.into_iter().filter(|builder| *builder != heir) {
                     self.heirs.entry(builder).or_default().push(heir);
@@ -125,6 +140,11 @@ impl Links {
     /// The Dockerfiles that start, or may start, from the image of this one.
     pub fn heirs(&self, dockerfile: FileId) -> &[FileId] {
         self.heirs.get(&dockerfile).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the image of this Dockerfile starts, or may start, from one that another Dockerfile of the tree builds.
+    pub fn starts_here(&self, dockerfile: FileId) -> bool {
+        self.heirs.values().any(|heirs| heirs.contains(&dockerfile))
     }
 
     /// What is known of a container's image.

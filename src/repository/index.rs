@@ -115,9 +115,9 @@ fn look_through(id: FileId, file: &File) -> Found {
     if text.contains("Service") {
         found.services = kubernetes::services(stream);
     }
-    // A step of an Argo Workflow has one container.
+    // A step of Tekton is a container.
     found.is_unknown_kind = manifest.workloads.is_empty()
-        && (text.contains("containers:") || text.contains("container:"))
+        && ["containers:", "container:", "steps:"].iter().any(|key| text.contains(key))
         && text.contains("image:")
         && kubernetes::objects(stream, "CustomResourceDefinition").is_empty();
     found

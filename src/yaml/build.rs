@@ -7,7 +7,7 @@ use super::tree::{DocumentData, HAS_PROPERTIES, IS_PAIR, IS_USED, Kind, NONE, No
 use super::{Code, Refusal};
 use crate::source::{Position, Span};
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Collections in collections, no deeper than this: as deep as the serde reader of the second opinion goes.
 const DEPTH_LIMIT: usize = 128;
@@ -31,6 +31,7 @@ pub(super) fn build(text: Arc<str>) -> Result<Stream, Refusal> {
         properties: properties.into_boxed_slice(),
         comments,
         directives: directives.into_boxed_slice(),
+        long: OnceLock::new(),
         text,
     };
     for (document, key) in duplicates {

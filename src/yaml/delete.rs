@@ -82,7 +82,7 @@ impl<'a> Deletions<'a> {
             if !starts_line(text, member.start) || !line.is_free() {
                 return Err(inseparable(member.value, "something else stands on its lines"));
             }
-            lines.push(Span::new(layout::line_start(text, member.start), line.next()));
+            lines.push(Span::new(member.first_line(), line.next()));
         }
         Ok(())
     }

@@ -37,8 +37,9 @@ pub enum Action {
         /// The new scalar; not a mapping or list.
         value: Value,
     },
-    /// Removes the entry, key and value, or the item at the route, with the comments that stand on its own lines. Comment
-    /// lines and blank lines above and below stay. The collection must not become empty.
+    /// Removes the entry, key and value, or the item at the route, with the comments that stand on its own lines, and in a block
+    /// collection with those directly above it in its own column, which are about it. Other comment lines and blank lines above
+    /// and below stay. The collection must not become empty.
     Delete,
 }
 

@@ -132,6 +132,32 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// Where the lines of a member of a block collection begin, with the comment lines directly above it in its own column: those are about it. What
+    /// stands above the first entry of a document may be about the document.
+    pub(super) fn first_line(self) -> usize {
+        let text = self.value.source();
+        let mut first = line_start(text, self.start);
+        let begins_document = |holder: Node<'a>| {
+            holder.parent().is_none() && Self::all(holder).first().is_some_and(|member| member.start == self.start)
+        };
+        if self.value.parent().is_none_or(begins_document) {
+            return first;
+        }
+        let line_above = |at: usize| {
+            let above = &text[..at];
+            let line = above.strip_suffix("\r\n").or_else(|| above.strip_suffix(['\n', '\r']))?;
+            Some(line_start(text, line.len()))
+        };
+        while let Some(above) = line_above(first) {
+            let comment = above + (self.start - line_start(text, self.start));
+            if !self.value.has_comment_at(comment) || !text[above..comment].bytes().all(|byte| byte == b' ') {
+                break;
+            }
+            first = above;
+        }
+        first
+    }
+
     /// The key, the value and all below them, in the order of the text.
     pub(super) fn nodes(self) -> impl Iterator<Item = Node<'a>> {
         self.key.into_iter().chain([self.value]).flat_map(Node::subtree)

@@ -20,6 +20,7 @@ mod edit;
 mod events;
 mod flow;
 mod layout;
+mod long;
 mod plan;
 mod refusal;
 mod repair;

@@ -144,7 +144,7 @@ pub(super) fn delete(root: &mut Loose, node: Node<'_>) -> bool {
             true
         }
         (Kind::Sequence, Some(Loose::Sequence(sequence))) => {
-            let position = parent.items().position(|item| item == node).filter(|at| *at < sequence.len());
+            let position = parent.index_of(node).filter(|at| *at < sequence.len());
             position.map(|at| sequence.remove(at)).is_some()
         }
         _ => false,
@@ -162,7 +162,7 @@ fn descend<'v>(root: &'v mut Loose, node: Node<'_>) -> Option<&'v mut Loose> {
                     let position = parent.entries().position(|(_, value)| value == node)?;
                     mapping.values_mut().nth(position)?
                 }
-                Loose::Sequence(sequence) => sequence.get_mut(parent.items().position(|item| item == node)?)?,
+                Loose::Sequence(sequence) => sequence.get_mut(parent.index_of(node)?)?,
                 _ => return None,
             }
         }

@@ -1,11 +1,12 @@
 //! The node tree over a stream, and how to walk it.
 
+use super::long::LongSequences;
 use super::scalar;
 use super::{Refusal, Route, Step};
 use crate::source::Span;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Parses a whole stream. A byte order mark at the start is part of the text and of no node.
 ///
@@ -28,6 +29,8 @@ pub struct Stream {
     pub(super) properties: Box<[PropertyData]>,
     pub(super) comments: Box<[(u32, u32)]>,
     pub(super) directives: Box<[(u32, u32)]>,
+    /// Listed when somebody looks for an item of one.
+    pub(super) long: OnceLock<LongSequences>,
 }
 
 /// One node in the arena. Offsets are `u32` and there is no child list, so that thousands of files stay small in memory.
@@ -145,7 +148,7 @@ impl<'a> Document<'a> {
         for step in &route.0 {
             node = match step {
                 Step::Key(key) => node.get(key)?,
-                Step::Index(index) => node.items().nth(*index)?,
+                Step::Index(index) => node.item(*index)?,
             };
         }
         Some(node)
@@ -268,7 +271,7 @@ impl<'a> Node<'a> {
         let mut node = self;
         while let Some(parent) = node.parent() {
             let step = if parent.kind() == Kind::Sequence {
-                Step::Index(parent.items().position(|item| item == node).unwrap_or_default())
+                Step::Index(parent.index_of(node).unwrap_or_default())
             } else {
                 let entry = parent.entries().find(|&(key, value)| key == node || value == node);
                 Step::Key(entry.map(|(key, _)| key.text().into_owned()).unwrap_or_default())
@@ -287,7 +290,11 @@ impl<'a> Node<'a> {
 
     /// Key and value of `key` in this mapping, as written here. `None` for other kinds.
     pub fn entry(self, key: &str) -> Option<(Node<'a>, Node<'a>)> {
-        self.entries().find(|(name, _)| name.kind() == Kind::Scalar && name.text() == key)
+        self.entries().find(|(name, _)| name.is_called(key))
+    }
+
+    fn is_called(self, name: &str) -> bool {
+        self.kind() == Kind::Scalar && self.text() == name
     }
 
     /// Whether `key` is in this mapping, here or through a merge.
@@ -302,10 +309,15 @@ impl<'a> Node<'a> {
 
     /// What a loader finds under `key`: the value here, else that of the first merge that has one; an alias is what it stands for.
     pub fn lookup(self, key: &str) -> Option<Node<'a>> {
-        let here = self.resolved();
-        let is_merged = || here.entries().any(|(name, _)| name.is_merge());
-        // Most mappings merge nothing, and most keys that are asked for are not there.
-        let found = here.get(key).or_else(|| is_merged().then(|| self.merged().find_map(|node| node.get(key)))?);
+        // Most mappings merge nothing, and most keys that are asked for are not there: one walk tells both.
+        let mut is_merged = false;
+        for (name, value) in self.resolved().entries() {
+            if name.is_called(key) {
+                return Some(value.resolved());
+            }
+            is_merged |= name.is_merge();
+        }
+        let found = is_merged.then(|| self.merged().find_map(|node| node.get(key)))?;
         found.map(Node::resolved)
     }
 
@@ -466,11 +478,20 @@ impl<'a> Node<'a> {
         self.data().flags & IS_PAIR != 0
     }
 
+    pub(super) fn stream(self) -> &'a Stream {
+        self.stream
+    }
+
     pub(super) fn data(self) -> &'a NodeData {
         &self.stream.nodes[self.index as usize]
     }
 
     /// The text that holds the node.
+    /// Whether a comment of the stream starts at this byte.
+    pub(super) fn has_comment_at(self, offset: usize) -> bool {
+        self.stream.comments.binary_search_by_key(&offset, |comment| comment.0 as usize).is_ok()
+    }
+
     pub(super) fn source(self) -> &'a str {
         &self.stream.text
     }

@@ -270,8 +270,12 @@ impl<'a> Deleted<'a> {
         self.before(node.span().start).next().is_some_and(|member| member.holds(node))
     }
 
-    /// Whether `comment` stands in something deleted, or behind it on a line on which nothing else stands.
+    /// Whether `comment` stands in something deleted, behind it on a line on which nothing else stands, or on a line directly above.
     fn takes(&self, before: &Stream, comment: Span) -> bool {
+        let following = self.members.partition_point(|member| member.start <= comment.start);
+        if self.members.get(following).is_some_and(|member| is_above(comment, *member)) {
+            return true;
+        }
         let is_separator = |text: &str| text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b','));
         let text = &before.text;
         let line = layout::line_start(text, comment.start);
@@ -287,6 +291,12 @@ impl<'a> Deleted<'a> {
         }
         at < comment.start && (at < line || is_separator(&text[line..at]))
     }
+}
+
+/// Whether a comment stands on the lines above a member of a block collection that are about it.
+fn is_above(comment: Span, member: Member<'_>) -> bool {
+    let in_block = member.value.parent().is_some_and(|holder| holder.style() != super::Style::Flow);
+    in_block && super::delete::starts_line(member.value.source(), member.start) && comment.start >= member.first_line()
 }
 
 fn check_values(before: &Stream, operations: &[Operation], after: &Stream) -> Result<(), Refusal> {

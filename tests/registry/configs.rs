@@ -241,7 +241,22 @@ fn each_lie_is_refused_with_one_line() {
             "a digest on the way to it is not a SHA-256 digest",
         ),
         ("a configuration that is none", image("<html>"), NO_CONFIG),
-        ("a user as long as a book", image(&with_user(&"a".repeat(1 << 20))), NO_CONFIG),
+        ("a user of another type", image(r#"{"config":{"User":["1000"]}}"#), NO_CONFIG),
+        (
+            "a user as long as a book",
+            image(&with_user(&"a".repeat(1 << 20))),
+            "its configuration holds more than any image needs",
+        ),
+        (
+            "a directory of two lines",
+            image(r#"{"config":{"Volumes":{"/data\n/etc":{}}}}"#),
+            "its configuration holds control characters",
+        ),
+        (
+            "no directory",
+            image(r#"{"config":{"WorkingDir":"../.."}}"#),
+            "its configuration names a working directory that is not an absolute path",
+        ),
         ("an image for Windows", image(r#"{"os":"windows"}"#), "it holds no image for Linux"),
         ("a huge manifest", spoilt(&" ".repeat((4 << 20) + 1)), "its answer is longer than 4 MiB"),
         ("a huge configuration", image(&" ".repeat((8 << 20) + 1)), "its answer is longer than 8 MiB"),

@@ -3,7 +3,8 @@
 use unroot::image::{KnownImage, Versions};
 
 /// The files of the table, relative to the root.
-pub(crate) const TABLES: [&str; 2] = ["src/image/bases.toml", "src/image/known.toml"];
+pub(crate) const TABLES: [&str; 4] =
+    ["src/image/bases.toml", "src/image/databases.toml", "src/image/known.toml", "src/image/tools.toml"];
 
 /// The line itself. It stands above the line that begins with `ABOVE`, the last of a row.
 const MARK: &str = "proved = true\n";

@@ -31,9 +31,24 @@ fn an_entry_goes_with_its_lines_and_the_comments_on_them() {
 }
 
 #[test]
+fn an_entry_goes_with_the_comments_directly_above_it() {
+    deleted("a: 0\n# one\n# two\nb: 1\nc: 2\n", &[delete("b")], "a: 0\nc: 2\n");
+    deleted("a:\n  # why\n  b: 0\n  c: 1\n", &[delete("a.b")], "a:\n  c: 1\n");
+    deleted("a:\n# one\n- 1\n# two\n- 2\n", &[delete("a[0]")], "a:\n# two\n- 2\n");
+    deleted("a:\r\n- 1\r\n# two\r\n- 2\r\n", &[delete("a[1]")], "a:\r\n- 1\r\n");
+    deleted("- x: 0\n  # y\n  y: 1\n  # z\n  z: 2", &[delete("[0].y"), delete("[0].z")], "- x: 0");
+    // Not about it: apart from it, in another column, beside something else, or part of a value.
+    deleted("a: 0\n# apart\n\n# why\nb: 1\n", &[delete("b")], "a: 0\n# apart\n\n");
+    deleted("a:\n  b: 0\n  # deeper\nc: 1\nd: 2\n", &[delete("c")], "a:\n  b: 0\n  # deeper\nd: 2\n");
+    deleted("a: 0 # beside\nb: 1\n", &[delete("b")], "a: 0 # beside\n");
+    deleted("a:\n  b: |\n    x\n    # y\n  c: 1\n  d: 2\n", &[delete("a.c")], "a:\n  b: |\n    x\n    # y\n  d: 2\n");
+    deleted("a: |\n  x\n# why\nb: 1\nc: 2\n", &[delete("b")], "a: |\n  x\nc: 2\n");
+}
+
+#[test]
 fn comment_lines_and_blank_lines_around_stay() {
-    let text = "a: 0\n\n# above\nb: 1\n# below\n\nc: 2\n";
-    deleted(text, &[delete("b")], "a: 0\n\n# above\n# below\n\nc: 2\n");
+    let text = "a: 0\n# above\n\nb: 1\n# below\n\nc: 2\n";
+    deleted(text, &[delete("b")], "a: 0\n# above\n\n# below\n\nc: 2\n");
     deleted("a: 0\nb:\n  c: 1\n  # deeper\nd: 2\n", &[delete("b")], "a: 0\n  # deeper\nd: 2\n");
     deleted("a: 0\nb: 1\n# the end\n", &[delete("b")], "a: 0\n# the end\n");
     deleted("a: 0\nb:\n# not inside\nc: 1\n", &[delete("b")], "a: 0\n# not inside\nc: 1\n");
@@ -221,7 +236,8 @@ fn block_scalars_above_take_nothing_in() {
     deleted("a: |\n  x\nb: 1\n\nc: 2\n", &[delete("b")], "a: |\n  x\n\nc: 2\n");
     deleted("a: |\n  x\nb: 1\n # c\nd: 2\n", &[delete("b")], "a: |\n  x\n # c\nd: 2\n");
     deleted("a:\n  b: |+\n    x\n\n  c: 1\n  # d\n  e: 2\n", &[delete("a.c")], "a:\n  b: |+\n    x\n\n  # d\n  e: 2\n");
-    deleted("a: |+\n  x\n# c\nb: 1\n\nc: 2\n", &[delete("b")], "a: |+\n  x\n# c\n\nc: 2\n");
+    declined("a: |+\n  x\n# c\nb: 1\n\nc: 2\n", &[delete("b")], Code::Inseparable);
+    deleted("a: |+\n  x\n# c\n\nb: 1\n\nc: 2\n", &[delete("b")], "a: |+\n  x\n# c\n\n\nc: 2\n");
     deleted("a: |+\n  x\nb: 1\n\nc: 2\n", &[delete("b"), replace("a", one())], "a: 1\n\nc: 2\n");
     deleted(
         "a:\n  b: |+\n    x\nc: 1\n\nd: 2\n",
@@ -238,7 +254,8 @@ fn a_text_without_a_last_line_end_still_has_none() {
     deleted("a: 0\nb: 1", &[delete("b")], "a: 0");
     deleted("a: 0\r\nb: 1 # c", &[delete("b")], "a: 0");
     deleted("a: 0\nb: 1\nc: 2", &[delete("b"), delete("c")], "a: 0");
-    deleted("a: 0\n# c\nb: 1", &[delete("b")], "a: 0\n# c");
+    deleted("a: 0\n# c\nb: 1", &[delete("b")], "a: 0");
+    deleted("a: 0\n  # c\nb: 1", &[delete("b")], "a: 0\n  # c");
     deleted("a: 0\nb: 1\n# c", &[delete("b")], "a: 0\n# c");
     deleted("a: |-\n  x\nb: 1", &[delete("b")], "a: |-\n  x");
     deleted("a: 0\nb: |\n  x", &[delete("b")], "a: 0");

@@ -174,7 +174,7 @@ fn what_keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>)
     // What allow-low-ports and mount-read-only-root will see to.
     let root = application.read_only_root(container);
     let directories = root.as_ref().map(|root| root.directories.as_slice()).unwrap_or_default();
-    let arranged = Arranged { low_ports: true, directories };
+    let arranged = application.arrangeable(directories);
     let asked = application.effective_user(container);
     let user = match &asked {
         EffectiveUser::Root { .. } => application.user_without_settings(container, arranged),
@@ -210,7 +210,9 @@ fn what_keeps<'a>(application: &Application<'a>, container: &ContainerFacts<'a>)
     }
     match user {
         EffectiveUser::Known(_) => None,
-        EffectiveUser::StepsDown(_) => container.unfit_mount().map(|detail| (SkipReason::VolumeOwnership, detail)),
+        EffectiveUser::StepsDown(_) => {
+            application.unfit_mount(container).map(|detail| (SkipReason::VolumeOwnership, detail))
+        }
         EffectiveUser::Root { how } => match application.image {
             // To be switched.
             Some(_) => None,
@@ -272,6 +274,9 @@ fn take_back(
             }
         }
     }
+    if emptied_block(container, settings).is_some() {
+        detail.push_str(&format!(", {}: {}", STAYS.0, STAYS.1));
+    }
     let excuse = format!("no file shows that the program can do without {}", named(settings));
     Proposal::doubtful(subject, change(container, settings, group), detail, excuse)
 }
@@ -292,7 +297,7 @@ fn claims_group(application: &Application<'_>, container: &ContainerFacts<'_>) -
 fn change(container: &ContainerFacts<'_>, settings: &[Setting<'_>], group: Option<u32>) -> Change {
     let mut change = Change::default();
     let sharing = group.map(|gid| kubernetes::share_claims(container.pod, gid)).unwrap_or_default();
-    let growing = container.pod.security_context().filter(|_| !sharing.is_empty());
+    let mut growing = container.pod.security_context().filter(|_| !sharing.is_empty());
     change.manifest(container.id.file, sharing);
     let mut gone = Vec::new();
     for setting in settings {
@@ -301,9 +306,25 @@ fn change(container: &ContainerFacts<'_>, settings: &[Setting<'_>], group: Optio
             None => gone.push(to_delete(setting)),
         }
     }
+    if let Some(block) = emptied_block(container, settings) {
+        growing = Some(block);
+        change.manifest(container.id.file, [kubernetes::set(block, STAYS.0, Value::Bool(STAYS.1))]);
+    }
     let deletions: Vec<Operation> = kubernetes::remove(gone, growing);
     change.manifest(container.id.file, deletions);
     change
+}
+
+/// What a container's `securityContext` holds when nothing of its own is left: of what the steps that follow write there it is the setting that changes
+/// nothing for a container that [`what_keeps`] lets go. So the block keeps its place and the comments around it.
+const STAYS: (&str, bool) = ("allowPrivilegeEscalation", false);
+
+/// The container's `securityContext`, if nothing of its own is left in it without the settings.
+fn emptied_block<'a>(container: &ContainerFacts<'a>, settings: &[Setting<'a>]) -> Option<Node<'a>> {
+    let block = container.view.node().get("securityContext")?;
+    let going = settings.iter().filter(|setting| replacement(setting).is_none()).map(to_delete).collect();
+    let deletions = kubernetes::remove(going, None);
+    deletions.iter().any(|operation| operation.route == block.route()).then_some(block)
 }
 
 /// The value that is written in the place of a forbidden one; `None` where the entry goes.

@@ -55,7 +55,7 @@ impl Transform for AllowLowPorts {
         for container in application.containers.iter().filter(|container| !container.pod.allows_low_ports()) {
             let pod = container.pod;
             if pod.settings() == Settings::ContainersOnly {
-                let detail = format!("{}; a {} takes no sysctl for its pod", low.detail, container.workload.kind);
+                let detail = format!("{}; the pods of a {} are given no sysctl", low.detail, container.workload.kind);
                 return vec![Proposal::declined(subject, SkipReason::LowPort, detail)];
             }
             if pod.is_on_host_network() {
@@ -76,14 +76,17 @@ impl Transform for AllowLowPorts {
 
 /// What is not sure about the container once it is run by a user other than root, as it will be or is; `None` where it stays root.
 fn wants(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
+    let left_out = |id: &str| application.around.leaves_out(id);
     let user = application.effective_user(container);
     if let Some((_, doubt)) = application.assumed_user(container, &user) {
-        return Some(vec![doubt]);
+        return (!left_out("inject-security-context")).then_some(vec![doubt]);
     }
     match user {
-        EffectiveUser::Known(_) | EffectiveUser::StepsDown(_) => Some(Vec::new()),
+        EffectiveUser::Known(_) => Some(Vec::new()),
+        EffectiveUser::StepsDown(_) => (!left_out("inject-security-context")).then(Vec::new),
         EffectiveUser::Root { .. } => match &application.image {
-            Some(image) => (image.user == User::Root).then(Vec::new),
+            Some(image) => (image.user == User::Root && !left_out("switch-user")).then(Vec::new),
+            None if left_out("inject-security-context") => None,
             None => application.steps_down_once_arranged(container),
         },
         EffectiveUser::Unknown { .. } => None,

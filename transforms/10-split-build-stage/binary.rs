@@ -8,7 +8,7 @@ use crate::facts::{Application, ImageFacts, Obstacle};
 
 /// Where the final base looks a bare name up; so do the official build images, which add the folder of their toolchain
 /// (<https://github.com/GoogleContainerTools/distroless/blob/11eeda55665c49dfc0918ad4ab9f1cf0b4b3a698/static/static.bzl>).
-const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+pub(super) const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// A path in absolute form, as a command that runs in `workdir` means it.
 pub(super) fn absolute(workdir: &str, path: &str) -> String {

@@ -55,7 +55,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     lines.push(format!("COPY --from={} {binary} {binary}", super::BUILD));
     let obstacles = binary::against_user_of(BASE, application)?;
     let detail = format!("the final image holds {binary} on {BASE}, without a shell, a compiler or packages");
-    Ok(Split { build: operations, base: BASE.to_owned(), lines, command, detail, obstacles })
+    Ok(Split { builder: None, build: operations, base: BASE.to_owned(), lines, command, detail, obstacles })
 }
 
 /// Flags of `go build` that change what the binary needs or where it goes in ways that are not followed.

@@ -1,9 +1,13 @@
 #![doc = include_str!("README.md")]
 
 mod binary;
+mod dotnet;
 mod go;
+mod java;
+mod launch;
 mod node;
 mod python;
+mod rust;
 mod survey;
 
 use super::{Metadata, Proposal, Subject, Transform};
@@ -34,11 +38,19 @@ type Refusal = (SkipReason, String);
 type Recipe = fn(&Application<'_>, &ImageFacts<'_>, &Survey) -> Result<Split, Refusal>;
 
 /// The languages that can be split: a line here and a file beside this one add another.
-const RECIPES: [(Stack, Recipe); 3] =
-    [(Stack::Go, go::split), (Stack::Node, node::split), (Stack::Python, python::split)];
+const RECIPES: [(Stack, Recipe); 6] = [
+    (Stack::Go, go::split),
+    (Stack::Node, node::split),
+    (Stack::Python, python::split),
+    (Stack::Java, java::split),
+    (Stack::Rust, rust::split),
+    (Stack::DotNet, dotnet::split),
+];
 
 /// What a recipe makes of a single-stage file.
 struct Split {
+    /// The base of the build stage, where its tag must say more than it does.
+    builder: Option<String>,
     /// Changes above the final stage: a build flag, a virtual environment, pruning.
     build: Vec<Operation>,
     /// The base of the final stage; the flags of the only FROM are repeated before it.
@@ -101,7 +113,7 @@ fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Ope
     let text = dockerfile.text();
     let mut operations = vec![Operation::Replace {
         span: image.stage.base_span,
-        text: format!("{} AS {BUILD}", image.stage.base_span.of(text)),
+        text: format!("{} AS {BUILD}", split.builder.as_deref().unwrap_or(image.stage.base_span.of(text))),
     }];
     operations.extend(split.build.iter().cloned());
     operations.extend(survey.moved.iter().map(|index| Operation::Remove { instruction: *index, with_comments: true }));

@@ -58,7 +58,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         .filter_map(|(what, holds)| holds.then_some(what))
         .collect();
     let detail = format!("{} and the package cache stay in the build stage", left.join(", "));
-    Ok(Split { build, base, lines, command: None, detail, obstacles: Vec::new() })
+    Ok(Split { builder: None, build, base, lines, command: None, detail, obstacles: Vec::new() })
 }
 
 /// npm 6, which came with Node.js up to 14, knows another name for the same.

@@ -76,6 +76,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     ];
     let detail = "compilers stay in the build stage; packages are in a virtual environment at the same path".to_owned();
     Ok(Split {
+        builder: None,
         build,
         base: from.arguments.of(image.dockerfile.text()).trim().to_owned(),
         lines,

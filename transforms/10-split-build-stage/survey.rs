@@ -125,9 +125,20 @@ impl Survey {
         image: &ImageFacts<'_>,
         accounts: impl Fn(&[&str]) -> bool,
     ) -> Result<(), Refusal> {
+        self.unaccounted_but(image, accounts, |_| false)
+    }
+
+    /// The same, where output may go to files that `stays` knows to stay in the build.
+    pub(super) fn unaccounted_but(
+        &self,
+        image: &ImageFacts<'_>,
+        accounts: impl Fn(&[&str]) -> bool,
+        stays: impl Fn(&str) -> bool,
+    ) -> Result<(), Refusal> {
         for (index, command) in &self.commands {
             let words = words(command);
-            let writes = command.redirections.iter().any(|redirection| !is_discarded(redirection));
+            let is_known = |redirection: &Redirection| is_discarded(redirection) || stays(&redirection.target.written);
+            let writes = !command.redirections.iter().all(is_known);
             if writes || !harmless(&words) && !makes_folders_in(&words, image) && !accounts(&words) {
                 let name = words.first().copied().filter(|word| !word.is_empty()).unwrap_or("a command");
                 let detail =
@@ -170,6 +181,25 @@ impl Survey {
             }
         }
         Ok(())
+    }
+
+    /// Refuses files that are neither of the build context nor made by the build: the final stage copies what is known of those only.
+    pub(super) fn brings_from_elsewhere(&self, image: &ImageFacts<'_>) -> Result<(), Refusal> {
+        let dockerfile = image.dockerfile;
+        let from_elsewhere = |index: &&usize| {
+            let instruction = &dockerfile.instructions()[**index];
+            let sources = dockerfile.copy_words(instruction).map(|(sources, _)| sources).unwrap_or_default();
+            instruction.flag("from").is_some()
+                || sources.iter().any(|source| source.contains("://") || source.contains('$'))
+        };
+        match self.copies.iter().find(from_elsewhere) {
+            Some(index) => {
+                let detail =
+                    format!("{}: takes files from elsewhere, which may be needed at run time", image.place(*index));
+                Err((SkipReason::UnaccountedCommand, detail))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether the file sets one working directory and no other.
@@ -219,6 +249,11 @@ const BUILD_PACKAGES: [&str; 19] = [
 
 /// Whether a command installs build packages and nothing else. Alpine and Debian.
 pub(super) fn installs_build_packages(words: &[&str]) -> bool {
+    installs_packages(words, &[])
+}
+
+/// Whether a command installs build packages, or some of `others`, and nothing else. Alpine and Debian.
+pub(super) fn installs_packages(words: &[&str], others: &[&str]) -> bool {
     let packages: Vec<&str> = match words {
         ["apk", rest @ ..] if rest.contains(&"add") => {
             rest.iter().copied().filter(|word| !word.starts_with('-') && *word != "add").collect()
@@ -228,7 +263,9 @@ pub(super) fn installs_build_packages(words: &[&str]) -> bool {
         }
         _ => return false,
     };
-    let known = |package: &&str| BUILD_PACKAGES.contains(package) || package.starts_with("golang-1.");
+    let known = |package: &&str| {
+        BUILD_PACKAGES.contains(package) || others.contains(package) || package.starts_with("golang-1.")
+    };
     !packages.is_empty() && packages.iter().all(known)
 }
 

@@ -5,7 +5,7 @@ use crate::change::Change;
 use crate::dockerfile::{Keyword, Operation};
 use crate::error::SkipReason;
 use crate::facts::{Application, ContainerFacts, Identity, ImageFacts, User};
-use crate::image::Family;
+use crate::image::{Family, Reference};
 use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::yaml::{self, Value};
 
@@ -28,6 +28,10 @@ pub(super) struct SwitchUser;
 impl Transform for SwitchUser {
     fn metadata(&self) -> &'static Metadata {
         &METADATA
+    }
+
+    fn configs(&self, application: &Application<'_>) -> Vec<Reference> {
+        application.untold_references()
     }
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {

@@ -99,7 +99,7 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
     let image = container.container.image.escape_debug();
     let subject = Subject { file: container.id.file, offset, label: format!("{} image {image}", container.label()) };
     match container.link {
-        Link::Linked { dockerfile, .. } => {
+        Link::Linked { dockerfile, .. } | Link::Service { dockerfile, .. } => {
             let path = &application.around.repository.file(*dockerfile).path;
             return Proposal::declined(subject, SkipReason::LocallyBuilt, format!("built from {path}"));
         }

@@ -4,6 +4,7 @@ use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::error::SkipReason;
 use crate::facts::{Application, Arranged, ContainerFacts, Obstacle};
+use crate::image::Reference;
 use crate::kubernetes::{self, ContainerKind};
 use crate::yaml::{Node, Value};
 use std::collections::BTreeSet;
@@ -26,6 +27,10 @@ pub(super) struct MountReadOnlyRoot;
 impl Transform for MountReadOnlyRoot {
     fn metadata(&self) -> &'static Metadata {
         &METADATA
+    }
+
+    fn configs(&self, application: &Application<'_>) -> Vec<Reference> {
+        application.untold_references()
     }
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {

@@ -44,12 +44,17 @@ fn plan_container(application: &Application<'_>, container: &ContainerFacts<'_>)
         return vec![Proposal::declined(subject, SkipReason::WindowsPod, detail)];
     }
     vec![match application.settled_user(container, Arranged::default()) {
-        Ok(settled) => complete(container, subject, &settled),
+        Ok(settled) => complete(application, container, subject, &settled),
         Err((reason, detail)) => Proposal::declined(subject, reason, detail),
     }]
 }
 
-fn complete(container: &ContainerFacts<'_>, subject: Subject, settled: &SettledUser) -> Proposal {
+fn complete(
+    application: &Application<'_>,
+    container: &ContainerFacts<'_>,
+    subject: Subject,
+    settled: &SettledUser,
+) -> Proposal {
     let SettledUser { identity, obstacles, is_assumed } = settled;
     let absent = |key: &str| container.security(key).is_none();
     let mut entries: Vec<(String, Value)> = Vec::new();
@@ -84,6 +89,12 @@ fn complete(container: &ContainerFacts<'_>, subject: Subject, settled: &SettledU
     if !dropped.is_empty() {
         names.push("capabilities.drop".to_owned());
         operations.extend(dropped);
+    }
+    if absent("runAsUser")
+        && let Some((name, folder)) = application.data_folder(container)
+    {
+        names.push(name.clone());
+        operations.extend(kubernetes::set_variable(container.view, name, folder));
     }
     // An image with a user of its own had what it needs of its claims already.
     let claims = (*is_assumed || container.known.is_some_and(|known| known.service.is_some()))

@@ -88,7 +88,10 @@ pub(super) fn capabilities<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
 
 /// `check_hostNamespaces.go`, 1.0: no namespace is shared with the host.
 pub(super) fn host_namespaces<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
-    let shared = ["hostIPC", "hostNetwork", "hostPID"].map(|key| Some((key, unless_bool(pod.spec, key, false)?)));
+    let shared = ["hostIPC", "hostNetwork", "hostPID"].map(|key| {
+        let value = pod.field(key).filter(|value| value.as_bool() != Some(false))?;
+        Some((key, value))
+    });
     let (keys, nodes): (Vec<&str>, Vec<Node<'a>>) = shared.into_iter().flatten().unzip();
     let detail = keys.iter().map(|key| format!("{key}=true")).collect::<Vec<_>>().join(", ");
     (!keys.is_empty()).then(|| Forbidden::new("host namespaces", detail, nodes))
@@ -96,7 +99,7 @@ pub(super) fn host_namespaces<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
 
 /// `check_hostPathVolumes.go`, 1.0: no volume is a path of the host.
 pub(super) fn host_path_volumes<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
-    let volumes = pod.volumes().into_iter();
+    let volumes = pod.volumes().iter().copied();
     let (names, nodes): (Vec<String>, Vec<Node<'a>>) =
         volumes.filter_map(|volume| Some((name_of(volume), field(volume, "hostPath")?))).unzip();
     (!nodes.is_empty()).then(|| {

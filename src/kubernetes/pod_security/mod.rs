@@ -114,14 +114,17 @@ pub struct Place {
 ///
 /// `template_metadata` is the metadata of the pod or of the pod template, whose annotations matter.
 pub fn evaluate(template_metadata: Option<Node<'_>>, pod_spec: Node<'_>, policy: Policy) -> Vec<Violation> {
-    let pod = Pod::new(template_metadata, pod_spec);
+    judge(&Pod::new(template_metadata, pod_spec), policy)
+}
+
+fn judge(pod: &Pod<'_>, policy: Policy) -> Vec<Violation> {
     let checks: Vec<&Check> = in_force(policy.version).filter(|check| check.level <= policy.level).collect();
     let overridden = |id| checks.iter().any(|check| check.overrides == Some(id));
     let mut violations = Vec::new();
     for check in checks.iter().filter(|check| !overridden(check.id)) {
-        let Some(forbidden) = (check.rule)(&pod) else { continue };
+        let Some(forbidden) = (check.rule)(pod) else { continue };
         let weaker = checks.iter().find(|weaker| check.overrides == Some(weaker.id));
-        let weaker = weaker.filter(|weaker| (weaker.rule)(&pod).is_some());
+        let weaker = weaker.filter(|weaker| (weaker.rule)(pod).is_some());
         violations.push(Violation {
             check: check.id,
             level: weaker.map_or(check.level, |weaker| weaker.level),
@@ -135,20 +138,30 @@ pub fn evaluate(template_metadata: Option<Node<'_>>, pod_spec: Node<'_>, policy:
 /// The strictest level that a pod satisfies. Each level is judged by itself, as a namespace that enforces it would: of a Windows pod
 /// *restricted* asks less than *baseline* where fields are concerned that the API server refuses in it anyway.
 pub fn level(template_metadata: Option<Node<'_>>, pod_spec: Node<'_>, version: Version) -> Level {
-    let satisfied = |level: &Level| evaluate(template_metadata, pod_spec, Policy { level: *level, version }).is_empty();
+    level_of(&Pod::new(template_metadata, pod_spec), version)
+}
+
+fn level_of(pod: &Pod<'_>, version: Version) -> Level {
+    let satisfied = |level: &Level| judge(pod, Policy { level: *level, version }).is_empty();
     Level::ALL.into_iter().rev().find(satisfied).unwrap_or(Level::Privileged)
 }
 
 impl Workload {
     /// What of a policy the pods of this workload do not satisfy; see [`evaluate`].
     pub fn violations(&self, stream: &Stream, policy: Policy) -> Vec<Violation> {
-        let Some(pod_spec) = self.pod_node(stream) else { return Vec::new() };
-        evaluate(self.pod_metadata(stream), pod_spec, policy)
+        self.pod(stream).map(|pod| judge(&pod, policy)).unwrap_or_default()
     }
 
     /// The strictest level that the pods of this workload satisfy; see [`level`].
     pub fn level(&self, stream: &Stream, version: Version) -> Level {
-        self.pod_node(stream).map_or(Level::Privileged, |pod_spec| level(self.pod_metadata(stream), pod_spec, version))
+        self.pod(stream).map_or(Level::Privileged, |pod| level_of(&pod, version))
+    }
+
+    fn pod<'a>(&self, stream: &'a Stream) -> Option<Pod<'a>> {
+        match &self.assembly {
+            Some(assembly) => Pod::assembled(self, assembly, stream),
+            None => Some(Pod::new(self.pod_metadata(stream), self.pod_node(stream)?)),
+        }
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn volumes<'a>(pod: &Pod<'a>) -> Option<Forbidden<'a>> {
     let mut names = Vec::new();
     let mut kinds = BTreeSet::new();
     let mut nodes = Vec::new();
-    for volume in pod.volumes() {
+    for volume in pod.volumes().iter().copied() {
         let sources = forbidden_sources(volume);
         if !sources.is_empty() {
             names.push(name_of(volume));

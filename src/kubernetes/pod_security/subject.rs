@@ -1,7 +1,7 @@
 //! The pod that is judged, read as the API server decodes it: aliases and merges followed, and null as good as absent.
 
-use crate::kubernetes::ContainerKind;
-use crate::yaml::{Kind, Node, Scalar};
+use crate::kubernetes::{Assembly, ContainerKind, Workload};
+use crate::yaml::{Kind, Node, Scalar, Stream};
 
 /// A pod: its spec and what its metadata adds.
 pub(super) struct Pod<'a> {
@@ -9,6 +9,9 @@ pub(super) struct Pod<'a> {
     pub(super) spec: Node<'a>,
     /// Init containers, containers, ephemeral containers: all of them are judged alike (upstream `policy/visitor.go`).
     pub(super) containers: Vec<Container<'a>>,
+    /// What holds where the spec is silent.
+    defaults: Option<Node<'a>>,
+    volumes: Vec<Node<'a>>,
     metadata: Option<Node<'a>>,
 }
 
@@ -27,22 +30,42 @@ impl<'a> Pod<'a> {
     pub(super) fn new(metadata: Option<Node<'a>>, spec: Node<'a>) -> Self {
         let spec = spec.resolved();
         let nodes = ContainerKind::ALL.into_iter().flat_map(|kind| items(spec, kind.key()));
-        let containers = nodes.map(|node| Container {
-            name: field(node, "name").map(shown).unwrap_or_default(),
-            node,
-            context: field(node, "securityContext"),
-        });
-        Self { spec, containers: containers.collect(), metadata: metadata.map(Node::resolved) }
+        let containers = nodes.map(|node| Container::new(node, "")).collect();
+        Self {
+            spec,
+            defaults: None,
+            containers,
+            volumes: items(spec, "volumes"),
+            metadata: metadata.map(Node::resolved),
+        }
+    }
+
+    /// The pods that `workload` is assembled into, as far as its file says; what its operator adds to them is not judged.
+    pub(super) fn assembled(workload: &Workload, assembly: &Assembly, stream: &'a Stream) -> Option<Self> {
+        let document = stream.document(workload.document)?;
+        let containers = workload.containers.iter().filter_map(|container| document.at(&container.route));
+        Some(Self {
+            spec: workload.pod_node(stream)?.resolved(),
+            defaults: workload.pod_defaults(stream).map(Node::resolved),
+            containers: containers.map(|node| Container::new(node, &assembly.name)).collect(),
+            volumes: workload.volume_nodes(stream),
+            metadata: workload.pod_metadata(stream).map(Node::resolved),
+        })
+    }
+
+    /// A field of the pod.
+    pub(super) fn field(&self, key: &str) -> Option<Node<'a>> {
+        field(self.spec, key).or_else(|| field(self.defaults?, key))
     }
 
     /// The pod's own `securityContext`.
     pub(super) fn context(&self) -> Option<Node<'a>> {
-        field(self.spec, "securityContext")
+        self.field("securityContext")
     }
 
     /// The entries of the pod's `volumes`.
-    pub(super) fn volumes(&self) -> Vec<Node<'a>> {
-        items(self.spec, "volumes")
+    pub(super) fn volumes(&self) -> &[Node<'a>] {
+        &self.volumes
     }
 
     /// The annotations: key, value, and the value's node. A null value decodes as an empty string, and so does what the API server would
@@ -65,17 +88,23 @@ impl<'a> Pod<'a> {
 
     /// Whether the pod says that it is one of Windows. The node selector says nothing about it here.
     pub(super) fn is_windows(&self) -> bool {
-        let os = field(self.spec, "os").and_then(|os| field(os, "name"));
+        let os = self.field("os").and_then(|os| field(os, "name"));
         os.and_then(Node::as_str).is_some_and(|name| name == "windows")
     }
 
     /// Whether the pod has a user namespace of its own, in which root is no root of the host (upstream `policy/helpers.go`).
     pub(super) fn has_user_namespace(&self) -> bool {
-        field(self.spec, "hostUsers").and_then(Node::as_bool) == Some(false)
+        self.field("hostUsers").and_then(Node::as_bool) == Some(false)
     }
 }
 
 impl<'a> Container<'a> {
+    /// `name` is what it is called where it says nothing.
+    fn new(node: Node<'a>, name: &str) -> Self {
+        let own = field(node, "name").map(shown);
+        Self { name: own.unwrap_or_else(|| name.to_owned()), node, context: field(node, "securityContext") }
+    }
+
     /// The node that is nearest to what the `securityContext` lacks.
     pub(super) fn nearest(&self) -> Node<'a> {
         self.context.unwrap_or(self.node)

@@ -1,0 +1,94 @@
+//! Where a service of the table keeps its data, and what a mount there means for its own user.
+
+use super::configuration::config_map;
+use super::directories::is_within;
+use super::identity::printable;
+use super::{Application, ContainerFacts, MountedVolume};
+use crate::image::Claim;
+use crate::kubernetes::VolumeSource;
+use crate::yaml::Node;
+
+impl ContainerFacts<'_> {
+    /// Where the program of an image of the table keeps its data: where the variable for it points, else the VOLUME paths.
+    pub(super) fn data_directories(&self) -> Vec<String> {
+        let Some(known) = self.known else { return Vec::new() };
+        match known.data_variable.as_deref().and_then(|name| self.view.env(name)) {
+            Some(data) => vec![data],
+            None => known.volumes.clone(),
+        }
+    }
+
+    /// The mount that takes the place of the data directory, of a program that must own that directory: a mount belongs to root, whatever `fsGroup` says.
+    /// A folder below a mount is the program's own.
+    fn mount_for_data(&self) -> Option<MountedVolume> {
+        let known = self.known.filter(|known| known.claim != Some(Claim::Group))?;
+        let moved = known.data_variable.as_deref().and_then(|name| self.view.env(name));
+        let data = self.data_directories();
+        self.mounts().into_iter().find(|mount| {
+            let holds = match &moved {
+                Some(data) => is_within(&mount.path, data),
+                None => {
+                    // Without a place for data, a claim may be meant for it.
+                    data.is_empty() && (mount.source == VolumeSource::Claim || known.claim == Some(Claim::Never))
+                        || data.iter().any(|data| is_within(data, &mount.path) || is_within(&mount.path, data))
+                }
+            };
+            matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir) && holds
+        })
+    }
+}
+
+impl Application<'_> {
+    /// Whether an image that nothing is known of listens where a service of the table does, or is given a volume where one keeps its data: such a program
+    /// may insist on its own user.
+    pub(super) fn looks_like_service(&self, container: &ContainerFacts<'_>) -> bool {
+        let (ports, mounts) = (container.view.ports(), container.mounts());
+        self.around.config.images.services().any(|service| {
+            let listens = service.ports.iter().any(|port| ports.contains(&i64::from(*port)));
+            let keeps = |path: &String| mounts.iter().any(|mount| is_within(&mount.path, path));
+            listens || service.volumes.iter().any(keeps)
+        })
+    }
+
+    /// A mount that the image's own user cannot use as its data directory, and no folder of it either without moving the data.
+    pub fn unfit_mount(&self, container: &ContainerFacts<'_>) -> Option<String> {
+        let known = container.known?;
+        let mount = container.mount_for_data().filter(|_| self.data_folder(container).is_none())?;
+        let advice = match &known.data_variable {
+            Some(name) => {
+                format!("; point {name} to a folder below {} and move the data there", printable(&mount.path))
+            }
+            None => String::new(),
+        };
+        Some(format!("{} must own the directory it keeps data in, and a mount belongs to root{advice}", known.name))
+    }
+
+    /// The variable and a folder below the mount for it, where the data directory is an `emptyDir` of this container alone: that is empty whenever the pod
+    /// starts, so no data has to move.
+    pub fn data_folder(&self, container: &ContainerFacts<'_>) -> Option<(String, String)> {
+        let mount = container.mount_for_data().filter(|mount| mount.source == VolumeSource::EmptyDir)?;
+        let variable = container.known?.data_variable.clone()?;
+        let [data] = container.data_directories().try_into().ok()?;
+        let others = self.containers_of_pod(container);
+        let mounted = others.iter().flat_map(|other| other.mounts()).filter(|other| other.name == mount.name).count();
+        let names_data = |words: &[String]| words.iter().any(|word| word.contains(&data));
+        let says_so =
+            container.view.exec_commands().iter().chain(&container.view.args()).any(|words| names_data(words));
+        (data == mount.path && mounted == 1 && !says_so && self.lacks_variable(container, &variable))
+            .then(|| (variable, format!("{data}/data")))
+    }
+
+    /// Whether nothing gives the container the variable: neither its own entries nor those of ConfigMaps, all of which are seen.
+    fn lacks_variable(&self, container: &ContainerFacts<'_>, variable: &str) -> bool {
+        let entries = |key: &str| container.view.node().get(key).map(Node::resolved);
+        let own = entries("env").into_iter().flat_map(Node::items).map(Node::resolved);
+        let named = own.filter_map(|entry| entry.get("name")?.resolved().as_str().map(|name| name.into_owned()));
+        let maps = container.view.env_config_maps();
+        let sources = entries("envFrom").map_or(0, |sources| sources.items().count());
+        let lacks = |name: &String| {
+            let entries = config_map(self, name);
+            entries.is_some_and(|entries| entries.iter().all(|(key, _)| !variable.ends_with(key.as_str())))
+        };
+        named.into_iter().all(|name| name != variable) && maps.len() == sources && maps.iter().all(lacks)
+    }
+}

@@ -1,0 +1,5 @@
+const PAGE: &str = include_str!("../page.html");
+
+fn main() {
+    println!("{PAGE}");
+}

@@ -1,0 +1,5 @@
+package com.example;
+
+import javax.tools.ToolProvider;
+
+class Rules {}

@@ -1,0 +1,123 @@
+//! What image and manifests start, where the final image is another one with a shell.
+
+use super::Refusal;
+use crate::error::SkipReason;
+use crate::facts::{Application, ImageFacts};
+use std::collections::BTreeSet;
+
+/// Reads the command line of the image and those of every manifest, and demands that they start the same `program`. Words that name files are gathered, but for
+/// those that a volume holds.
+pub(super) fn paths<T: PartialEq>(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    read: impl Fn(&[&str]) -> Result<(T, Vec<String>), String>,
+) -> Result<(T, BTreeSet<String>), Refusal> {
+    let refused = |reason: SkipReason, place: &str, what: &str| {
+        (reason, format!("{place} starts {}, and what that needs is not known", what.escape_debug()))
+    };
+    let of = |argv: &[String]| read(&words(argv)?.iter().map(String::as_str).collect::<Vec<_>>());
+    let (program, paths) = of(&image.argv()).map_err(|what| refused(SkipReason::RunTimeInputs, image.path, &what))?;
+    let mut all: BTreeSet<String> = paths.into_iter().collect();
+    for container in &application.containers {
+        let place = container.place().to_string();
+        let unknown = |what: &str| refused(SkipReason::ManifestOverride, &place, what);
+        if let Some(command) = container.view.exec_commands().iter().find(|command| !is_everywhere(command)) {
+            return Err(unknown(command.first().map(String::as_str).unwrap_or_default()));
+        }
+        let mounts = container.mounts();
+        let is_mounted = |path: &str| {
+            mounts.iter().any(|mount| {
+                path.strip_prefix(mount.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        };
+        if let Some(argv) = container.argv(Some(image)) {
+            let (other, paths) = of(&argv).map_err(|what| unknown(&what))?;
+            if other != program {
+                return Err(unknown("something else than the image"));
+            }
+            all.extend(paths.into_iter().filter(|path| !is_mounted(path)));
+        }
+    }
+    Ok((program, all))
+}
+
+/// The words of a command line; of a shell form those of its only command. What cannot be told is the error.
+fn words(argv: &[String]) -> Result<Vec<String>, String> {
+    let line = match argv {
+        [shell, flag, line, ..] if is_shell(shell) && flag == "-c" => line,
+        argv => return Ok(argv.to_vec()),
+    };
+    if line.contains([';', '|', '&', '<', '>', '`', '(', '\'', '\\', '\n']) {
+        return Err(line.clone());
+    }
+    // Quotes around a variable change nothing of what is looked at.
+    let plain = line.replace('"', " ");
+    let plain = plain.trim_start();
+    Ok(plain.strip_prefix("exec ").unwrap_or(plain).split_whitespace().map(str::to_owned).collect())
+}
+
+fn is_shell(program: &str) -> bool {
+    matches!(program, "sh" | "/bin/sh" | "bash" | "/bin/bash")
+}
+
+/// Whether a value of a command line may name a file of the image. Devices are in every image, and so is `/tmp`.
+pub(super) fn is_file(value: &str) -> bool {
+    const ENDINGS: [&str; 10] =
+        [".yml", ".yaml", ".properties", ".xml", ".json", ".conf", ".jks", ".p12", ".pfx", ".groovy"];
+    let value = value.trim_start_matches("file:");
+    let is_url = value.contains("://") && !value.starts_with('/');
+    let is_shared = ["/dev/", "/tmp", "//dev/"].iter().any(|start| value.starts_with(start));
+    !is_url && !is_shared && (value.contains('/') || ENDINGS.iter().any(|ending| value.ends_with(ending)))
+}
+
+/// Commands of probes and hooks that need nothing but what every image with a shell holds.
+fn is_everywhere(command: &[String]) -> bool {
+    const PROGRAMS: [&str; 9] = ["sleep", "true", "cat", "ls", "test", "echo", "kill", "touch", "rm"];
+    let words: Vec<&str> = match command {
+        [shell, flag, line] if is_shell(shell) && flag == "-c" => {
+            if line.contains(['|', '&', ';', '`', '$', '(']) {
+                return false;
+            }
+            line.split_whitespace().collect()
+        }
+        words => words.iter().map(String::as_str).collect(),
+    };
+    words.first().is_some_and(|program| PROGRAMS.contains(&program.trim_start_matches("/bin/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owned(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn one_command_of_a_shell_form_is_read_through() {
+        let line = owned(&["/bin/sh", "-c", "exec java \"$JAVA_OPTS\" -jar a.jar"]);
+        assert_eq!(words(&line), Ok(owned(&["java", "$JAVA_OPTS", "-jar", "a.jar"])));
+        assert!(words(&owned(&["sh", "-c", "wait-for db && java -jar a.jar"])).is_err());
+        assert_eq!(words(&owned(&["java", "a b"])), Ok(owned(&["java", "a b"])));
+    }
+
+    #[test]
+    fn paths_are_told_from_other_values() {
+        for value in ["config.yml", "/etc/app/", "./x", "file:/etc/x.xml"] {
+            assert!(is_file(value), "{value}");
+        }
+        for value in ["http://0.0.0.0:80", "/dev/urandom", "file:/dev/./urandom", "8080", "prod", "/tmp/x"] {
+            assert!(!is_file(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn probes_that_need_programs_of_the_build_image_are_told() {
+        for command in [&["sh", "-c", "sleep 10"][..], &["cat", "/tmp/up"], &["/bin/sleep", "5"]] {
+            assert!(is_everywhere(&owned(command)), "{command:?}");
+        }
+        for command in [&["curl", "localhost"][..], &["sh", "-c", "jcmd 1 VM.version"], &["sh", "-c", "ls | wc"]] {
+            assert!(!is_everywhere(&owned(command)), "{command:?}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+#!/bin/sh
+cat <<END
+hello
+END
+exec sleep infinity

@@ -1,0 +1,3 @@
+#!/bin/sh
+sudo mkdir -p /data
+exec sleep infinity
