@@ -168,6 +168,14 @@ skip_reasons! {
     NoBuildStep => "no-build-step", false;
     /// Other stages are built from this one and would inherit the change.
     SharedStage => "shared-stage", true;
+    /// The base that `final_base` asks for cannot run the program, or no recipe for its language ends on it.
+    FinalBase => "final-base", false;
+    /// Another server would answer in place of the one that the author chose.
+    ServerReplaced => "server-replaced", false;
+    /// A server for development is started; what it would serve once built is not known.
+    DevelopmentServer => "development-server", true;
+    /// The base that the final stage would be started from is no longer maintained.
+    RetiredBase => "retired-base", false;
     /// The program may read files or start programs that the smaller image would not hold.
     RunTimeInputs => "run-time-inputs", false;
     /// The manifest starts something that the smaller image would not hold.

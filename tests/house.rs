@@ -11,7 +11,7 @@ use support::marks::{TABLES, remarked};
 use support::program::unroot;
 use support::snapshots::{Snapshot, assert_snapshot};
 use unroot::error::SkipReason;
-use unroot::image::KnownImage;
+use unroot::image::{KnownImage, Lifetime, Reference};
 use unroot::transforms::ALL;
 
 /// Everything that may stand at the top, apart from what git ignores.
@@ -149,6 +149,42 @@ fn each_source_file_begins_with_what_it_is() {
         assert!(documented, "{path} does not begin with its documentation");
         let lines = text.lines().count();
         assert!(lines <= LONGEST_FILE, "{path} has {lines} lines");
+    }
+}
+
+/// Of what a recipe may start a final stage from: what its sources name, and what its cases end in.
+#[test]
+fn each_base_of_a_final_stage_is_maintained() {
+    let folder = "transforms/10-split-build-stage";
+    let mut bases = BTreeSet::new();
+    for (path, text) in sources(&[folder]) {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let words = code.split(|c: char| c == '"' || c.is_whitespace()).filter(|word| !word.contains('{'));
+        let is_base = |word: &&str| {
+            let name = word.split(':').next().unwrap();
+            word.contains(':')
+                && (name.starts_with("gcr.io/") || ["debian", "nginxinc/nginx-unprivileged"].contains(&name))
+        };
+        bases.extend(words.filter(is_base).map(|base| (path.clone(), base.to_owned())));
+    }
+    for path in files_below(&root().join(folder).join("cases")) {
+        if !path.ends_with("after/Dockerfile") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let from = text.lines().filter(|line| line.starts_with("FROM "));
+        let froms: Vec<&str> =
+            from.map(|line| line.split(" AS ").next().unwrap().rsplit(' ').next().unwrap()).collect();
+        let (last, others) = froms.split_last().unwrap();
+        // The author's own is not the program's to judge.
+        if *last != "scratch" && !others.contains(last) {
+            bases.insert((path.display().to_string(), (*last).to_owned()));
+        }
+    }
+    assert!(bases.len() >= 5, "{bases:?}");
+    for (path, base) in bases {
+        let lifetime = Lifetime::of(&Reference::parse(&base).unwrap());
+        assert_eq!(lifetime, Lifetime::Maintained, "{path}: {base}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The arguments, grouped as the help shows them.
 
+use crate::config::FinalBase;
 use crate::kubernetes::pod_security::Policy;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -87,6 +88,10 @@ pub struct Selection {
     /// Also make changes that may alter behaviour; the ledger says why for each
     #[arg(long = "unsafe")]
     pub allow_unsafe: bool,
+
+    /// Start the final stage of a split build from this, or leave the build in one stage [default: what suits the language]
+    #[arg(long, value_enum, value_name = "BASE")]
+    pub final_base: Option<FinalBase>,
 }
 
 /// What to show.

@@ -125,7 +125,8 @@ fn discover(arguments: &Arguments) -> Result<(Tree, Config), Error> {
     let here = [PathBuf::from(".")];
     let paths = if arguments.paths.is_empty() { &here[..] } else { &arguments.paths };
     let root = crate::discover::root_of(paths)?;
-    let config = Config::load(&root)?;
+    let mut config = Config::load(&root)?;
+    config.final_base = arguments.selection.final_base.or(config.final_base);
     Ok((Tree::discover(paths, &config.exclude)?, config))
 }
 

@@ -24,6 +24,8 @@ pub struct Config {
     pub uid: Option<u32>,
     /// Who decides which uid containers run as.
     pub profile: Profile,
+    /// What the final stage of a split build is started from. Each recipe has a base of its own where this is not set.
+    pub final_base: Option<FinalBase>,
     /// Transforms that are never run, by id.
     pub skip: Vec<String>,
     /// Paths left alone, as patterns of ignore files.
@@ -57,6 +59,32 @@ pub enum Profile {
     /// The cluster: it gives each namespace uids of its own, always in group 0, and a fsGroup for its volumes, and refuses what manifests ask for, as
     /// OpenShift does (<https://docs.redhat.com/en/documentation/openshift_container_platform/4.17/html/authentication_and_authorization/managing-pod-security-policies>).
     ArbitraryUid,
+}
+
+/// What the final stage of a split build is started from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum FinalBase {
+    /// Nothing but what is copied into it
+    Scratch,
+    /// An image of the distroless project: no shell and no package manager
+    Distroless,
+    /// The `-slim` variant of the image that the file is built on
+    Slim,
+    /// The image that the file is built on
+    Keep,
+}
+
+impl FinalBase {
+    /// The word for it in `unroot.toml` and arguments.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scratch => "scratch",
+            Self::Distroless => "distroless",
+            Self::Slim => "slim",
+            Self::Keep => "keep",
+        }
+    }
 }
 
 /// One `[[link]]` table.
@@ -155,6 +183,15 @@ mod tests {
         assert_eq!(config.uid(), 12345);
         assert_eq!(config.links[0].dockerfile, "app/Dockerfile");
         assert!(config.registries["docker.io"].plain_http);
+    }
+
+    #[test]
+    fn a_final_base_is_one_of_four_words() {
+        for base in [FinalBase::Scratch, FinalBase::Distroless, FinalBase::Slim, FinalBase::Keep] {
+            let config = Config::parse(&format!("final_base = {:?}\n", base.as_str())).unwrap();
+            assert_eq!(config.final_base, Some(base));
+        }
+        assert!(Config::parse("final_base = \"alpine\"\n").unwrap_err().contains("distroless"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Facts of an image that a Dockerfile of this tree builds.
 
-use super::{Stack, Surroundings, stack};
+use super::{Stack, Surroundings, Unnumbered, stack};
+use crate::discover::Tree;
 use crate::dockerfile::{Base, CommandForm, Dockerfile, Keyword, Stage};
 use crate::image::{ConfiguredUser, Family, Ids, ImageConfig, KnownImage, Reference};
 use crate::link::How;
@@ -18,7 +19,7 @@ pub struct ImageFacts<'a> {
     /// The stage that is deployed: the last one, or the one the configuration names.
     pub stage: &'a Stage,
     /// Why it is not certain that this stage is the deployed one.
-    pub stage_doubt: Option<String>,
+    pub stage_doubt: Option<Doubt>,
     /// The image that the stage's chain starts from; `None` for `scratch` and for unknown variables.
     pub base: Option<Reference>,
     /// The base as the file writes it, `scratch` included.
@@ -35,6 +36,15 @@ pub struct ImageFacts<'a> {
     pub user_instruction: Option<usize>,
     /// The language, when it is one whose needs are known.
     pub stack: Option<Stack>,
+}
+
+/// Why it is not certain which stage is deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// What says otherwise.
+    pub detail: String,
+    /// Whether it says so of what is deployed, and not of what developers build for themselves.
+    pub hard: bool,
 }
 
 /// Who an image runs as.
@@ -96,7 +106,7 @@ impl<'a> ImageFacts<'a> {
         if let Some(base) = facts.asks_registry(around) {
             facts.base_config = around.configs.get(base).and_then(|answer| answer.as_ref().ok());
         }
-        facts.judge_user();
+        facts.judge_user(around.repository.tree());
         facts.stack = stack::detect(&facts, around.repository.tree());
         Some(facts)
     }
@@ -168,14 +178,14 @@ impl<'a> ImageFacts<'a> {
         self.user_instruction.filter(|user| self.stage.instructions.contains(user)).map_or(last, |user| user.max(last))
     }
 
-    /// Whether a RUN of the stage makes accounts.
-    pub fn creates_accounts(&self) -> bool {
-        let runs =
-            self.dockerfile.effective(self.stage).into_iter().map(|index| &self.dockerfile.instructions()[index]);
-        runs.filter(|run| run.keyword == Keyword::Run).any(|run| {
-            let commands = self.dockerfile.shell_commands(run).unwrap_or_default();
-            commands.iter().any(|command| matches!(stack::words(command).first(), Some(&("useradd" | "adduser"))))
-        })
+    /// Whether a RUN of the stage makes an account of this name or number.
+    pub fn makes_account(&self, name: &str, uid: u32) -> bool {
+        super::accounts::makes(self, name, uid)
+    }
+
+    /// The command that makes the account of a name and leaves its number to the system.
+    pub fn unnumbered_account(&self, name: &str) -> Option<Unnumbered> {
+        super::accounts::unnumbered(self, name)
     }
 
     /// Whether no file of the image has capabilities of its own: its base is known to have none, nothing gives any, and neither packages nor other images
@@ -274,10 +284,10 @@ impl<'a> ImageFacts<'a> {
         self.dockerfile.stages().iter().filter(|stage| stage.base == Base::Stage(self.stage.index)).collect()
     }
 
-    fn judge_user(&mut self) {
+    fn judge_user(&mut self, tree: &Tree) {
         if let Some((written, instruction)) = self.dockerfile.user(self.stage) {
             self.user_instruction = Some(instruction);
-            self.user = self.user_of(&written);
+            self.user = self.user_of(tree, &written);
             return;
         }
         self.user = match (self.known_base, &self.base) {
@@ -304,7 +314,14 @@ impl<'a> ImageFacts<'a> {
         }
     }
 
-    fn user_of(&self, written: &str) -> User {
+    fn user_of(&self, tree: &Tree, written: &str) -> User {
+        // The images of .NET name the number of their account in a variable (https://learn.microsoft.com/dotnet/core/docker/container-images).
+        if let ("$APP_UID" | "${APP_UID}", Some(base)) = (written, self.known_base)
+            && base.name.contains("/dotnet/")
+            && let Some(account) = &base.account
+        {
+            return User::Numeric { uid: account.uid, gid: Some(account.gid) };
+        }
         let (user, group) = written.split_once(':').map_or((written, None), |(user, group)| (user, Some(group)));
         match user.parse::<u32>() {
             Ok(0) => User::Root,
@@ -315,23 +332,13 @@ impl<'a> ImageFacts<'a> {
             Err(_) if user.contains('$') => {
                 User::Unknown { how: format!("USER {}", super::identity::printable(written)) }
             }
-            Err(_) => User::Named { name: user.to_owned(), ids: self.ids_of(user) },
+            Err(_) => User::Named { name: user.to_owned(), ids: super::accounts::ids_of(self, tree, user) },
         }
     }
 
     fn gid_of(&self, uid: u32) -> Option<u32> {
         let account = self.known_base?.account.as_ref()?;
         (account.uid == uid).then_some(account.gid)
-    }
-
-    /// The numbers of a name: an account of the base, or one that a RUN of the file creates with explicit numbers.
-    fn ids_of(&self, name: &str) -> Option<Ids> {
-        if let Some(account) = self.known_base.and_then(|known| known.account.as_ref())
-            && account.name == name
-        {
-            return Some(Ids { uid: account.uid, gid: account.gid });
-        }
-        super::stack::created_account(self, name)
     }
 }
 
@@ -342,12 +349,13 @@ fn words(form: CommandForm) -> Vec<String> {
     }
 }
 
-/// The last stage, unless the configuration names another; a build definition that names another is a doubt.
+/// The last stage, unless the configuration names another. Where the last one is for developers, the one stage that build definitions name is what is
+/// deployed; where they name one for developers, that is what these build for themselves.
 fn deployed_stage<'a>(
     around: Surroundings<'a>,
     file: FileId,
     dockerfile: &'a Dockerfile,
-) -> Option<(&'a Stage, Option<String>)> {
+) -> Option<(&'a Stage, Option<Doubt>)> {
     const FOR_DEVELOPERS: [&str; 15] = [
         "dev",
         "development",
@@ -365,26 +373,39 @@ fn deployed_stage<'a>(
         "build",
         "e2e",
     ];
+    let is_for_developers = |stage: &Stage| {
+        stage.name.as_deref().is_some_and(|name| FOR_DEVELOPERS.contains(&name.to_lowercase().as_str()))
+    };
     let last = dockerfile.stages().last()?;
-    // A file often ends with what developers build by name; what is deployed then stands above it.
-    let mut doubt = last
-        .name
-        .as_deref()
-        .filter(|name| dockerfile.stages().len() > 1 && FOR_DEVELOPERS.contains(name))
-        .map(|name| format!("the last stage is called {name}"));
+    let mut named: Vec<(&Stage, String)> = Vec::new();
+    let mut builds_last = false;
     for declaration in around.links.declarations(file) {
-        let Some(target) = &declaration.target else { continue };
-        match dockerfile.stage(target) {
+        let stage = declaration.target.as_deref().and_then(|target| dockerfile.stage(target));
+        match stage {
             Some(stage) if declaration.how == How::Configured => return Some((stage, None)),
             Some(stage) if stage.index != last.index => {
-                doubt = Some(format!(
-                    "{} builds the stage {} and not the last one",
-                    declaration.how,
-                    super::identity::printable(target)
-                ));
+                let name = super::identity::printable(stage.name.as_deref().unwrap_or_default());
+                named.push((stage, format!("{} builds the stage {name} and not the last one", declaration.how)));
             }
-            _ => {}
+            _ => builds_last |= declaration.how != How::Configured,
         }
     }
+    let last_for_developers = dockerfile.stages().len() > 1 && is_for_developers(last);
+    let doubt = match named.first() {
+        Some((stage, _))
+            if last_for_developers && !builds_last && named.iter().all(|(other, _)| other.index == stage.index) =>
+        {
+            return Some((stage, None));
+        }
+        Some((_, detail)) => {
+            let hard = last_for_developers || !named.iter().all(|(stage, _)| is_for_developers(stage));
+            Some(Doubt { detail: detail.clone(), hard })
+        }
+        // A file often ends with what developers build by name; what is deployed then stands above it.
+        None => last_for_developers.then(|| Doubt {
+            detail: format!("the last stage is called {}", last.name.as_deref().unwrap_or_default()),
+            hard: true,
+        }),
+    };
     Some((last, doubt))
 }

@@ -4,6 +4,7 @@
 //! and nothing else; a fact that is missing is a reason to decline. Facts are derived from the files as they are now, so each step sees what the
 //! steps before it did.
 
+mod accounts;
 mod api;
 mod commands;
 mod configuration;
@@ -13,6 +14,8 @@ mod directories;
 mod identity;
 mod image;
 mod inputs;
+mod lock;
+mod needs;
 mod node;
 mod obstacles;
 mod operator;
@@ -27,15 +30,17 @@ mod stack;
 mod user_namespace;
 mod writes;
 
+pub use accounts::Unnumbered;
 pub use container::{Arranged, ContainerFacts, MountedVolume};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
-pub use image::{ImageFacts, User};
+pub use image::{Doubt, ImageFacts, User};
 pub use inputs::RunTimeInputs;
+pub use lock::{LockedPackage, PackageLock};
 pub use obstacles::Obstacle;
 pub use pod::Pods;
 pub use read_only::ReadOnlyRoot;
-pub use sources::{GoSources, PackageJson, loads_package};
+pub use sources::{GoSources, PackageJson, finds_text, loads_package};
 pub use stack::Stack;
 
 use crate::config::Config;

@@ -6,8 +6,8 @@
 use super::directories::is_below;
 use super::pod::Neighbour;
 use super::{
-    Application, ContainerFacts, EffectiveUser, GoSources, Identity, ImageFacts, Key, Stack, User, operator, ports,
-    programs, served, sources, stack,
+    Application, ContainerFacts, EffectiveUser, GoSources, Identity, ImageFacts, Key, Stack, User, needs, operator,
+    ports, programs, served, sources, stack,
 };
 use crate::config::Profile;
 use crate::dockerfile::{Keyword, ShellCommand};
@@ -32,6 +32,13 @@ pub struct Obstacle {
     pub hard: bool,
     /// A setting of the manifest says it, and nothing else: without the setting it is gone.
     pub by_setting: bool,
+}
+
+impl Obstacle {
+    /// Something that the files leave open: `--unsafe` goes on all the same.
+    pub fn doubt(reason: SkipReason, detail: String) -> Self {
+        Self { reason, detail, hard: false, by_setting: false }
+    }
 }
 
 /// What speaks against it, and the Dockerfiles whose images must leave root together with it.
@@ -60,15 +67,8 @@ fn survey(application: &Application<'_>, company: &mut BTreeSet<FileId>) -> Vec<
 
 fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     if let Some(doubt) = &image.stage_doubt {
-        found.push(hard(SkipReason::AmbiguousLink, format!("{doubt}; name the target in a [[link]] of unroot.toml")));
-    }
-    let heirs = image.heirs();
-    if let Some(heir) = heirs.first() {
-        let name = heir.name.clone().unwrap_or_else(|| heir.index.to_string());
-        found.push(hard(
-            SkipReason::SharedStage,
-            format!("stage {} is built FROM it and would inherit the user", printable(&name)),
-        ));
+        let detail = format!("{}; name the target in a [[link]] of unroot.toml", doubt.detail);
+        found.push(Obstacle { reason: SkipReason::AmbiguousLink, detail, hard: doubt.hard, by_setting: false });
     }
     if let Some(heir) = application.around.links.heirs(image.file).first() {
         let path = &application.around.repository.file(*heir).path;
@@ -84,7 +84,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         };
         found.push(hard(SkipReason::UnknownUser, detail));
     }
-    programs::of_base(image, found);
+    programs::of_base(application, image, found);
     if matches!(image.user, User::Numeric { .. }) {
         of_configured_base(image, found);
     }
@@ -92,7 +92,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     if let Some(base) = server {
         served::of_server(application, image, base, found);
     } else {
-        unseen_program(application, image, found);
+        needs::of_stack(application, image, found);
     }
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
@@ -128,8 +128,8 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         } else if let Some(site) = written_outside(application, &writable) {
             found.push(soft(SkipReason::SystemDirectory, site));
         }
-        let interpreted = image.family.is_some_and(Family::has_shell);
-        if interpreted && owned.is_empty() {
+        let has_shell = image.family.is_some_and(Family::has_shell);
+        if has_shell && owned.is_empty() && needs::writes_beside_itself(application, image) {
             let detail = "the program's files lie in a directory of the system (no WORKDIR); what it writes beside them cannot be allowed";
             found.push(soft(SkipReason::SystemDirectory, detail.to_owned()));
         }
@@ -148,21 +148,6 @@ fn of_configured_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
         let detail = format!("the base {base} exposes port {port}, and its program may have a capability of its own");
         found.push(hard(SkipReason::NeedsRoot, detail));
     }
-}
-
-/// What a program needs at run time is told by its language and its sources.
-fn unseen_program(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    let tree = application.around.repository.tree();
-    let detail = match image.stack {
-        // Their commands are known, and what brings them is judged there.
-        Some(Stack::Go | Stack::Node | Stack::Python) => return,
-        Some(stack) if sources::holds_sources(tree, image.directory(), stack) => return,
-        Some(stack) => {
-            format!("what the {stack} program needs at run time is not seen: no sources beside {}", image.path)
-        }
-        None => "what the program needs at run time is not known for its language".to_owned(),
-    };
-    found.push(soft(SkipReason::UnknownStack, detail));
 }
 
 /// A call of the sources that writes to a path which is written out, and is neither the application's own nor for everybody.
@@ -420,10 +405,12 @@ fn paths_in_variables(
     found: &mut Vec<Obstacle>,
 ) {
     const KEPT: [&str; 10] = ["/var", "/run", "/data", "/srv", "/mnt", "/opt", "/root", "/logs", "/log", "/home"];
+    // A home of root's is replaced together with the user.
     let mut variables: Vec<(String, String, String)> = image
         .dockerfile
         .env(image.stage)
         .into_iter()
+        .filter(|(name, value)| !(name == "HOME" && value.trim_end_matches('/') == "/root"))
         .map(|(name, value)| (image.path.to_owned(), name, value))
         .collect();
     for container in &application.containers {

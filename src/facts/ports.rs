@@ -1,5 +1,6 @@
 //! Ports that an application listens on, as far as files tell; those below 1024 are what root is for.
 
+use super::needs::{LISTENING_PORTS, LISTENING_URLS};
 use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
 use crate::error::SkipReason;
@@ -101,8 +102,23 @@ fn service_port(application: &Application<'_>, container: &ContainerFacts<'_>) -
 }
 
 fn low_port_variable(name: &str, value: &str) -> Option<u16> {
+    let mut parts = value.split([';', ',']);
+    if LISTENING_URLS.contains(&name) {
+        return parts.find_map(low_port_of_url);
+    }
+    if LISTENING_PORTS.contains(&name) {
+        return parts.find_map(|port| port.trim().parse().ok().filter(|port| *port > 0 && *port < 1024));
+    }
     let port: u16 = value.parse().ok()?;
     (name.to_ascii_uppercase().ends_with("PORT") && port > 0 && port < 1024 && is_listening_name(name)).then_some(port)
+}
+
+/// The port of `http://+:80`, also where it goes without saying.
+fn low_port_of_url(url: &str) -> Option<u16> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let written = rest.split('/').next()?.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let port = written.unwrap_or(if scheme == "https" { 443 } else { 80 });
+    (port > 0 && port < 1024).then_some(port)
 }
 
 /// `DB_PORT` and `SMTP_PORT` name the other side's port.

@@ -3,7 +3,7 @@
 use super::directories::is_within;
 use super::obstacles::{Obstacle, hard, soft};
 use super::ports::low_port_argument;
-use super::{Application, ImageFacts, PackageJson, Stack, identity::printable};
+use super::{Application, ImageFacts, PackageJson, Stack, identity::printable, needs};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use regex::Regex;
@@ -112,23 +112,24 @@ static SYSTEM_CHANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// A service that is only configured starts as its base does, and a tool that steps down is installed to be used.
-pub(super) fn of_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+pub(super) fn of_base(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     if let Some(base) = image.known_base
         && (base.service.is_some() || base.root_only.is_some() || !base.ports.is_empty())
         && base.user.is_none()
         && image.served_by().is_none()
     {
-        found.push(match base.low_port() {
-            // A runtime that is told by its base where to listen.
-            Some(port) if base.service.is_none() && !image.argv().is_empty() => hard(
+        match base.low_port() {
+            // A runtime that is told by its base where to listen; what else tells it is judged with the ports.
+            Some(_) if base.service.is_none() && needs::told_where_to_listen(application, image) => {}
+            Some(port) if base.service.is_none() && !image.argv().is_empty() => found.push(hard(
                 SkipReason::LowPort,
                 format!("programs on the base {} listen on {port} unless told otherwise ({})", base.name, image.path),
-            ),
-            _ => hard(
+            )),
+            _ => found.push(hard(
                 SkipReason::NeedsRoot,
                 format!("{} starts what its base {} starts, as root", image.path, base.name),
-            ),
-        });
+            )),
+        }
     }
     let text = image.dockerfile.text();
     for index in image.dockerfile.effective(image.stage) {

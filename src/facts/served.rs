@@ -6,7 +6,7 @@ use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ImageFacts, php};
 use crate::discover::{file_name, join};
-use crate::dockerfile::Keyword;
+use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
 use crate::image::KnownImage;
 use regex::Regex;
@@ -52,7 +52,12 @@ pub(super) fn of_server(
     base: &KnownImage,
     found: &mut Vec<Obstacle>,
 ) {
-    if let Some(port) = base.low_port() {
+    let listens = configured_ports(application, image);
+    if let Some((place, port)) = listens.iter().flatten().find(|(_, port)| *port < 1024) {
+        let detail =
+            format!("{} listens on {port}, as {place} says; a process without root cannot rely on it", base.name);
+        found.push(hard(SkipReason::LowPort, detail));
+    } else if let Some(port) = base.low_port().filter(|_| listens.is_none()) {
         let detail = format!(
             "{} starts {}, which listens on {port}; a process without root cannot rely on it",
             image.path, base.name
@@ -195,6 +200,93 @@ fn told_by_arguments(image: &ImageFacts<'_>, base: &KnownImage) -> Option<Obstac
     Some(soft(SkipReason::RunTimeWrites, detail))
 }
 
+/// The ports of a configuration that the image puts in place of its base's, with the place of each. `None` where the base's may be in force, or one of
+/// several files is not seen, or a server has no `listen` and so has the port of the base.
+fn configured_ports(application: &Application<'_>, image: &ImageFacts<'_>) -> Option<Vec<(String, u16)>> {
+    let dockerfile = image.dockerfile;
+    let mut ports = Vec::new();
+    let mut is_replaced = false;
+    for index in dockerfile.effective(image.stage) {
+        let instruction = &dockerfile.instructions()[index];
+        let text = instruction.span.of(dockerfile.text());
+        let configures = ["/etc/nginx", "conf.d", "nginx.conf", "default.conf"].iter().any(|name| text.contains(name));
+        if matches!(instruction.keyword, Keyword::Run | Keyword::Workdir) && configures {
+            let commands = dockerfile.shell_commands(instruction).filter(|_| instruction.keyword == Keyword::Run)?;
+            if !commands.iter().all(removes_default) {
+                return None;
+            }
+            is_replaced = true;
+        }
+        if !matches!(instruction.keyword, Keyword::Copy | Keyword::Add) {
+            continue;
+        }
+        let to = image.copied_directory(index)?;
+        if !is_within(&to, CONFIGURATION) {
+            // A tree laid over the system's may hold a configuration.
+            if is_within(CONFIGURATION, &to) {
+                return None;
+            }
+            continue;
+        }
+        let (sources, written) = dockerfile.copy_words(instruction)?;
+        let [source] = sources.as_slice() else { return None };
+        if instruction.flag("from").is_some() {
+            return None;
+        }
+        let tree = application.around.repository.tree();
+        let found = [image.directory(), ""].into_iter().filter_map(|folder| join(folder, source));
+        let path = found.into_iter().find(|path| tree.has(path))?;
+        let text = tree.read(&path)?;
+        let name = if written.ends_with('/') || to == written { file_name(&path) } else { file_name(&written) };
+        is_replaced |= to == format!("{CONFIGURATION}/conf.d") && name == "default.conf"
+            || to == CONFIGURATION && name == "nginx.conf" && !text.contains("include /etc/nginx/conf.d");
+        ports.extend(listened(&path, &text)?);
+    }
+    (is_replaced && !ports.is_empty()).then_some(ports)
+}
+
+/// Whether a command removes the site that the base serves.
+fn removes_default(command: &ShellCommand) -> bool {
+    let words: Vec<&str> = command.words.iter().map(|word| word.written.as_str()).collect();
+    matches!(
+        words.as_slice(),
+        ["rm", "/etc/nginx/conf.d/default.conf"]
+            | ["rm", "-f" | "-rf" | "-v", "/etc/nginx/conf.d/default.conf" | "/etc/nginx/conf.d/*"]
+    )
+}
+
+/// What the servers of a configuration listen on; `None` where one of them names no number, or no `listen` at all.
+/// <https://nginx.org/en/docs/http/ngx_http_core_module.html#listen>
+fn listened(path: &str, text: &str) -> Option<Vec<(String, u16)>> {
+    let plain: Vec<&str> = text.lines().map(|line| line.split('#').next().unwrap_or_default()).collect();
+    let mut ports = Vec::new();
+    let (mut servers, mut listening) = (0, 0);
+    for (line, code) in plain.iter().enumerate() {
+        for statement in code.split([';', '{', '}']) {
+            let mut words = statement.split_whitespace();
+            match words.next() {
+                Some("server") if words.next().is_none() => {
+                    servers += 1;
+                    listening += 1;
+                }
+                // A server with several counts once.
+                Some("listen") => {
+                    let address = words.next()?;
+                    let port = address.rsplit(':').next()?.parse().ok()?;
+                    ports.push((format!("{path}:{}", line + 1), port));
+                    listening = 0;
+                }
+                Some("include") if words.next().is_some_and(|file| !file.ends_with("mime.types")) => return None,
+                _ => {}
+            }
+            if listening > 1 {
+                return None;
+            }
+        }
+    }
+    (servers > 0 && listening == 0).then_some(ports)
+}
+
 /// What a configuration makes nginx write where only root may: anything but its cache, the directory of its pid file, /tmp, and the logs, which the image
 /// links to standard output.
 fn written_elsewhere(base: &KnownImage, path: &str, text: &str) -> Option<String> {
@@ -232,6 +324,28 @@ fn written_elsewhere(base: &KnownImage, path: &str, text: &str) -> Option<String
 mod tests {
     use super::*;
     use crate::image::{KnownImages, Reference};
+
+    #[test]
+    fn a_port_is_known_where_each_server_names_one() {
+        let ports = |text: &str| {
+            listened("site.conf", text).map(|ports| ports.into_iter().map(|(_, port)| port).collect::<Vec<_>>())
+        };
+        assert_eq!(ports("server {\n  listen 8080;\n  listen [::]:8080 default_server;\n}"), Some(vec![8080, 8080]));
+        assert_eq!(ports("server { listen 127.0.0.1:81; }\nserver { listen 3000 ssl; }"), Some(vec![81, 3000]));
+        assert_eq!(ports("# listen 80;\nserver\n{\n listen 8443 ssl;\n}"), Some(vec![8443]));
+        for unclear in [
+            "server { root /srv; }",
+            "server { root /srv; }\nserver { listen 8080; }",
+            "server { listen 8080; }\nserver { root /srv; }",
+            "server { listen unix:/run/a.sock; }",
+            "server { listen $PORT; }",
+            "server { listen localhost; }",
+            "server { listen 8080; include sites/*; }",
+            "gzip on;",
+        ] {
+            assert_eq!(ports(unclear), None, "{unclear}");
+        }
+    }
 
     #[test]
     fn only_what_nginx_writes_elsewhere_speaks_against_it() {

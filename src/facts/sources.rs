@@ -16,6 +16,7 @@ pub struct PackageJson {
     scripts: Vec<(String, String)>,
     dependencies: Vec<String>,
     dev_dependencies: Vec<String>,
+    has_workspaces: bool,
 }
 
 impl PackageJson {
@@ -32,6 +33,7 @@ impl PackageJson {
                 .collect(),
             dependencies: names("dependencies"),
             dev_dependencies: names("devDependencies"),
+            has_workspaces: value.get("workspaces").is_some(),
         })
     }
 
@@ -43,6 +45,11 @@ impl PackageJson {
     /// Whether a package is needed at run time.
     pub fn depends_on(&self, package: &str) -> bool {
         self.dependencies.iter().any(|name| name == package)
+    }
+
+    /// Whether it is made of several packages.
+    pub fn has_workspaces(&self) -> bool {
+        self.has_workspaces
     }
 
     /// Packages that are needed only to build or develop, as the author sees it.
@@ -176,7 +183,7 @@ static NAMED_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Absolute paths that root could write and others cannot. Service account tokens are only read.
 static SYSTEM_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"["'`](?:sqlite:///)?(/(?:var/(?:log|lib|cache|spool)|root|data|srv|mnt|opt|logs?)(?:/[^"'`\s]*)?|/(?:var/)?run/[^"'`\s]*)["'`]"#).ok()
+    Regex::new(r#"["'`](?:sqlite:///|unix://|file:(?://)?|jdbc:(?:sqlite|h2:file):)?(/(?:var/(?:log|lib|cache|spool)|root|data|srv|mnt|opt|logs?)(?:/[^"'`\s]*)?|/(?:var/)?run/[^"'`\s]*)["'`]"#).ok()
 });
 
 /// Ports below 1024 given to a listener.
@@ -184,7 +191,17 @@ static LOW_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
         r#"(?:\.listen\(\s*|\bport\s*(?:=|:=)\s*["']?|\bPORT\s*(?:=|\|\||\?\?)\s*["']?|["']PORT["']\s*,\s*["']?"#,
         r#"|ListenAndServe(?:TLS)?\(\s*"[^"]*:|Addr:\s*"[^"]*:|Listen(?:Packet)?\(\s*"(?:tcp|udp)[46]?",\s*"[^"]*:|\.(?:Run|Listen|Start|StartTLS)\(\s*"[^"]*:"#,
-        r#"|Server\(\s*\(\s*["'][^"']*["']\s*,\s*|\.bind\(\s*\(\s*["'][^"']*["']\s*,\s*|\bbind\s*=\s*["'][^"']*:)(\d{1,3})\b"#,
+        r#"|Server\(\s*\(\s*["'][^"']*["']\s*,\s*|\.bind\(\s*\(\s*["'][^"']*["']\s*,\s*|\bbind\s*=\s*["'][^"']*:"#,
+        r#"|\b(?:ServerSocket|InetSocketAddress|withPort|ListenAnyIP)\(\s*|\bbind\(?\s*\(?["'][^"']*:|\(\[0,\s*0,\s*0,\s*0\]\s*,\s*|(?:UseUrls\(\s*|\bUrls?["']?\s*[:=]\s*)"https?://[^":/]*:|\bset\s+:port,\s*|(?m:^)\s*port\s+(?:ENV\.fetch\([^)]*\)\s*\{?\s*)?["']?)(\d{1,3})\b"#,
+    ))
+    .ok()
+});
+
+/// Ports below 1024 in the settings of Spring (`server.port`) and of ASP.NET (`Urls`).
+static SETTINGS_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"(?m)(?:^\s*server\.port\s*[=:]\s*|^server:[ \t]*\r?\n(?:[ \t]+.*\n)*?[ \t]+port:[ \t]*|"[Uu]rls?"\s*:\s*"[^"]*https?://[^":/]*:)"#,
+        r#"["']?(?:\$\{\w+:)?(\d{1,3})(?:\}|\b)"#,
     ))
     .ok()
 });
@@ -202,7 +219,7 @@ pub(super) fn system_path(tree: &Tree, folder: &str, owned: &[String]) -> Option
         })
     };
     search(tree, folder, |_, text| in_text(text)).or_else(|| {
-        tree.below(folder).filter(|path| is_log_configuration(path)).find_map(|file| {
+        tree.below(folder).filter(|path| is_log_configuration(path) || is_settings(path)).find_map(|file| {
             // A value of YAML or of an INI file stands without quotes.
             let text = tree.read(file)?;
             let plain = text.replace([' ', '\t', '=', '(', ',', '>', '\n'], "\"");
@@ -232,7 +249,7 @@ pub fn loads_package(tree: &Tree, folder: &str, packages: &[String]) -> Option<S
 
 /// What programs ask for that only root has: raw sockets, other users, package managers.
 static ROOT_CALLS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["']|(?:\b(?:run|call|check_call|check_output|Popen|system|Command|CommandContext|exec|execFile|spawn)(?:Sync)?\(\s*(?:ctx,\s*)?\[?\s*["'`](?:ping6?|traceroute|arping|nmap|tcpdump)\b)|\b(?:from|import)\s+(?:scapy|icmplib|ping3|pcap|pcapy|pyshark|netfilterqueue)\b|require\(["'](?:raw-socket|net-ping|pcap|cap)["']\)|gopacket/pcap"|"golang\.org/x/net/icmp")"#).ok()
+    Regex::new(r#"(posix_setuid\(|Process::(?:UID|Sys)\b|geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["']|(?:\b(?:run|call|check_call|check_output|Popen|system|Command|CommandContext|exec|execFile|spawn)(?:Sync)?\(\s*(?:ctx,\s*)?\[?\s*["'`](?:ping6?|traceroute|arping|nmap|tcpdump)\b)|\b(?:from|import)\s+(?:scapy|icmplib|ping3|pcap|pcapy|pyshark|netfilterqueue)\b|require\(["'](?:raw-socket|net-ping|pcap|cap)["']\)|gopacket/pcap"|"golang\.org/x/net/icmp")"#).ok()
 });
 
 /// Where the sources of a folder ask for something that only root has, as `path:line (what)`.
@@ -245,6 +262,15 @@ pub(super) fn root_call(tree: &Tree, folder: &str) -> Option<String> {
 
 /// Where the sources of a folder listen on a port below 1024, as `path:line (what)`.
 pub(super) fn low_port(tree: &Tree, folder: &str) -> Option<String> {
+    let settings = tree.below(folder).filter(|path| is_settings(path)).find_map(|path| {
+        let text = tree.read(path)?;
+        let port = SETTINGS_PORT.as_ref()?.captures(&text).and_then(|found| found.get(1))?;
+        let number: u16 = port.as_str().parse().ok().filter(|port| *port > 0)?;
+        Some(format!("{path}:{} (port {number})", line_at(&text, port.start())))
+    });
+    if settings.is_some() {
+        return settings;
+    }
     search(tree, folder, |_, text| {
         let regex = LOW_PORT.as_ref()?;
         regex
@@ -337,6 +363,23 @@ fn is_dependency_list(path: &str) -> bool {
 
 fn place(path: &str, text: &str, offset: usize, what: &str) -> String {
     format!("{path}:{} ({})", line_at(text, offset), super::identity::printable(what))
+}
+
+/// Whether a file holds the settings of a program's framework, where ports and paths are told to it.
+pub(super) fn is_settings(path: &str) -> bool {
+    let name = file_name(path);
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    let of_java = ["application", "bootstrap"].iter().any(|start| stem.starts_with(start))
+        && matches!(ending, "properties" | "yml" | "yaml");
+    let tested = directory(path).split('/').any(|part| matches!(part, "test" | "tests"));
+    (of_java || stem.starts_with("appsettings") && ending == "json") && !tested
+}
+
+/// Where the sources of a folder hold one of these texts, as `path:line (text)`.
+pub fn finds_text(tree: &Tree, folder: &str, wanted: &[&str]) -> Option<String> {
+    search(tree, folder, |_, text| {
+        wanted.iter().find_map(|wanted| Some((line_at(text, text.find(wanted)?), (*wanted).to_owned())))
+    })
 }
 
 /// Whether the sources of a folder hold a text.

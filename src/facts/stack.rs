@@ -3,7 +3,7 @@
 use super::ImageFacts;
 use crate::discover::{Tree, file_name, join};
 use crate::dockerfile::{Base, Dockerfile, Keyword, ShellCommand, Stage};
-use crate::image::{Ids, Reference};
+use crate::image::Reference;
 use std::fmt;
 
 /// A language whose needs at run time are known.
@@ -240,56 +240,4 @@ fn by_commands(dockerfile: &Dockerfile, instructions: impl Iterator<Item = usize
 /// The words of a command; one that is no literal is an empty string.
 pub(super) fn words(command: &ShellCommand) -> Vec<&str> {
     command.words.iter().map(|word| word.literal.as_deref().unwrap_or_default()).collect()
-}
-
-/// The numbers of an account that a RUN of the stage creates with an explicit uid; the group's number only when it is as explicit.
-pub(super) fn created_account(image: &ImageFacts<'_>, name: &str) -> Option<Ids> {
-    let commands = image.dockerfile.effective(image.stage).into_iter().filter_map(|index| {
-        let instruction = &image.dockerfile.instructions()[index];
-        (instruction.keyword == Keyword::Run).then(|| image.dockerfile.shell_commands(instruction)).flatten()
-    });
-    let commands: Vec<ShellCommand> = commands.flatten().collect();
-    let mut found = None;
-    for command in &commands {
-        let words = words(command);
-        let program = words.first().copied().unwrap_or_default();
-        if !matches!(program, "useradd" | "adduser") || !words.contains(&name) {
-            continue;
-        }
-        let uid: u32 = option(&words, &["-u", "--uid"])?.parse().ok()?;
-        let group = option(&words, &["-g", "--gid", "-G", "--ingroup"]);
-        let gid = match group {
-            Some(group) => group.parse().ok().or_else(|| created_group(&commands, group))?,
-            // Debian's useradd and adduser make a group of the user's name, and give it the uid's number only when that is free.
-            None => created_group(&commands, name).unwrap_or(uid),
-        };
-        found = Some(Ids { uid, gid });
-    }
-    found.filter(|ids| ids.uid != 0)
-}
-
-fn created_group(commands: &[ShellCommand], name: &str) -> Option<u32> {
-    if name == "root" {
-        return Some(0);
-    }
-    commands.iter().find_map(|command| {
-        let words = words(command);
-        let creates = matches!(words.first().copied(), Some("groupadd" | "addgroup")) && words.contains(&name);
-        creates.then(|| option(&words, &["-g", "--gid"])?.parse().ok()).flatten()
-    })
-}
-
-/// The value of an option, as `-u 5`, `--uid 5` or `--uid=5`.
-pub(super) fn option<'w>(words: &[&'w str], names: &[&str]) -> Option<&'w str> {
-    for (at, word) in words.iter().enumerate() {
-        if names.contains(word) {
-            return words.get(at + 1).copied();
-        }
-        if let Some((name, value)) = word.split_once('=')
-            && names.contains(&name)
-        {
-            return Some(value);
-        }
-    }
-    None
 }

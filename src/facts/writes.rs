@@ -108,6 +108,15 @@ static RUBY: Pattern = LazyLock::new(|| {
     Regex::new(r"\b((?:File\.(?:write|open|new|rename|delete|unlink)|IO\.write|FileUtils\.\w+|Dir\.mkdir|Logger\.new|PStore\.new|SQLite3::Database\.new))\s*\(?\s*([^,)\n]*)").ok()
 });
 
+/// Databases and logs in files, as the settings of Java and .NET name them.
+static STORED: Pattern = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"jdbc:(?:h2:(?:file|~|\.|/)|hsqldb:file|derby|sqlite)|[Dd]ata [Ss]ource\s*=\s*[^;"]*\.(?:db|sqlite)"#,
+        r#"|logging\.file|(?m:^)logging:[ \t]*\r?\n(?:[ \t]+.*\n)*?[ \t]+file:|"path"\s*:\s*"[^"]*\.(?:log|txt)""#,
+    ))
+    .ok()
+});
+
 /// Settings that name a file which is written: a database, a log, a place for uploads.
 static SETTINGS: Pattern = LazyLock::new(|| {
     Regex::new(concat!(
@@ -129,7 +138,17 @@ static ELSEWHERE: Pattern = LazyLock::new(|| {
 });
 
 /// Packages that keep files beside the program or in its user's home.
-const KEEPERS: [&str; 31] = [
+const KEEPERS: [&str; 41] = [
+    "derby",
+    "mapdb",
+    "rocksdbjni",
+    "lucene-core",
+    "spring-shell-starter",
+    "transactions-jta",
+    "spring-boot-starter-jta-atomikos",
+    "activemq-broker",
+    "artemis-jms-server",
+    "quarkus-narayana-jta",
     "sqlite3",
     "better-sqlite3",
     "lowdb",
@@ -194,6 +213,9 @@ pub(super) fn survey(repository: &Repository, image: &ImageFacts<'_>, stack: Sta
             _ => &[&NODE, &SETTINGS],
         };
         survey.sites.extend(calls.iter().flat_map(|pattern| sites(path, &text, pattern)));
+        if matches(&STORED, &text) {
+            survey.sites.push(Site { place: path.to_owned(), call: "a database in a file".to_owned(), target: None });
+        }
         survey.temporary |= matches(&TEMPORARY, &text);
         if extension == "go" && matches(&ELSEWHERE, &text) {
             elsewhere.get_or_insert(format!("{path} starts other programs or calls the system itself"));
@@ -207,8 +229,27 @@ pub(super) fn survey(repository: &Repository, image: &ImageFacts<'_>, stack: Sta
             survey.sites.push(Site { place: path.to_owned(), call: "a log file".to_owned(), target: None });
         }
     }
+    for path in tree.below(folder).filter(|path| sources::is_settings(path)) {
+        if tree.read(path).is_some_and(|text| matches(&STORED, &text)) {
+            survey.sites.push(Site {
+                place: path.to_owned(),
+                call: "a database or a log in a file".to_owned(),
+                target: None,
+            });
+        }
+    }
     let mut depends = false;
-    for name in ["package.json", "requirements.txt", "pyproject.toml", "Pipfile", "setup.py", "go.mod"] {
+    for name in [
+        "pom.xml",
+        "build.gradle",
+        "build.gradle.kts",
+        "package.json",
+        "requirements.txt",
+        "pyproject.toml",
+        "Pipfile",
+        "setup.py",
+        "go.mod",
+    ] {
         let Some(text) = join(folder, name).and_then(|path| tree.read(&path)) else { continue };
         depends |= name != "go.mod" || text.contains("require");
         if let Some(keeper) = KEEPERS.iter().find(|keeper| names_package(&text, keeper)) {

@@ -259,7 +259,7 @@ fn holds(rows: &[KnownImage], name: &str) -> bool {
 }
 
 /// The short name of an official image, also when it comes through one of the public copies; else the whole repository.
-fn name_of(reference: &Reference) -> String {
+pub(super) fn name_of(reference: &Reference) -> String {
     // The mirrors of docker.io and the older name of the registry of Kubernetes serve what the other name serves.
     let registry = match reference.registry() {
         "mirror.gcr.io" => "docker.io",

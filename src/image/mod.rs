@@ -2,10 +2,12 @@
 
 mod config;
 mod known;
+mod lifetimes;
 mod reference;
 mod versions;
 
 pub use config::{ConfiguredUser, ImageConfig};
 pub use known::{Account, Claim, Family, Ids, KnownImage, KnownImages, is_public};
+pub use lifetimes::Lifetime;
 pub use reference::{DEFAULT_REGISTRY, InvalidReference, Reference};
 pub use versions::Versions;

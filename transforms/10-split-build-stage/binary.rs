@@ -1,7 +1,7 @@
 //! What compiled languages share: of the build, the final image holds one binary, on a base without a shell and with a user of its own.
 
 use super::Refusal;
-use super::survey::Survey;
+use super::survey::{self, Survey};
 use crate::dockerfile::CommandForm;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, Obstacle};
@@ -45,15 +45,8 @@ pub(super) fn command(
         .and_then(|index| Some((index, image.dockerfile.command(&image.dockerfile.instructions()[index])?)));
     let words = match &form {
         Some((index, CommandForm::Shell(line))) => {
-            let commands =
-                image.dockerfile.shell_commands(&image.dockerfile.instructions()[*index]).unwrap_or_default();
-            let [single] = commands.as_slice() else { return Err(other(line)) };
-            let literals: Option<Vec<&str>> = single.words.iter().map(|word| word.literal.as_deref()).collect();
-            // Redirections and the like are no words: every byte of the line must be accounted for by them.
-            let whole = |words: &Vec<&str>| {
-                single.assignments.is_empty() && line.split_whitespace().count() == words.len() && starts(words[0])
-            };
-            literals.filter(whole).ok_or_else(|| other(line))?.into_iter().map(str::to_owned).collect()
+            let words = survey::plain_words(image, *index);
+            words.filter(|words| words.first().is_some_and(|word| starts(word))).ok_or_else(|| other(line))?
         }
         _ => {
             let argv = image.argv();
@@ -68,15 +61,9 @@ pub(super) fn command(
         }
     };
     let Some((index, _)) = form else { return Err(other(words.first().map(String::as_str).unwrap_or_default())) };
-    let array = json(binary, words).ok_or_else(|| other(binary))?;
     let keyword = image.dockerfile.instructions()[index].keyword_span.of(image.dockerfile.text());
-    Ok(Some(format!("{keyword} {array}")))
-}
-
-/// A command as a JSON array, with the program by its path.
-fn json(binary: &str, mut words: Vec<String>) -> Option<String> {
-    binary.clone_into(words.first_mut()?);
-    Some(serde_json::to_string(&words).ok()?.replace("\",\"", "\", \""))
+    let words: Vec<&str> = [binary].into_iter().chain(words.iter().skip(1).map(String::as_str)).collect();
+    survey::exec_form(keyword, &words).map(Some)
 }
 
 /// What manifests start or probe must be the binary too. `args` alone follow the image's ENTRYPOINT, which [`command`] judged.

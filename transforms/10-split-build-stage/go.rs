@@ -1,10 +1,12 @@
 //! Go: compile without C, run on an image that holds certificates, time zones and nothing else.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, binary};
+use super::{Refusal, Split, binary, final_base};
+use crate::config::FinalBase;
+use crate::discover::join;
 use crate::dockerfile::{Operation, ShellCommand};
 use crate::error::SkipReason;
-use crate::facts::{Application, GoSources, ImageFacts};
+use crate::facts::{Application, GoSources, ImageFacts, Obstacle, finds_text};
 
 /// The final base: no shell, no package manager, user 65532 (<https://github.com/GoogleContainerTools/distroless>).
 const BASE: &str = "gcr.io/distroless/static-debian13:nonroot";
@@ -53,9 +55,47 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         lines.push(format!("WORKDIR {workdir}"));
     }
     lines.push(format!("COPY --from={} {binary} {binary}", super::BUILD));
-    let obstacles = binary::against_user_of(BASE, application)?;
-    let detail = format!("the final image holds {binary} on {BASE}, without a shell, a compiler or packages");
-    Ok(Split { builder: None, build: operations, base: BASE.to_owned(), lines, command, detail, obstacles })
+    let on_scratch = final_base::wished(application) == Some(FinalBase::Scratch);
+    let base = if on_scratch { "scratch" } else { BASE };
+    let mut obstacles = binary::against_user_of(base, application)?;
+    if on_scratch {
+        obstacles.extend(missing_on_scratch(application, image)?);
+        lines.insert(0, format!("COPY --from={} {CERTIFICATES} {CERTIFICATES}", super::BUILD));
+        lines.push("USER 65532:65532".to_owned());
+    }
+    let detail = format!("the final image holds {binary} on {base}, without a shell, a compiler or packages");
+    Ok(Split { builder: None, build: operations, base: base.to_owned(), lines, command, detail, obstacles })
+}
+
+/// Where the official images for Go keep the certificates of authorities, and where Go looks for them first
+/// (<https://pkg.go.dev/crypto/x509#SystemCertPool>).
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// What the distroless image holds beside certificates, and `scratch` does not: time zones and a directory for temporary files.
+fn missing_on_scratch(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<Option<Obstacle>, Refusal> {
+    let declined = |detail: String| Err((SkipReason::FinalBase, detail));
+    if image.known_base.is_none_or(|known| known.name != "golang") {
+        return declined(format!("{} is not known to hold the certificates that scratch needs", image.base_text));
+    }
+    let tree = application.around.repository.tree();
+    let zones =
+        ["time.LoadLocation", "os.TempDir", "ParseMultipartForm", ".FormFile(", ".MultipartForm(", "multipart."];
+    if let Some(place) = finds_text(tree, image.directory(), &zones) {
+        return declined(format!(
+            "{place} may need time zones or a directory for temporary files, which scratch lacks"
+        ));
+    }
+    let sets_zone = |env: &[(String, String)]| env.iter().any(|(name, _)| name == "TZ");
+    if sets_zone(&image.dockerfile.env(image.stage)) {
+        return declined(format!("{} sets TZ, and scratch holds no time zones", image.path));
+    }
+    if let Some(container) = application.containers.iter().find(|container| sets_zone(&container.view.env_values())) {
+        return declined(format!("{} sets TZ, and scratch holds no time zones", container.place()));
+    }
+    let modules = join(image.directory(), "go.mod").and_then(|path| tree.read(&path)).unwrap_or_default();
+    let detail = "modules of others may need time zones or a directory for temporary files, which scratch lacks";
+    let requires = modules.lines().any(|line| line.trim_start().starts_with("require"));
+    Ok(requires.then(|| Obstacle::doubt(SkipReason::RunTimeInputs, detail.to_owned())))
 }
 
 /// Flags of `go build` that change what the binary needs or where it goes in ways that are not followed.

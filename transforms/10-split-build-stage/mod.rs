@@ -2,11 +2,15 @@
 
 mod binary;
 mod dotnet;
+mod final_base;
+mod front_end;
 mod go;
 mod java;
 mod launch;
 mod node;
+mod php;
 mod python;
+mod ruby;
 mod rust;
 mod survey;
 
@@ -38,13 +42,15 @@ type Refusal = (SkipReason, String);
 type Recipe = fn(&Application<'_>, &ImageFacts<'_>, &Survey) -> Result<Split, Refusal>;
 
 /// The languages that can be split: a line here and a file beside this one add another.
-const RECIPES: [(Stack, Recipe); 6] = [
+const RECIPES: [(Stack, Recipe); 8] = [
     (Stack::Go, go::split),
     (Stack::Node, node::split),
     (Stack::Python, python::split),
     (Stack::Java, java::split),
     (Stack::Rust, rust::split),
     (Stack::DotNet, dotnet::split),
+    (Stack::Php, php::split),
+    (Stack::Ruby, ruby::split),
 ];
 
 /// What a recipe makes of a single-stage file.
@@ -76,17 +82,18 @@ impl Transform for SplitBuildStage {
         if image.dockerfile.stages().len() > 1 {
             return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
         }
-        let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
-            let detail = match image.stack {
-                Some(stack) => format!("no recipe for {stack}"),
-                None => "no recipe for its language".to_owned(),
-            };
-            return vec![Proposal::declined(subject, SkipReason::UnknownStack, detail)];
+        let Some((stack, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
+            let language = image.stack.map_or("its language".to_owned(), |stack| stack.to_string());
+            return vec![Proposal::declined(subject, SkipReason::UnknownStack, format!("no recipe for {language}"))];
         };
         if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
             return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
         }
-        let split = survey::survey(image).and_then(|survey| Ok((recipe(application, image, &survey)?, survey)));
+        let split = survey::survey(image).and_then(|survey| {
+            let split = recipe(application, image, &survey)?;
+            final_base::judge(application, image, *stack, &split.base)?;
+            Ok((split, survey))
+        });
         match split {
             Ok((split, survey)) => {
                 let mut change = Change::default();

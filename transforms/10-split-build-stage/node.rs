@@ -1,21 +1,35 @@
 //! Node.js: install and build with everything, run with what production needs, on the same base.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split};
+use super::{Refusal, Split, binary, final_base, front_end};
+use crate::config::FinalBase;
 use crate::discover::join;
 use crate::dockerfile::Operation;
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts, PackageJson, loads_package};
+use crate::facts::{
+    Application, ImageFacts, LockedPackage, Obstacle, PackageJson, PackageLock, finds_text, loads_package,
+};
+use crate::image::Family;
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
     let tree = application.around.repository.tree();
     let package = PackageJson::read(tree, image.directory())
         .ok_or_else(|| (SkipReason::UnaccountedCommand, format!("no package.json beside {}", image.path)))?;
-    if !join(image.directory(), "package-lock.json").is_some_and(|path| tree.has(&path)) {
-        return Err((
-            SkipReason::UnaccountedCommand,
-            "no package-lock.json: which packages are for production cannot be told".to_owned(),
-        ));
+    if let Some(split) = front_end::split(application, image, survey, &package) {
+        return split;
+    }
+    let has = |name: &str| join(image.directory(), name).is_some_and(|path| tree.has(&path));
+    if !has("package-lock.json") && !has("npm-shrinkwrap.json") {
+        let other = ["yarn.lock", "pnpm-lock.yaml", "bun.lockb", "bun.lock"].into_iter().find(|name| has(name));
+        let detail = match other {
+            Some(name) => format!("{name}: no command is known that leaves what was compiled and takes the rest away"),
+            None => "no package-lock.json: which packages are for production cannot be told".to_owned(),
+        };
+        return Err((SkipReason::UnaccountedCommand, detail));
+    }
+    if package.has_workspaces() {
+        let detail = "package.json has workspaces, each with dependencies of its own".to_owned();
+        return Err((SkipReason::RunTimeInputs, detail));
     }
     let workdir = survey.single_workdir(image)?;
     survey.copies_into(image, &workdir)?;
@@ -51,14 +65,137 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         build.push(Operation::InsertAfter { instruction: last, lines: vec![prune(image)] });
     }
     let from = &image.dockerfile.instructions()[image.stage.from];
-    let base = from.arguments.of(image.dockerfile.text()).trim().to_owned();
-    let lines = vec![format!("WORKDIR {workdir}"), format!("COPY --from={} {workdir} {workdir}", super::BUILD)];
+    let mut base = from.arguments.of(image.dockerfile.text()).trim().to_owned();
+    let mut lines = vec![format!("WORKDIR {workdir}"), format!("COPY --from={} {workdir} {workdir}", super::BUILD)];
+    let mut command = None;
+    let mut obstacles = Vec::new();
+    if develops && package.depends_on("@prisma/client") {
+        let detail = "the client that Prisma generates among the packages may not outlast their pruning".to_owned();
+        obstacles.push(Obstacle::doubt(SkipReason::RunTimeInputs, detail));
+    }
+    match final_base::wished(application) {
+        Some(FinalBase::Slim) => {
+            base = final_base::slim(image)?;
+            obstacles.extend(unseen_needs(application, image, &base)?);
+        }
+        Some(FinalBase::Distroless) => {
+            base = distroless(image)?;
+            command = Some(command_without_node(application, image, survey, &package)?);
+            obstacles.extend(binary::against_user_of(&base, application)?);
+            obstacles.extend(needs_on_distroless(application, image, &base)?);
+            // There is no shell to share the files in later: they are the user's, and group 0 may do what the user may.
+            let share = format!("RUN chmod -R g=u {workdir}");
+            match build.last_mut() {
+                Some(Operation::InsertAfter { lines, .. }) => lines.push(share),
+                _ => build
+                    .push(Operation::InsertAfter { instruction: image.last_file_instruction(), lines: vec![share] }),
+            }
+            lines = vec![
+                format!("WORKDIR {workdir}"),
+                format!("COPY --from={} --chown=65532:0 {workdir} {workdir}", super::BUILD),
+            ];
+        }
+        Some(FinalBase::Keep | FinalBase::Scratch) | None => {}
+    }
     let left: Vec<&str> = [("the build", builds), ("the compilers", compiles), ("development dependencies", develops)]
         .into_iter()
         .filter_map(|(what, holds)| holds.then_some(what))
         .collect();
     let detail = format!("{} and the package cache stay in the build stage", left.join(", "));
-    Ok(Split { builder: None, build, base, lines, command: None, detail, obstacles: Vec::new() })
+    Ok(Split { builder: None, build, base, lines, command, detail, obstacles })
+}
+
+/// The distroless image for the major version of Node.js that the file builds with. Whether there is one, the table of lifetimes tells.
+fn distroless(image: &ImageFacts<'_>) -> Result<String, Refusal> {
+    let declined = |detail: String| Err((SkipReason::FinalBase, detail));
+    let Some(base) = image.base.as_ref().filter(|_| image.known_base.is_some_and(|known| known.name == "node")) else {
+        return declined(format!("{} is not the base node, whose version is known", image.base_text));
+    };
+    let tag = base.tag().unwrap_or_default();
+    match tag.split(['.', '-']).next().and_then(|major| major.parse::<u32>().ok()) {
+        Some(major) => Ok(format!("gcr.io/distroless/nodejs{major}-debian13:nonroot")),
+        None => declined(format!("{} does not name a major version of Node.js", image.base_text)),
+    }
+}
+
+/// What starts the program where the base starts `node`, and there is no npm and no shell.
+fn command_without_node(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    survey: &Survey,
+    package: &PackageJson,
+) -> Result<String, Refusal> {
+    if let Some(container) = application
+        .containers
+        .iter()
+        .find(|container| container.argv(Some(image)).is_some() || !container.view.exec_commands().is_empty())
+    {
+        let detail = format!("{} starts a program by its name, which the final image finds none by", container.place());
+        return Err((SkipReason::ManifestOverride, detail));
+    }
+    let words = survey.command.and_then(|index| survey::plain_words(image, index)).unwrap_or_default();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let script = match words.as_slice() {
+        ["npm", "start"] => package.script("start"),
+        ["npm", "run", script] => package.script(script),
+        _ => None,
+    };
+    if script.is_some()
+        && let Some(place) = finds_text(
+            application.around.repository.tree(),
+            image.directory(),
+            &["npm_package_", "npm_lifecycle_", "npm_config_"],
+        )
+    {
+        return Err((SkipReason::FinalBase, format!("{place} is set by npm, which the final image does not hold")));
+    }
+    let words = script.map_or(words, |line| line.split_whitespace().collect());
+    let is_plain = |word: &&str| !word.contains(['$', '"', '\'', '\\', '*', '?', '>', '<', '`', '(', '~']);
+    match words.as_slice() {
+        ["node", rest @ ..] if !rest.is_empty() && rest.iter().all(is_plain) => survey::exec_form("CMD", rest),
+        _ => Err((SkipReason::FinalBase, format!("{} does not start node on a file, with no shell", image.path))),
+    }
+}
+
+/// What speaks for packages that need more than the slim image holds, or that cannot be told.
+fn unseen_needs(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    base: &str,
+) -> Result<Option<Obstacle>, Refusal> {
+    let tree = application.around.repository.tree();
+    let lock = PackageLock::read(tree, image.directory()).ok_or_else(|| {
+        let detail = "package-lock.json does not tell what packages do when they are installed, as npm 7 writes it";
+        (SkipReason::FinalBase, detail.to_owned())
+    })?;
+    if let Some(place) = finds_text(tree, image.directory(), &["child_process", "execa", "shelljs"]) {
+        return Err((SkipReason::FinalBase, format!("{place} starts programs, which {base} may not hold")));
+    }
+    let package = lock.production.iter().find(|package| package.has_install_script).or(lock.production.first());
+    Ok(package.map(|package| {
+        let what = if package.has_install_script { "is compiled or fetched, and" } else { "is of others, and what it" };
+        let detail = format!("{} {what} needs of the system is not seen; {base} holds less of it", package.name);
+        Obstacle::doubt(SkipReason::RunTimeInputs, detail)
+    }))
+}
+
+/// The same, where the C library and the release of the distribution may be others than those that packages were installed on.
+fn needs_on_distroless(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    base: &str,
+) -> Result<Option<Obstacle>, Refusal> {
+    let unseen = unseen_needs(application, image, base)?;
+    let lock = PackageLock::read(application.around.repository.tree(), image.directory()).unwrap_or_default();
+    let on_musl = image.family != Some(Family::Debian);
+    let native = |package: &&LockedPackage| package.has_install_script || on_musl && package.is_for_a_platform;
+    match lock.production.iter().find(native) {
+        Some(package) => {
+            let detail = format!("{} is installed for {}, and may not run on {base}", package.name, image.base_text);
+            Err((SkipReason::FinalBase, detail))
+        }
+        None => Ok(unseen),
+    }
 }
 
 /// npm 6, which came with Node.js up to 14, knows another name for the same.

@@ -1,7 +1,7 @@
 //! Python: install into a virtual environment where compilers are, copy it to the same path on the same base.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split};
+use super::{Refusal, Split, final_base};
 use crate::discover::join;
 use crate::dockerfile::{Keyword, Operation};
 use crate::error::SkipReason;
@@ -67,7 +67,6 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let path = format!("ENV PATH={VENV}/bin:$PATH");
     let lines = vec![format!("RUN python -m venv {VENV}"), path.clone()];
     let build = vec![Operation::InsertBefore { instruction: first, above_comments: true, lines }];
-    let from = &image.dockerfile.instructions()[image.stage.from];
     let lines = vec![
         format!("WORKDIR {workdir}"),
         path,
@@ -75,19 +74,14 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         format!("COPY --from={} {workdir} {workdir}", super::BUILD),
     ];
     let detail = "compilers stay in the build stage; packages are in a virtual environment at the same path".to_owned();
-    Ok(Split {
-        builder: None,
-        build,
-        base: from.arguments.of(image.dockerfile.text()).trim().to_owned(),
-        lines,
-        command: None,
-        detail,
-        obstacles: cxx(image, survey),
-    })
+    let mut obstacles = cxx(image, survey);
+    let (base, missing) = final_base::same_or_slim(application, image)?;
+    obstacles.extend(missing);
+    Ok(Split { builder: None, build, base, lines, command: None, detail, obstacles })
 }
 
 /// On Alpine the C++ library comes with the compiler; what was compiled with it needs it at run time.
-fn cxx(image: &ImageFacts<'_>, survey: &Survey) -> Vec<Obstacle> {
+pub(super) fn cxx(image: &ImageFacts<'_>, survey: &Survey) -> Vec<Obstacle> {
     let installs = survey.commands.iter().any(|(_, command)| {
         let words = survey::words(command);
         survey::installs_build_packages(&words) && words.iter().any(|word| matches!(*word, "g++" | "build-base"))

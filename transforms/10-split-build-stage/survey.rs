@@ -7,6 +7,7 @@ use crate::error::SkipReason;
 use crate::facts::{ImageFacts, User};
 
 /// Where each instruction goes.
+#[derive(Default)]
 pub(super) struct Survey {
     /// The commands of every RUN, in file order, with the index of their instruction.
     pub(super) commands: Vec<(usize, ShellCommand)>,
@@ -16,6 +17,8 @@ pub(super) struct Survey {
     pub(super) copied: Vec<usize>,
     /// EXPOSE, LABEL, CMD, a late ENV and the like: moves to the final stage.
     pub(super) moved: Vec<usize>,
+    /// ARG below FROM.
+    arguments: Vec<usize>,
     /// The CMD or ENTRYPOINT that moves, when there is exactly one of the two.
     pub(super) command: Option<usize>,
 }
@@ -39,8 +42,7 @@ const BUILD_VARIABLES: [&str; 12] = [
 /// Places every instruction of the only stage.
 pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
     let dockerfile = image.dockerfile;
-    let mut survey =
-        Survey { commands: Vec::new(), copies: Vec::new(), copied: Vec::new(), moved: Vec::new(), command: None };
+    let mut survey = Survey::default();
     if image.stage.name.is_some() {
         return Err((SkipReason::AuthorChoice, "the only stage has a name, which a build may ask for".to_owned()));
     }
@@ -75,12 +77,7 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
                 survey.moved.push(index);
             }
             Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer => survey.moved.push(index),
-            Keyword::Arg => {
-                return Err((
-                    SkipReason::UnaccountedCommand,
-                    format!("{}: build arguments do not reach another stage", image.place(index)),
-                ));
-            }
+            Keyword::Arg => survey.arguments.push(index),
             Keyword::Healthcheck | Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
                 let name = format!("{:?}", instruction.keyword).to_uppercase();
                 return Err((
@@ -119,7 +116,7 @@ fn build_only(dockerfile: &Dockerfile, index: usize) -> bool {
 }
 
 impl Survey {
-    /// The first command that `accounts` does not know.
+    /// A build argument, or the first command that `accounts` does not know.
     pub(super) fn unaccounted(
         &self,
         image: &ImageFacts<'_>,
@@ -135,6 +132,7 @@ impl Survey {
         accounts: impl Fn(&[&str]) -> bool,
         stays: impl Fn(&str) -> bool,
     ) -> Result<(), Refusal> {
+        self.without_arguments(image, self.arguments.first().copied())?;
         for (index, command) in &self.commands {
             let words = words(command);
             let is_known = |redirection: &Redirection| is_discarded(redirection) || stays(&redirection.target.written);
@@ -147,6 +145,27 @@ impl Survey {
             }
         }
         Ok(())
+    }
+
+    /// Whether nothing that goes to the final stage holds a build argument.
+    pub(super) fn moves_no_arguments(&self, image: &ImageFacts<'_>) -> Result<(), Refusal> {
+        let text = |index: &usize| image.dockerfile.instructions()[*index].span.of(image.dockerfile.text());
+        let is_held = |argument: &usize| {
+            let pairs = image.dockerfile.instructions()[*argument].arguments.of(image.dockerfile.text());
+            let mut names = pairs.split_whitespace().filter_map(|pair| pair.split('=').next());
+            let held = |name: &str| {
+                let moved = self.moved.iter().chain(&self.copied).map(text);
+                moved.clone().any(|text| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}")))
+            };
+            names.any(held)
+        };
+        self.without_arguments(image, self.arguments.iter().copied().find(is_held))
+    }
+
+    fn without_arguments(&self, image: &ImageFacts<'_>, argument: Option<usize>) -> Result<(), Refusal> {
+        let Some(index) = argument else { return Ok(()) };
+        let detail = format!("{}: build arguments do not reach another stage", image.place(index));
+        Err((SkipReason::UnaccountedCommand, detail))
     }
 
     /// Whether every COPY and ADD fills the working directory, and only it.
@@ -222,6 +241,27 @@ impl Survey {
 /// The words of a command; one that is no literal is an empty string.
 pub(super) fn words(command: &ShellCommand) -> Vec<&str> {
     command.words.iter().map(|word| word.literal.as_deref().unwrap_or_default()).collect()
+}
+
+/// The words of a CMD or ENTRYPOINT, where it takes no shell to know them: those of the exec form, and those of a shell form that is one plain command.
+pub(super) fn plain_words(image: &ImageFacts<'_>, index: usize) -> Option<Vec<String>> {
+    let instruction = &image.dockerfile.instructions()[index];
+    let line = match image.dockerfile.command(instruction)? {
+        CommandForm::Exec(words) => return Some(words),
+        CommandForm::Shell(line) => line,
+    };
+    let commands = image.dockerfile.shell_commands(instruction)?;
+    let [single] = commands.as_slice() else { return None };
+    let literals: Option<Vec<String>> = single.words.iter().map(|word| word.literal.clone()).collect();
+    // Redirections and the like are no words: every byte of the line must be accounted for by them.
+    literals.filter(|words| single.assignments.is_empty() && line.split_whitespace().count() == words.len())
+}
+
+/// An instruction in exec form.
+pub(super) fn exec_form(keyword: &str, words: &[impl serde::Serialize]) -> Result<String, Refusal> {
+    let array = serde_json::to_string(words)
+        .map_err(|error| (SkipReason::UnaccountedCommand, format!("the command is no text: {error}")))?;
+    Ok(format!("{keyword} {}", array.replace("\",\"", "\", \"")))
 }
 
 /// Packages that compile and are not needed by what they compiled.

@@ -1,5 +1,7 @@
 #![doc = include_str!("README.md")]
 
+mod account;
+
 use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::dockerfile::{Keyword, Operation};
@@ -8,6 +10,7 @@ use crate::facts::{Application, ContainerFacts, Identity, ImageFacts, User};
 use crate::image::{Family, Reference};
 use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::yaml::{self, Value};
+use std::collections::BTreeSet;
 
 static METADATA: Metadata = Metadata {
     number: 30,
@@ -18,9 +21,6 @@ static METADATA: Metadata = Metadata {
           expect the image that the new Dockerfile builds: roll both out together.",
     readme: include_str!("README.md"),
 };
-
-/// The account made for a uid that the image does not know, so that its process has a name and a home.
-const ACCOUNT: &str = "app";
 
 /// Ends the image with a numeric user, and tells its containers.
 pub(super) struct SwitchUser;
@@ -42,11 +42,7 @@ impl Transform for SwitchUser {
                 return vec![Proposal::already(subject, format!("{} is {uid}", image.user_how()))];
             }
             User::Unknown { how } => return vec![Proposal::declined(subject, SkipReason::UnknownUser, how.clone())],
-            User::Named { name, ids: None } => {
-                let detail =
-                    format!("{}: the number of user {} is not known; write it", image.user_how(), name.escape_debug());
-                return vec![Proposal::declined(subject, SkipReason::UnknownUser, detail)];
-            }
+            User::Named { name, ids: None } => return vec![numbered(application, image, subject, name)],
             User::Root | User::Named { .. } | User::Numeric { .. } => {}
         }
         let Some(identity) = identity(application, image) else {
@@ -89,53 +85,89 @@ fn identity(application: &Application<'_>, image: &ImageFacts<'_>) -> Option<Ide
     }
 }
 
+/// Gives the account of `USER name` a number where the build makes it, and writes that instead of the name.
+fn numbered(application: &Application<'_>, image: &ImageFacts<'_>, subject: Subject, name: &str) -> Proposal {
+    let detail = format!("{}: the number of user {} is not known; write it", image.user_how(), name.escape_debug());
+    let asked: BTreeSet<u32> = application.containers.iter().filter_map(asked_user).collect();
+    let uid = match asked.into_iter().collect::<Vec<_>>().as_slice() {
+        [] => application.around.config.uid(),
+        [uid] => *uid,
+        _ => return Proposal::declined(subject, SkipReason::UnknownUser, detail),
+    };
+    let Some((operation, obstacles)) = account::number(application, image, name, uid) else {
+        return Proposal::declined(subject, SkipReason::UnknownUser, detail);
+    };
+    let identity = Identity { uid, gid: None, how: format!("a number for the account {name} that the build makes") };
+    let mut change = Change::default();
+    let mut operations = image_operations(image, &identity);
+    operations.push(operation);
+    change.dockerfile(image.file, operations);
+    for container in &application.containers {
+        change.manifest(container.id.file, container_operations(container, &identity));
+    }
+    Proposal::change(subject, change, &obstacles, format!("USER {uid} ({})", identity.how))
+}
+
+fn asked_user(container: &ContainerFacts<'_>) -> Option<u32> {
+    let asked = container.security("runAsUser")?.as_i64()?;
+    u32::try_from(asked).ok().filter(|uid| *uid != 0)
+}
+
 fn image_operations(image: &ImageFacts<'_>, identity: &Identity) -> Vec<Operation> {
     let argument = user_argument(image, identity);
     let line = format!("USER {argument}");
     let dockerfile = image.dockerfile;
-    if let Some(instruction) = image.user_instruction
-        && image.stage.instructions.contains(&instruction)
-        && instruction > image.last_file_instruction()
-    {
-        let span = dockerfile.instructions()[instruction].arguments;
-        return vec![match account(image, identity).filter(|_| image.user == User::Root) {
-            // It takes the root of this USER to make the account.
-            Some(account) => Operation::InsertAfter { instruction, lines: vec![account, line] },
-            None => Operation::Replace { span, text: argument },
-        }];
-    }
     let mut lines = Vec::new();
-    if let Some(account) = account(image, identity) {
-        lines.push(account);
+    if image.user == User::Root {
+        lines.extend(account::creation(image, identity));
+        lines.extend(account::home(image, identity));
     }
-    lines.push(line);
-    let last = image.last_file_instruction();
-    let start = image.stage.instructions.clone().find(|index| {
-        *index > last && matches!(dockerfile.instructions()[*index].keyword, Keyword::Cmd | Keyword::Entrypoint)
+    let in_force = image.user_instruction.filter(|instruction| {
+        image.stage.instructions.contains(instruction) && *instruction > image.last_file_instruction()
     });
-    vec![match start {
-        Some(instruction) => Operation::InsertBefore { instruction, above_comments: true, lines },
-        None => Operation::InsertAfter { instruction: last, lines },
-    }]
+    let own = match in_force {
+        Some(instruction) if lines.is_empty() => {
+            Operation::Replace { span: dockerfile.instructions()[instruction].arguments, text: argument }
+        }
+        // It takes the root of this USER to make the account.
+        Some(instruction) => {
+            lines.push(line);
+            Operation::InsertAfter { instruction, lines }
+        }
+        None => {
+            lines.push(line);
+            let last = image.last_file_instruction();
+            let start = image.stage.instructions.clone().find(|index| {
+                *index > last && matches!(dockerfile.instructions()[*index].keyword, Keyword::Cmd | Keyword::Entrypoint)
+            });
+            match start {
+                Some(instruction) => Operation::InsertBefore { instruction, above_comments: true, lines },
+                None => Operation::InsertAfter { instruction: last, lines },
+            }
+        }
+    };
+    let mut operations = vec![own];
+    operations.extend(heirs_stay_root(image));
+    operations
 }
 
-/// A command that makes the account, where the image has the tools and does not know the uid.
-fn account(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
-    let known = image.known_base?.account.as_ref().is_some_and(|account| account.uid == identity.uid);
-    let mentioned = image.creates_accounts();
-    let uid = identity.uid;
-    // Ubuntu has an account 1000 since 23.04, and below 1000 are the system's: making one of the same number would fail the build.
-    let taken = uid < 1000 || uid == 65534 || uid == 1000 && image.known_base?.name == "ubuntu";
-    if known || mentioned || taken {
-        return None;
+/// Stages that are built FROM the deployed one go on as root, as they were written.
+fn heirs_stay_root(image: &ImageFacts<'_>) -> Vec<Operation> {
+    if image.user != User::Root {
+        return Vec::new();
     }
-    match image.family? {
-        Family::Debian => Some(format!("RUN useradd --no-log-init --create-home --uid {uid} --gid 0 {ACCOUNT}")),
-        // BusyBox, as Alpine builds it, makes no account above this.
-        Family::Alpine if uid > 256_000 => None,
-        Family::Alpine => Some(format!("RUN adduser -D -u {uid} -G root {ACCOUNT}")),
-        Family::Distroless | Family::Other => None,
-    }
+    let instructions = image.dockerfile.instructions();
+    let heirs = image.heirs().into_iter();
+    // Without a list of accounts root has no name.
+    let root = if image.family == Some(Family::Distroless) { "USER 0" } else { "USER root" };
+    heirs
+        .filter(|heir| {
+            let first = heir.instructions.clone().map(|index| instructions[index].keyword);
+            first.into_iter().find(|keyword| *keyword != Keyword::Arg && *keyword != Keyword::From)
+                != Some(Keyword::User)
+        })
+        .map(|heir| Operation::InsertAfter { instruction: heir.from, lines: vec![root.to_owned()] })
+        .collect()
 }
 
 fn container_operations(container: &ContainerFacts<'_>, identity: &Identity) -> Vec<yaml::Operation> {

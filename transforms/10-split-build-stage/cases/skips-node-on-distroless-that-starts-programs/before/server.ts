@@ -1,0 +1,3 @@
+import { execSync } from "child_process";
+import { createServer } from "http";
+createServer((_, answer) => answer.end("hello")).listen(3000);

@@ -1,0 +1,101 @@
+//! The account that a uid has in the image, so that its process has a name and a home.
+
+use crate::dockerfile::{Keyword, Operation};
+use crate::error::SkipReason;
+use crate::facts::{Application, Identity, ImageFacts, Obstacle};
+use crate::image::Family;
+use crate::kubernetes::VolumeSource;
+use crate::source::Span;
+
+/// What an account is called that is made here.
+const ACCOUNT: &str = "app";
+
+/// A command that makes the account, where the image has a shell and does not know the uid.
+pub(super) fn creation(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
+    let known = image.known_base?.account.as_ref().is_some_and(|account| account.uid == identity.uid);
+    let made = image.makes_account(ACCOUNT, identity.uid);
+    let uid = identity.uid;
+    // Ubuntu has an account 1000 since 23.04, and below 1000 are the system's: making one of the same number would fail the build.
+    let taken = uid < 1000 || uid == 65534 || uid == 1000 && image.known_base?.name == "ubuntu";
+    if known || made || taken {
+        return None;
+    }
+    match image.family? {
+        Family::Debian => Some(format!("RUN useradd --no-log-init --create-home --uid {uid} --gid 0 {ACCOUNT}")),
+        // BusyBox, as Alpine builds it, makes no account above this.
+        Family::Alpine if uid <= 256_000 => Some(format!("RUN adduser -D -u {uid} -G root {ACCOUNT}")),
+        // Small images of other distributions have no tools for accounts; the list of accounts is a file.
+        Family::Alpine | Family::Other => {
+            let home = created_home();
+            let entry = format!("{ACCOUNT}:x:{uid}:0::{home}:/sbin/nologin");
+            Some(format!("RUN echo '{entry}' >> /etc/passwd && mkdir -p {home} && chmod g=u {home}"))
+        }
+        Family::Distroless => None,
+    }
+}
+
+fn created_home() -> String {
+    format!("/home/{ACCOUNT}")
+}
+
+/// A HOME that the user can write to, where the file names root's.
+pub(super) fn home(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
+    let (_, value) = image.dockerfile.env(image.stage).into_iter().rev().find(|(name, _)| name == "HOME")?;
+    if !matches!(value.trim_end_matches('/'), "" | "/root") {
+        return None;
+    }
+    let account = image.known_base?.account.as_ref().filter(|account| account.uid == identity.uid);
+    let home = match account {
+        Some(account) => format!("/home/{}", account.name),
+        None if creation(image, identity).is_some() => created_home(),
+        None => "/tmp".to_owned(),
+    };
+    Some(format!("ENV HOME={home}"))
+}
+
+/// Writes a number into the command that makes an account, with what speaks against it: files that have the account's old number already.
+pub(super) fn number(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    name: &str,
+    uid: u32,
+) -> Option<(Operation, Vec<Obstacle>)> {
+    let account = image.unnumbered_account(name)?;
+    let text = image.dockerfile.text();
+    let taken = uid < 1000 || uid == 65534 || uid > 256_000 || text.contains(&uid.to_string());
+    if taken {
+        return None;
+    }
+    let span = account.program;
+    let end = Span::new(span.end, span.end);
+    let operation = Operation::Replace { span: end, text: format!(" {} {uid}", account.option) };
+    let mut obstacles = Vec::new();
+    let mut doubt = |detail: String| {
+        obstacles.push(Obstacle { reason: SkipReason::VolumeOwnership, detail, hard: false, by_setting: false });
+    };
+    if let Some(volume) = image.dockerfile.volumes(image.stage).first() {
+        doubt(format!("what is kept in {} may belong to the number that user {name} had", volume.escape_debug()));
+    }
+    for container in &application.containers {
+        let kept = |source: VolumeSource| !matches!(source, VolumeSource::EmptyDir | VolumeSource::Other);
+        if let Some(mount) = container.mounts().into_iter().find(|mount| !mount.read_only && kept(mount.source)) {
+            let place = container.place();
+            doubt(format!("{place} mounts {}, where files may belong to the old number", mount.path.escape_debug()));
+        }
+    }
+    let by_number = image.dockerfile.effective(image.stage).into_iter().find(|index| {
+        let instruction = &image.dockerfile.instructions()[*index];
+        let written = instruction.span.of(text);
+        let after =
+            |word: &str| written.split(word).nth(1).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        match instruction.keyword {
+            Keyword::Run => ["chown ", "chown -R "].into_iter().any(after),
+            Keyword::Copy | Keyword::Add => after("--chown="),
+            _ => false,
+        }
+    });
+    if let Some(index) = by_number {
+        doubt(format!("{} gives files to a number, which may be that of user {name}", image.place(index)));
+    }
+    Some((operation, obstacles))
+}
