@@ -403,10 +403,13 @@ fn a_registry_that_never_answers_costs_one_timeout() {
     }
     workspace.write("unroot.toml", &mirror(&["docker.io", "registry.example"], &address.to_string()));
     let start = Instant::now();
-    let ended = unroot(workspace.root(), &["--check", "--timeout", "1"]);
+    let ended = unroot(workspace.root(), &["--check", "--timeout", "2"]);
     let took = start.elapsed();
     assert_eq!(ended.code, 2, "{}", ended.stdout);
-    assert!(took >= Duration::from_millis(900) && took < Duration::from_millis(2500), "{took:?}");
+    assert!(
+        took >= Duration::from_millis(1900) && took < Duration::from_secs(4),
+        "two would take four seconds: {took:?}"
+    );
 }
 
 #[test]

@@ -44,8 +44,11 @@ impl Application<'_> {
     pub(super) fn looks_like_service(&self, container: &ContainerFacts<'_>) -> bool {
         let (ports, mounts) = (container.view.ports(), container.mounts());
         self.around.config.images.services().any(|service| {
-            let listens = service.ports.iter().any(|port| ports.contains(&i64::from(*port)));
-            let keeps = |path: &String| mounts.iter().any(|mount| is_within(&mount.path, path));
+            // Its first port is its own; that of an admin console, such as 8080, is anybody's, and so is a volume at /data.
+            let listens = service.ports.first().is_some_and(|port| ports.contains(&i64::from(*port)));
+            let keeps = |path: &String| {
+                path.matches('/').count() > 1 && mounts.iter().any(|mount| is_within(&mount.path, path))
+            };
             listens || service.volumes.iter().any(keeps)
         })
     }

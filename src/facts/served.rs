@@ -190,7 +190,7 @@ fn told_by_arguments(image: &ImageFacts<'_>, base: &KnownImage) -> Option<Obstac
         "-F" | "--nodaemonize" => base.name == "php",
         _ => false,
     };
-    let told = argv.iter().skip(1).find(|word| !plain(word) && !(base.name == "php" && !word.starts_with('-')))?;
+    let told = argv.iter().skip(1).find(|word| !plain(word) && (base.name != "php" || word.starts_with('-')))?;
     let detail = format!(
         "{} starts {} with {}, and what that makes it write is not seen",
         image.path,

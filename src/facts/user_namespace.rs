@@ -29,8 +29,11 @@ impl<'a> Application<'a> {
             return Err((SkipReason::WorksOnNode, why));
         }
         let refuse = |detail: String| Err((SkipReason::UserNamespace, detail));
-        if container.settings() != Settings::AsWritten {
-            return refuse(format!("the platform decides on the users of a {}", container.workload.kind));
+        let kind = &container.workload.kind;
+        match container.settings() {
+            Settings::AsWritten => {}
+            Settings::ContainersOnly => return refuse(format!("a {kind} takes no hostUsers for its pod")),
+            Settings::UserAssigned => return refuse(format!("the platform decides on the users of a {kind}")),
         }
         let policy = Policy { level: Level::Baseline, version: Version::LATEST };
         let violations = container.workload.violations(&container.manifest.stream, policy);

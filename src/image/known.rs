@@ -384,7 +384,10 @@ mod tests {
         for (reference, expected) in [
             ("postgres:17", Some((999, 999))),
             ("postgres:17-alpine3.22", Some((70, 70))),
-            ("postgres:9.5", None),
+            ("postgres:9.5", Some((999, 999))),
+            ("postgres:9.5.10", None),
+            ("postgres:9.5-alpine", None),
+            ("postgres:9.4", None),
             ("mysql:5.7", Some((999, 999))),
             ("mysql:5.7.29", None),
             ("mysql:latest", Some((999, 999))),
