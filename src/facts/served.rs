@@ -5,7 +5,7 @@ use super::directories::is_within;
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
 use super::ports::low_port;
-use super::{Application, ImageFacts, User, php};
+use super::{Application, ImageFacts, php};
 use crate::discover::{file_name, join};
 use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
@@ -43,18 +43,6 @@ impl<'a> ImageFacts<'a> {
             _ => false,
         };
         (is_server && starts_base).then_some(base)
-    }
-
-    /// Whether the image starts nginx on a base that is made to run it without root, and leaves it that user.
-    pub(super) fn is_unprivileged_nginx(&self) -> bool {
-        const STARTS: [&str; 2] = ["nginx -g daemon off;", "/usr/sbin/nginx -g daemon off;"];
-        let argv = self.argv();
-        let line = match argv.as_slice() {
-            [shell, flag, line] if shell == "/bin/sh" && flag == "-c" => line.replace(['"', '\''], ""),
-            argv => argv.join(" "),
-        };
-        let base = self.known_base.filter(|base| base.name == "nginxinc/nginx-unprivileged");
-        base.is_some() && self.user != User::Root && STARTS.contains(&line.as_str())
     }
 }
 
