@@ -11,7 +11,7 @@ use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::api_types;
+use support::{api_types, second_parser};
 use unroot::config::Config;
 use unroot::discover::{Candidate, Class, Tree};
 use unroot::dockerfile::{self, Dockerfile};
@@ -20,7 +20,7 @@ use unroot::facts::{Application, Key, Pods, Surroundings, User};
 use unroot::kubernetes::pod_security::Level;
 use unroot::levels::WorkloadLevel;
 use unroot::link::Links;
-use unroot::pipeline::{self, Options, Run};
+use unroot::pipeline::{self, FileChange, Options, Run};
 use unroot::registry::Offline;
 use unroot::repository::Repository;
 use unroot::yaml::{self, Kind, Node, Scalar, Stream, Style};
@@ -93,6 +93,7 @@ fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
                 if dockerfile_name(&file.path) {
                     let after = dockerfile::parse(file.after.clone()).unwrap();
                     assert_eq!(print_dockerfile(&after), *file.after, "{}", file.path);
+                    others_read(file);
                 } else {
                     let after = yaml::parse(file.after.clone()).unwrap();
                     assert_eq!(print_yaml(&after), *file.after, "{}", file.path);
@@ -113,6 +114,23 @@ fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
         }
     }
     counts.report("changed files");
+}
+
+/// What another parser and bash read before they read after, and every comment is still there.
+fn others_read(file: &FileChange) {
+    let [before, after] = [&file.before, &file.after];
+    if let Some(refusal) = second_parser::refusal(after) {
+        assert!(second_parser::refusal(before).is_some(), "{}: {refusal}", file.path);
+    }
+    let known = second_parser::unreadable_scripts(before);
+    let new: Vec<String> =
+        second_parser::unreadable_scripts(after).into_iter().filter(|script| !known.contains(script)).collect();
+    assert!(new.is_empty(), "{}: bash cannot read {new:?}", file.path);
+    let mut left = second_parser::comments(after);
+    for comment in second_parser::comments(before) {
+        let place = left.iter().position(|other| *other == comment);
+        left.remove(place.unwrap_or_else(|| panic!("{}: {comment} is lost", file.path)));
+    }
 }
 
 /// Prints, for each repository, its workloads by level (privileged, baseline, restricted), and the checks that the rest does not satisfy.
