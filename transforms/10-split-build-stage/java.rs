@@ -142,9 +142,9 @@ impl Runtime {
         let (tag, is_maintained) = runtime_tag(name, base.tag().unwrap_or("latest")).ok_or_else(unknown)?;
         let slash = if before.is_empty() { "" } else { "/" };
         let base = format!("{before}{slash}eclipse-temurin:{tag}");
-        let detail =
-            || format!("{name} is no longer maintained, and {base} is another build on another distribution release");
-        let doubt = (!is_maintained).then(|| Obstacle::doubt(SkipReason::Unsafe, detail()));
+        let written = image.base_text.escape_debug();
+        let detail = format!("the Java of {written} is no longer maintained, and {base} is another build of it");
+        let doubt = (!is_maintained).then(|| Obstacle::doubt(SkipReason::Unsafe, detail));
         Ok(Self { base, doubt })
     }
 }

@@ -63,7 +63,8 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         return Err((SkipReason::RunTimeInputs, detail));
     }
     let by_cargo = run_by_cargo(application, image, survey)?;
-    let starts_cargo = by_cargo.is_some();
+    // Cargo keeps packages in the home of who builds; the program that it starts has no use of them.
+    let needs_home = by_cargo.is_none();
     let (binary, command) = match by_cargo {
         Some((binary, command)) => (binary, Some(command)),
         None => {
@@ -78,9 +79,8 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let mut obstacles = Vec::new();
     let base = ending.base;
     if ending.is_distroless {
-        obstacles.extend(binary::against_user_of(base, application)?);
-        // Cargo and what it keeps in its user's home are left behind.
-        obstacles.retain(|obstacle| !starts_cargo || obstacle.hard || obstacle.reason != SkipReason::RootHome);
+        let against = binary::against_user_of(base, application)?.into_iter();
+        obstacles.extend(against.filter(|found| needs_home || found.hard || found.reason != SkipReason::RootHome));
         obstacles.extend(inputs.low_port.map(|detail| Obstacle::doubt(SkipReason::LowPort, detail)));
     } else {
         lines.push(format!("COPY --from={} {CERTIFICATES} {CERTIFICATES}", super::BUILD));
