@@ -8,6 +8,7 @@ mod go;
 mod java;
 mod launch;
 mod node;
+mod packages;
 mod php;
 mod python;
 mod ruby;
