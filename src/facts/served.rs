@@ -4,7 +4,8 @@ use super::configuration::configuration_doubt;
 use super::directories::is_within;
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
-use super::{Application, ImageFacts, User, php};
+use super::ports::low_port;
+use super::{Application, ImageFacts, php};
 use crate::discover::{file_name, join};
 use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
@@ -43,18 +44,6 @@ impl<'a> ImageFacts<'a> {
         };
         (is_server && starts_base).then_some(base)
     }
-
-    /// Whether the image starts nginx on a base that is made to run it without root, and leaves it that user.
-    pub(super) fn is_unprivileged_nginx(&self) -> bool {
-        const STARTS: [&str; 2] = ["nginx -g daemon off;", "/usr/sbin/nginx -g daemon off;"];
-        let argv = self.argv();
-        let line = match argv.as_slice() {
-            [shell, flag, line] if shell == "/bin/sh" && flag == "-c" => line.replace(['"', '\''], ""),
-            argv => argv.join(" "),
-        };
-        let base = self.known_base.filter(|base| base.name == "nginxinc/nginx-unprivileged");
-        base.is_some() && self.user != User::Root && STARTS.contains(&line.as_str())
-    }
 }
 
 /// What speaks against starting the server as its own user: its port, scripts that run before it, and configuration that makes it write elsewhere.
@@ -68,13 +57,13 @@ pub(super) fn of_server(
     if let Some((place, port)) = listens.iter().flatten().find(|(_, port)| *port < 1024) {
         let detail =
             format!("{} listens on {port}, as {place} says; a process without root cannot rely on it", base.name);
-        found.push(hard(SkipReason::LowPort, detail));
+        found.push(low_port(application, detail));
     } else if let Some(port) = base.low_port().filter(|_| listens.is_none()) {
         let detail = format!(
             "{} starts {}, which listens on {port}; a process without root cannot rely on it",
             image.path, base.name
         );
-        found.push(hard(SkipReason::LowPort, detail));
+        found.push(low_port(application, detail));
     }
     found.extend(told_by_arguments(image, base));
     if base.name == "php" {

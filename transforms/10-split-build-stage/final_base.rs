@@ -1,7 +1,6 @@
 //! What the final stage is started from: which bases the recipes offer, which one the author asks for, and whether it is still maintained.
 
 use super::Refusal;
-use super::survey::Survey;
 use crate::config::FinalBase;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, Obstacle};
@@ -14,12 +13,7 @@ pub(super) fn wished(application: &Application<'_>) -> Option<FinalBase> {
 
 /// Whether the base that a recipe ends on may be written into the file: it is what the author asks for, where anything is asked for, and it is the author's
 /// own or the table knows that it is maintained.
-pub(super) fn judge(
-    application: &Application<'_>,
-    image: &ImageFacts<'_>,
-    survey: &Survey,
-    base: &str,
-) -> Result<(), Refusal> {
+pub(super) fn judge(application: &Application<'_>, image: &ImageFacts<'_>, base: &str) -> Result<(), Refusal> {
     let is_own = base == image.stage.base_span.of(image.dockerfile.text());
     let suits = |wish: FinalBase| match wish {
         FinalBase::Scratch => base == "scratch",
@@ -30,14 +24,6 @@ pub(super) fn judge(
     if let Some(wish) = wished(application).filter(|wish| !suits(*wish)) {
         let detail = format!("the program would be put on {base}, and not on {}", wish.as_str());
         return Err((SkipReason::FinalBase, detail));
-    }
-    if let Some(index) = survey.healthcheck {
-        let text = image.dockerfile.instructions()[index].span.of(image.dockerfile.text());
-        // By its path an interpreter finds no packages of a virtual environment, and npx may look for one that is left behind.
-        if !is_own || ["/usr/", "npx", "npm"].iter().any(|word| text.contains(word)) {
-            let detail = format!("{}: what HEALTHCHECK starts may not be on {base}", image.place(index));
-            return Err((SkipReason::UnaccountedCommand, detail));
-        }
     }
     if base == "scratch" || is_own {
         return Ok(());

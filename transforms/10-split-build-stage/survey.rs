@@ -16,10 +16,8 @@ pub(super) struct Survey {
     pub(super) copies: Vec<usize>,
     /// ENV that the build may read: stays, and is repeated in the final stage.
     pub(super) copied: Vec<usize>,
-    /// EXPOSE, LABEL, CMD, a late ENV and the like: moves to the final stage.
+    /// EXPOSE, LABEL, CMD, HEALTHCHECK, a late ENV and the like: moves to the final stage.
     pub(super) moved: Vec<usize>,
-    /// HEALTHCHECK, which moves where the final stage has the same base.
-    pub(super) healthcheck: Option<usize>,
     /// ARG below FROM.
     arguments: Vec<usize>,
     /// The CMD or ENTRYPOINT that moves, when there is exactly one of the two.
@@ -79,13 +77,10 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
                 starts.push(index);
                 survey.moved.push(index);
             }
-            Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer => survey.moved.push(index),
-            Keyword::Arg => survey.arguments.push(index),
-            // What it starts must be in the final image, which the base decides.
-            Keyword::Healthcheck => {
-                survey.healthcheck = Some(index);
-                survey.moved.push(index);
+            Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer | Keyword::Healthcheck => {
+                survey.moved.push(index)
             }
+            Keyword::Arg => survey.arguments.push(index),
             Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
                 let name = format!("{:?}", instruction.keyword).to_uppercase();
                 return Err((
