@@ -1,7 +1,7 @@
 //! Ruby: install gems where compilers are, copy them to the same path on the same base.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, final_base, python};
+use super::{Refusal, Split, final_base, packages, python};
 use crate::discover::join;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts};
@@ -19,11 +19,9 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     }
     let workdir = survey.single_workdir(image)?;
     survey.copies_into(image, &workdir)?;
-    survey.unaccounted(image, |words| {
-        survey::installs_build_packages(words) || installs_gems(words) || compiles_assets(words)
-    })?;
+    survey.unaccounted(image, |words| packages::installs(words) || installs_gems(words) || compiles_assets(words))?;
     let runs = |wanted: fn(&[&str]) -> bool| survey.commands.iter().any(|(_, command)| wanted(&survey::words(command)));
-    if !runs(survey::installs_build_packages) {
+    if !packages::leaves_any(image, survey) {
         return Err((SkipReason::NoBuildStep, "no compiler to leave behind".to_owned()));
     }
     if !runs(installs_gems) {
@@ -44,11 +42,12 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         return Err((SkipReason::RunTimeInputs, detail));
     }
     let (base, missing) = final_base::same_or_slim(application, image)?;
-    let lines = vec![
+    let mut lines: Vec<String> = packages::line(image, survey).into_iter().collect();
+    lines.extend([
         format!("WORKDIR {workdir}"),
         format!("COPY --from={} {GEMS} {GEMS}", super::BUILD),
         format!("COPY --from={} {workdir} {workdir}", super::BUILD),
-    ];
+    ]);
     let obstacles = python::cxx(image, survey).into_iter().chain(missing).collect();
     let detail = "compilers stay in the build stage; gems are at the same path".to_owned();
     Ok(Split { builder: None, build: Vec::new(), base, lines, command: None, detail, obstacles })

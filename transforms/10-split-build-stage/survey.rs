@@ -350,10 +350,12 @@ pub(super) fn installs_packages(words: &[&str], others: &[&str]) -> bool {
         }
         _ => return false,
     };
-    let known = |package: &&str| {
-        BUILD_PACKAGES.contains(package) || others.contains(package) || package.starts_with("golang-1.")
-    };
-    !packages.is_empty() && packages.iter().all(known)
+    !packages.is_empty() && packages.iter().all(|package| is_build_package(package) || others.contains(package))
+}
+
+/// Whether a package compiles and is not needed by what it compiled.
+pub(super) fn is_build_package(package: &str) -> bool {
+    BUILD_PACKAGES.contains(&package) || package.starts_with("golang-1.")
 }
 
 /// Commands whose effect stays in the build stage, or in the directory that is copied.
