@@ -215,6 +215,11 @@ impl Application<'_> {
                     return None;
                 }
                 if let Link::Ambiguous(candidates) = container.link {
+                    // Before the images have their users nobody can say whether it needs its privileges.
+                    if !container.manifest.forbidden_settings(container.id.workload, container.id.container).is_empty()
+                    {
+                        return None;
+                    }
                     identity = self.common_user(candidates)?;
                 } else if container.config.is_some() {
                     return None;

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// What the other parser says of a Dockerfile that it does not accept.
-pub fn refusal(text: &str) -> Option<String> {
+pub(crate) fn refusal(text: &str) -> Option<String> {
     parse_dockerfile::parse(text).err().map(|error| error.to_string())
 }
 
 /// The scripts of RUN that bash cannot read. Those of other shells and here-documents are left out.
-pub fn unreadable_scripts(text: &str) -> BTreeSet<String> {
+pub(crate) fn unreadable_scripts(text: &str) -> BTreeSet<String> {
     let Ok(dockerfile) = parse_dockerfile::parse(text) else { return BTreeSet::new() };
     if dockerfile.instructions.iter().any(|instruction| matches!(instruction, Instruction::Shell(_))) {
         return BTreeSet::new();
@@ -26,7 +26,7 @@ pub fn unreadable_scripts(text: &str) -> BTreeSet<String> {
 }
 
 /// The lines that are comments, in order.
-pub fn comments(text: &str) -> Vec<&str> {
+pub(crate) fn comments(text: &str) -> Vec<&str> {
     text.lines().map(str::trim).filter(|line| line.starts_with('#')).collect()
 }
 
@@ -37,6 +37,6 @@ fn joined(script: &str) -> String {
 }
 
 fn bash_reads(script: &str) -> bool {
-    let checked = Command::new("bash").args(["-n", "-c", script]).output().expect("bash");
+    let checked = Command::new("bash").args(["-n", "-c", script]).output().unwrap();
     checked.status.success()
 }
