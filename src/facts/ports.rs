@@ -10,9 +10,10 @@ use std::fmt::Display;
 /// What to do about any of them.
 const ADVICE: &str = "a process without root cannot rely on it; listen on a port above 1023";
 
-/// A port that is listened on: where no container is seen, nothing tells whether it runs where anybody may listen on any port, as with Docker.
+/// A port that is listened on: where the tree has no container at all, nothing tells whether the image runs where anybody may listen on any port, as with
+/// Docker.
 pub(super) fn low_port(application: &Application<'_>, detail: String) -> Obstacle {
-    let weigh = if application.containers.is_empty() { soft } else { hard };
+    let weigh = if application.around.repository.containers().next().is_none() { soft } else { hard };
     weigh(SkipReason::LowPort, detail)
 }
 
