@@ -10,10 +10,11 @@ use super::{
     ports, programs, served, sources, stack,
 };
 use crate::config::Profile;
+use crate::discover::file_name;
 use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
-use crate::image::Family;
+use crate::image::{Family, KnownImage};
 use crate::kubernetes::{Settings, VolumeSource};
 use crate::link::Link;
 use crate::repository::FileId;
@@ -105,7 +106,9 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
     let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
     if server.is_none() && image.hosted_by().is_none() {
-        programs::of_command(&image.argv(), &image.path, &writable, found);
+        let words = started_words(image);
+        let told = if starts_as_its_base(image, &words) { words.get(1..).unwrap_or_default() } else { &image.argv() };
+        programs::of_command(told, &image.path, &writable, found);
     }
     programs::of_image(application, image, found);
     programs::of_script(application, image, &writable, found);
@@ -157,6 +160,27 @@ fn of_configured_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
         let detail = format!("the base {base} exposes port {port}, and its program may have a capability of its own");
         found.push(hard(SkipReason::NeedsRoot, detail));
     }
+}
+
+/// What the image starts, a single command of a shell by its words.
+fn started_words(image: &ImageFacts<'_>) -> Vec<String> {
+    let argv = image.argv();
+    match argv.as_slice() {
+        [shell, flag, line] if shell == "/bin/sh" && flag == "-c" && !line.contains(['|', '&', '$', '`', '>']) => {
+            line.split_whitespace().map(|word| word.replace(['"', '\''], "")).collect()
+        }
+        _ => argv,
+    }
+}
+
+/// Whether the image starts the program that its base is made for, and as the user that the base starts it as.
+fn starts_as_its_base(image: &ImageFacts<'_>, words: &[String]) -> bool {
+    let program = words.first().map(|first| file_name(first)).unwrap_or_default();
+    let is_user = |base: &KnownImage| match &image.user {
+        User::Numeric { uid, .. } => base.user.is_some_and(|user| user.uid == *uid),
+        _ => false,
+    };
+    image.known_base.is_some_and(|base| is_user(base) && file_name(&base.name).split('-').any(|word| word == program))
 }
 
 /// A call of the sources that writes to a path which is written out, and is neither the application's own nor for everybody.
