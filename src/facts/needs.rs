@@ -59,9 +59,6 @@ fn started_by_a_build_tool(image: &ImageFacts<'_>) -> Option<String> {
 /// What a program needs is told by its language and its sources: without both, nothing is known.
 pub(super) fn of_stack(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     let tree = application.around.repository.tree();
-    if let Some(detail) = started_by_a_build_tool(image) {
-        found.push(soft(SkipReason::RootHome, detail));
-    }
     let detail = match image.stack {
         // Their commands are known, and what brings them is judged there.
         Some(Stack::Go | Stack::Node | Stack::Python) => return,
@@ -95,6 +92,15 @@ pub(super) fn told_where_to_listen(application: &Application<'_>, image: &ImageF
             && containers.all(|container| container.view.env_values().iter().any(|(name, _)| is_listening(name)))
     };
     by_image || by_container()
+}
+
+impl Application<'_> {
+    /// [`Self::obstacles`], and what speaks against another user as long as the image starts what it starts now.
+    pub fn obstacles_as_started(&self) -> Vec<Obstacle> {
+        let tool = self.image.as_ref().and_then(started_by_a_build_tool);
+        let tool = tool.map(|detail| soft(SkipReason::RootHome, detail));
+        self.obstacles().iter().cloned().chain(tool).collect()
+    }
 }
 
 impl<'a> ImageFacts<'a> {

@@ -5,14 +5,23 @@ use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
 use crate::error::SkipReason;
 use crate::image::ImageConfig;
+use crate::link::Link;
 use std::fmt::Display;
 
 /// What to do about any of them.
 const ADVICE: &str = "a process without root cannot rely on it; listen on a port above 1023";
 
-/// A port that is listened on: where no container is seen, nothing tells whether it runs where anybody may listen on any port, as with Docker.
+/// A port that is listened on: where no container of the tree may run the image, nothing tells whether it runs where anybody may listen on any port, as
+/// with Docker.
 pub(super) fn low_port(application: &Application<'_>, detail: String) -> Obstacle {
-    let weigh = if application.containers.is_empty() { soft } else { hard };
+    let around = &application.around;
+    let file = application.image.as_ref().map(|image| image.file);
+    let may_run = |id| match around.links.of(id) {
+        Link::Ambiguous(candidates) => candidates.iter().any(|candidate| Some(*candidate) == file),
+        _ => false,
+    };
+    let is_run = !application.containers.is_empty() || around.repository.containers().any(may_run);
+    let weigh = if is_run { hard } else { soft };
     weigh(SkipReason::LowPort, detail)
 }
 
