@@ -85,6 +85,13 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         };
         found.push(hard(SkipReason::UnknownUser, detail));
     }
+    if image.known_base.is_none() && image.family.is_some() && image.base_text != "scratch" {
+        let base = printable(&image.base_text);
+        found.push(soft(
+            SkipReason::UnknownUser,
+            format!("little is known of the base {base}: its commands run as root"),
+        ));
+    }
     programs::of_base(application, image, found);
     if matches!(image.user, User::Numeric { .. }) {
         of_configured_base(image, found);
@@ -98,7 +105,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
     let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
-    if server.is_none() {
+    if server.is_none() && image.hosted_by().is_none() {
         let argv = image.argv();
         let told = if starts_as_its_base(image) { argv.get(1..).unwrap_or_default() } else { &argv };
         programs::of_command(told, &image.path, &writable, found);
@@ -111,7 +118,9 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
     paths_in_variables(application, image, &writable, found);
+    needs::of_options(application, image, &writable, found);
     unseen_containers(application, image, found);
+    services(application, image, found);
     private_files(image, &owned, found);
     // The pages of a server are run by its workers, who were never root.
     if image.stack.is_some() && server.is_none_or(|base| base.name == "nginx") {
@@ -328,6 +337,30 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     };
     if let Some(detail) = doubt.or_else(template).or_else(unknown_kind) {
         found.push(soft(SkipReason::AmbiguousLink, detail));
+    }
+}
+
+/// What a compose file asks of a container of the image, which root alone is sure to give.
+fn services(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let workdir = image.workdir();
+    for service in application.around.links.services(image.file) {
+        let place = format!("service {} of {}", printable(&service.name), service.path);
+        if service.asks_privileges {
+            found.push(soft(SkipReason::NeedsRoot, format!("{place} asks for privileges")));
+        }
+        if service.user.as_deref().is_some_and(|user| matches!(user.split(':').next(), Some("0" | "root"))) {
+            found.push(soft(SkipReason::AuthorChoice, format!("{place} says user: root")));
+        }
+        for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
+            // Sources that a developer mounts over the image's are read, and packages beside them.
+            let is_code = workdir.as_ref().is_some_and(|workdir| super::directories::is_within(workdir, &mount.path))
+                || mount.path.ends_with("/node_modules");
+            if !is_code {
+                let path = printable(&mount.path);
+                let detail = format!("{place} keeps {path} on a volume or the host, where files belong to root");
+                found.push(soft(SkipReason::VolumeOwnership, detail));
+            }
+        }
     }
 }
 

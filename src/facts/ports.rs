@@ -1,6 +1,6 @@
 //! Ports that an application listens on, as far as files tell; those below 1024 are what root is for.
 
-use super::needs::{LISTENING_PORTS, LISTENING_URLS};
+use super::needs::{LISTENING_PORTS, LISTENING_URLS, holds_options};
 use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
 use crate::error::SkipReason;
@@ -10,19 +10,26 @@ use std::fmt::Display;
 /// What to do about any of them.
 const ADVICE: &str = "a process without root cannot rely on it; listen on a port above 1023";
 
+/// A port that is listened on: where no container is seen, nothing tells whether it runs where anybody may listen on any port, as with Docker.
+pub(super) fn low_port(application: &Application<'_>, detail: String) -> Obstacle {
+    let weigh = if application.containers.is_empty() { soft } else { hard };
+    weigh(SkipReason::LowPort, detail)
+}
+
 /// Ports that the Dockerfile or the sources name.
 pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    if let Some((port, _)) = image.dockerfile.ports(image.stage).iter().find(|(port, _)| *port < 1024) {
-        found.push(hard(SkipReason::LowPort, format!("EXPOSE {port} in {}: {ADVICE}", image.path)));
-        return;
-    }
     let env = image.dockerfile.env(image.stage);
-    if let Some((name, port)) = env.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?))) {
-        found.push(hard(SkipReason::LowPort, format!("ENV {}={port} in {}: {ADVICE}", printable(name), image.path)));
-        return;
-    }
-    if let Some(port) = low_port_argument(&image.argv()) {
-        found.push(hard(SkipReason::LowPort, format!("the command of {} listens on {port}: {ADVICE}", image.path)));
+    let exposed = image.dockerfile.ports(image.stage).into_iter().map(|(port, _)| port).find(|port| *port < 1024);
+    let told = || env.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)));
+    let seen = if let Some(port) = exposed {
+        Some(format!("EXPOSE {port} in {}", image.path))
+    } else if let Some((name, port)) = told() {
+        Some(format!("ENV {}={port} in {}", printable(name), image.path))
+    } else {
+        low_port_argument(&image.argv()).map(|port| format!("the command of {} listens on {port}", image.path))
+    };
+    if let Some(seen) = seen {
+        found.push(low_port(application, format!("{seen}: {ADVICE}")));
         return;
     }
     if image.stack.is_some()
@@ -106,6 +113,11 @@ fn low_port_variable(name: &str, value: &str) -> Option<u16> {
     if LISTENING_URLS.contains(&name) {
         return parts.find_map(low_port_of_url);
     }
+    if holds_options(name) {
+        let (_, port) = value.split_once("server.port=")?;
+        let digits = port.split(|c: char| !c.is_ascii_digit()).next()?;
+        return digits.parse().ok().filter(|port| *port > 0 && *port < 1024);
+    }
     if LISTENING_PORTS.contains(&name) {
         return parts.find_map(|port| port.trim().parse().ok().filter(|port| *port > 0 && *port < 1024));
     }
@@ -113,11 +125,16 @@ fn low_port_variable(name: &str, value: &str) -> Option<u16> {
     (name.to_ascii_uppercase().ends_with("PORT") && port > 0 && port < 1024 && is_listening_name(name)).then_some(port)
 }
 
-/// The port of `http://+:80`, also where it goes without saying.
+/// The port of `http://+:80` and `tcp://0.0.0.0:80`, and of the former also where it goes without saying.
 fn low_port_of_url(url: &str) -> Option<u16> {
     let (scheme, rest) = url.trim().split_once("://")?;
     let written = rest.split('/').next()?.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    let port = written.unwrap_or(if scheme == "https" { 443 } else { 80 });
+    let port = match (written, scheme) {
+        (Some(port), _) => port,
+        (None, "http") => 80,
+        (None, "https") => 443,
+        (None, _) => return None,
+    };
     (port > 0 && port < 1024).then_some(port)
 }
 
@@ -156,7 +173,13 @@ pub(super) fn low_port_argument(argv: &[String]) -> Option<u16> {
             .then(|| words.get(at + 1).and_then(|port| low(port)))
             .flatten();
         let bound = word.rsplit_once(':').filter(|(host, _)| !host.contains('/')).and_then(|(_, port)| low(port));
-        named.or(next).or(bound)
+        let listening = match word.split_once('=') {
+            Some(("--urls" | "--bind", urls)) => Some(urls),
+            _ if matches!(*word, "--urls" | "--bind" | "-b") => words.get(at + 1).copied(),
+            _ => None,
+        };
+        let url = || listening.and_then(|urls| urls.split(';').find_map(low_port_of_url));
+        named.or(next).or(bound).or_else(url)
     })
 }
 
@@ -175,6 +198,11 @@ mod tests {
         assert_eq!(low_port_argument(&argv("flask run -p 80")), Some(80));
         assert_eq!(low_port_argument(&argv("uvicorn main:app --port 8000 --workers 4")), None);
         assert_eq!(low_port_argument(&argv("redis://cache:1")), None);
+        assert_eq!(low_port_argument(&argv("puma -b tcp://0.0.0.0:80")), Some(80));
+        assert_eq!(low_port_argument(&argv("puma -b unix:///tmp/puma.sock")), None);
+        assert_eq!(low_port_argument(&argv("dotnet Shop.dll --urls http://*")), Some(80));
+        assert_eq!(low_port_argument(&argv("dotnet Shop.dll --urls=http://+:8080;http://+:81")), Some(81));
+        assert_eq!(low_port_argument(&argv("java -Dserver.port=80 -jar shop.jar")), Some(80));
     }
 
     #[test]
@@ -182,5 +210,9 @@ mod tests {
         assert_eq!(low_port_variable("PORT", "80"), Some(80));
         assert_eq!(low_port_variable("SMTP_PORT", "25"), None);
         assert_eq!(low_port_variable("PORT", "8080"), None);
+        assert_eq!(low_port_variable("JAVA_OPTS", "-Xmx1g -Dserver.port=81 -Dhttp.proxyPort=80"), Some(81));
+        assert_eq!(low_port_variable("JAVA_OPTS", "-Dserver.port=8080"), None);
+        assert_eq!(low_port_variable("ASPNETCORE_URLS", "http://+:8080;https://+"), Some(443));
+        assert_eq!(low_port_variable("ASPNETCORE_HTTP_PORTS", "8080"), None);
     }
 }

@@ -197,10 +197,10 @@ static LOW_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// Ports below 1024 in the settings of Spring (`server.port`) and of ASP.NET (`Urls`).
+/// Ports below 1024 in the settings of Spring (`server.port`), of ASP.NET (`Urls`) and of Tomcat (`Connector`).
 static SETTINGS_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
-        r#"(?m)(?:^\s*server\.port\s*[=:]\s*|^server:[ \t]*\r?\n(?:[ \t]+.*\n)*?[ \t]+port:[ \t]*|"[Uu]rls?"\s*:\s*"[^"]*https?://[^":/]*:)"#,
+        r#"(?m)(?:^\s*server\.port\s*[=:]\s*|^server:[ \t]*\r?\n(?:[ \t]+.*\n)*?[ \t]+port:[ \t]*|"[Uu]rls?"\s*:\s*"[^"]*https?://[^":/]*:|<Connector\b[^>]*?\bport=)"#,
         r#"["']?(?:\$\{\w+:)?(\d{1,3})(?:\}|\b)"#,
     ))
     .ok()
@@ -372,7 +372,7 @@ pub(super) fn is_settings(path: &str) -> bool {
     let of_java = ["application", "bootstrap"].iter().any(|start| stem.starts_with(start))
         && matches!(ending, "properties" | "yml" | "yaml");
     let tested = directory(path).split('/').any(|part| matches!(part, "test" | "tests"));
-    (of_java || stem.starts_with("appsettings") && ending == "json") && !tested
+    (of_java || stem.starts_with("appsettings") && ending == "json" || name == "server.xml") && !tested
 }
 
 /// Where the sources of a folder hold one of these texts, as `path:line (text)`.

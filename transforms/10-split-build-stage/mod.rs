@@ -5,6 +5,7 @@ mod dotnet;
 mod final_base;
 mod front_end;
 mod go;
+mod health;
 mod java;
 mod launch;
 mod node;
@@ -92,6 +93,7 @@ impl Transform for SplitBuildStage {
         let split = survey::survey(image).and_then(|survey| {
             let split = recipe(application, image, &survey)?;
             final_base::judge(application, image, *stack, &split.base)?;
+            health::judge(image, &survey, &split.base)?;
             Ok((split, survey))
         });
         match split {

@@ -2,6 +2,7 @@
 //! that cannot be placed is refused.
 
 use super::Refusal;
+use crate::discover::Tree;
 use crate::dockerfile::{CommandForm, Dockerfile, Keyword, Redirection, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::{ImageFacts, User};
@@ -15,7 +16,7 @@ pub(super) struct Survey {
     pub(super) copies: Vec<usize>,
     /// ENV that the build may read: stays, and is repeated in the final stage.
     pub(super) copied: Vec<usize>,
-    /// EXPOSE, LABEL, CMD, a late ENV and the like: moves to the final stage.
+    /// EXPOSE, LABEL, CMD, HEALTHCHECK, a late ENV and the like: moves to the final stage.
     pub(super) moved: Vec<usize>,
     /// ARG below FROM.
     arguments: Vec<usize>,
@@ -76,9 +77,11 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
                 starts.push(index);
                 survey.moved.push(index);
             }
-            Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer => survey.moved.push(index),
+            Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer | Keyword::Healthcheck => {
+                survey.moved.push(index)
+            }
             Keyword::Arg => survey.arguments.push(index),
-            Keyword::Healthcheck | Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
+            Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
                 let name = format!("{:?}", instruction.keyword).to_uppercase();
                 return Err((
                     SkipReason::UnaccountedCommand,
@@ -209,6 +212,7 @@ impl Survey {
             let instruction = &dockerfile.instructions()[**index];
             let sources = dockerfile.copy_words(instruction).map(|(sources, _)| sources).unwrap_or_default();
             instruction.flag("from").is_some()
+                || !instruction.heredocs.is_empty()
                 || sources.iter().any(|source| source.contains("://") || source.contains('$'))
         };
         match self.copies.iter().find(from_elsewhere) {
@@ -219,6 +223,36 @@ impl Survey {
             }
             None => Ok(()),
         }
+    }
+
+    /// The first of these files of a folder that some COPY may take: the others are not in the image as it is, either. Where the folder is not that of the
+    /// Dockerfile, which files are meant is not known.
+    pub(super) fn copied_of<'p>(
+        &self,
+        image: &ImageFacts<'_>,
+        folder: &str,
+        paths: &'p [String],
+    ) -> Option<&'p String> {
+        if folder != image.directory() {
+            return paths.first();
+        }
+        let dockerfile = image.dockerfile;
+        let words = |index: &usize| dockerfile.copy_words(&dockerfile.instructions()[*index]);
+        // What cannot be read may take everything.
+        let sources: Option<Vec<Vec<String>>> = self.copies.iter().map(|index| Some(words(index)?.0)).collect();
+        let Some(sources) = sources else { return paths.first() };
+        let takes = |source: &String, path: &str| {
+            let source = source.trim_start_matches("./").trim_matches('/');
+            let known = source.split(['*', '?', '[', '$', '\\']).next().unwrap_or_default();
+            matches!(source, "" | ".")
+                || source.contains("..")
+                || known.len() < source.len() && path.starts_with(known)
+                || path.strip_prefix(source).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        paths.iter().find(|path| {
+            let relative = path.strip_prefix(image.directory()).unwrap_or(path).trim_start_matches('/');
+            sources.iter().flatten().any(|source| takes(source, relative))
+        })
     }
 
     /// Whether the file sets one working directory and no other.
@@ -236,6 +270,18 @@ impl Survey {
             }
         }
     }
+}
+
+/// The outermost folder around a Dockerfile that holds one of these files, by name or ending: a build may take it as its context, and then all in it counts.
+pub(super) fn project<'p>(tree: &Tree, directory: &'p str, names: &[&str]) -> &'p str {
+    let ends = directory.match_indices('/').map(|(at, _)| at);
+    let around = [0].into_iter().chain(ends).filter_map(|end| directory.get(..end));
+    let holds = |folder: &&str| {
+        let beside =
+            |path: &str| crate::discover::directory(path) == *folder && names.iter().any(|name| path.ends_with(name));
+        tree.below(folder).any(beside)
+    };
+    around.into_iter().find(holds).unwrap_or(directory)
 }
 
 /// The words of a command; one that is no literal is an empty string.

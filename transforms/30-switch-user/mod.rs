@@ -51,7 +51,8 @@ impl Transform for SwitchUser {
         let shares = image.family.is_some_and(Family::has_shell) && matches!(image.user, User::Root);
         if shares && !image.is_shared() {
             let detail = "the application's files are root's alone; own-by-root-group shares them first";
-            let (reason, detail) = match application.obstacles().first() {
+            let obstacles = application.obstacles();
+            let (reason, detail) = match obstacles.iter().find(|obstacle| obstacle.hard).or(obstacles.first()) {
                 Some(obstacle) => (obstacle.reason, obstacle.detail.clone()),
                 None => (SkipReason::DependsOnSkipped, detail.to_owned()),
             };
