@@ -106,8 +106,8 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
     let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
     if server.is_none() && image.hosted_by().is_none() {
-        let argv = image.argv();
-        let told = if starts_as_its_base(image) { argv.get(1..).unwrap_or_default() } else { &argv };
+        let words = started_words(image);
+        let told = if starts_as_its_base(image, &words) { words.get(1..).unwrap_or_default() } else { &image.argv() };
         programs::of_command(told, &image.path, &writable, found);
     }
     programs::of_image(application, image, found);
@@ -162,10 +162,20 @@ fn of_configured_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     }
 }
 
-/// Whether the image starts the program that its base is made for, and as the user that the base starts it as.
-fn starts_as_its_base(image: &ImageFacts<'_>) -> bool {
+/// What the image starts, a single command of a shell by its words.
+fn started_words(image: &ImageFacts<'_>) -> Vec<String> {
     let argv = image.argv();
-    let program = argv.first().map(|first| file_name(first)).unwrap_or_default();
+    match argv.as_slice() {
+        [shell, flag, line] if shell == "/bin/sh" && flag == "-c" && !line.contains(['|', '&', '$', '`', '>']) => {
+            line.split_whitespace().map(|word| word.replace(['"', '\''], "")).collect()
+        }
+        _ => argv,
+    }
+}
+
+/// Whether the image starts the program that its base is made for, and as the user that the base starts it as.
+fn starts_as_its_base(image: &ImageFacts<'_>, words: &[String]) -> bool {
+    let program = words.first().map(|first| file_name(first)).unwrap_or_default();
     let is_user = |base: &KnownImage| match &image.user {
         User::Numeric { uid, .. } => base.user.is_some_and(|user| user.uid == *uid),
         _ => false,

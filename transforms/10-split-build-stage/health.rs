@@ -59,7 +59,8 @@ fn holds(image: &ImageFacts<'_>, base: &str, program: &str) -> bool {
     if base == image.stage.base_span.of(text) {
         let runs = image.dockerfile.instructions().iter().filter(|instruction| instruction.keyword == Keyword::Run);
         let mut words = runs.flat_map(|run| run.span.of(text).split(|c: char| c.is_whitespace() || c == ';'));
-        return name != "npx" && !words.any(|word| word == name);
+        // By its path an interpreter finds no packages of a virtual environment, and npm and npx may look for some that are left behind.
+        return !program.starts_with("/usr/") && !matches!(name, "npm" | "npx") && !words.any(|word| word == name);
     }
     // <https://github.com/adoptium/containers/blob/main/21/jre/ubuntu/noble/Dockerfile>; BusyBox on Alpine
     let tag = base.rsplit_once("eclipse-temurin:").map(|(_, tag)| tag);

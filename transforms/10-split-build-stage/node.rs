@@ -90,9 +90,10 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
                 _ => build
                     .push(Operation::InsertAfter { instruction: image.last_file_instruction(), lines: vec![share] }),
             }
+            // WORKDIR would make the directory as root's, and COPY leave it so.
             lines = vec![
-                format!("WORKDIR {workdir}"),
                 format!("COPY --from={} --chown=65532:0 {workdir} {workdir}", super::BUILD),
+                format!("WORKDIR {workdir}"),
             ];
         }
         Some(FinalBase::Keep | FinalBase::Scratch) | None => {}

@@ -2,12 +2,16 @@
 
 use super::survey::{self, Survey};
 use super::{Refusal, Split, final_base, python};
+use crate::discover::join;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts};
 
 /// Where the official images have gems, their programs and Bundler's settings, by GEM_HOME and BUNDLE_APP_CONFIG
 /// (<https://github.com/docker-library/ruby/blob/master/Dockerfile.template>).
 const GEMS: &str = "/usr/local/bundle";
+
+/// Gems that use the compiler's OpenMP library and do not bring it.
+const OPENMP: [&str; 5] = ["lightgbm", "xgb", "faiss", "numo-", "torch-rb"];
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
     if image.known_base.is_none_or(|known| known.name != "ruby") {
@@ -31,6 +35,13 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     if let Some((name, _)) = image.dockerfile.env(image.stage).iter().find(|variable| moves_gems(variable)) {
         let detail = format!("{} sets {name}, and gems are not where the base has them", image.path);
         return Err((SkipReason::AuthorChoice, detail));
+    }
+    let tree = application.around.repository.tree();
+    let locked = ["Gemfile.lock", "Gemfile"].iter().filter_map(|name| tree.read(&join(image.directory(), name)?));
+    let locked: String = locked.chain([image.dockerfile.text().to_string()]).collect();
+    if let Some(gem) = OPENMP.iter().find(|gem| locked.contains(**gem)) {
+        let detail = format!("{gem} needs libgomp at run time, which the compiler brought");
+        return Err((SkipReason::RunTimeInputs, detail));
     }
     let (base, missing) = final_base::same_or_slim(application, image)?;
     let lines = vec![

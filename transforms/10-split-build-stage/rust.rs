@@ -62,7 +62,9 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         let detail = format!("{path} may be read at run time, and the final image would not hold it");
         return Err((SkipReason::RunTimeInputs, detail));
     }
-    let (binary, command) = match run_by_cargo(application, image, survey)? {
+    let by_cargo = run_by_cargo(application, image, survey)?;
+    let starts_cargo = by_cargo.is_some();
+    let (binary, command) = match by_cargo {
         Some((binary, command)) => (binary, Some(command)),
         None => {
             let binary = program(image, survey)?;
@@ -77,6 +79,8 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let base = ending.base;
     if ending.is_distroless {
         obstacles.extend(binary::against_user_of(base, application)?);
+        // Cargo and what it keeps in its user's home are left behind.
+        obstacles.retain(|obstacle| !starts_cargo || obstacle.hard || obstacle.reason != SkipReason::RootHome);
         obstacles.extend(inputs.low_port.map(|detail| Obstacle::doubt(SkipReason::LowPort, detail)));
     } else {
         lines.push(format!("COPY --from={} {CERTIFICATES} {CERTIFICATES}", super::BUILD));

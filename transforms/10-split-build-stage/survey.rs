@@ -119,7 +119,7 @@ fn build_only(dockerfile: &Dockerfile, index: usize) -> bool {
 }
 
 impl Survey {
-    /// A build argument, or the first command that `accounts` does not know.
+    /// A build argument that does not stay in the build, or the first command that `accounts` does not know.
     pub(super) fn unaccounted(
         &self,
         image: &ImageFacts<'_>,
@@ -135,7 +135,7 @@ impl Survey {
         accounts: impl Fn(&[&str]) -> bool,
         stays: impl Fn(&str) -> bool,
     ) -> Result<(), Refusal> {
-        self.without_arguments(image, self.arguments.first().copied())?;
+        self.arguments_stay(image)?;
         for (index, command) in &self.commands {
             let words = words(command);
             let is_known = |redirection: &Redirection| is_discarded(redirection) || stays(&redirection.target.written);
@@ -150,24 +150,25 @@ impl Survey {
         Ok(())
     }
 
-    /// Whether nothing that goes to the final stage holds a build argument.
-    pub(super) fn moves_no_arguments(&self, image: &ImageFacts<'_>) -> Result<(), Refusal> {
-        let text = |index: &usize| image.dockerfile.instructions()[*index].span.of(image.dockerfile.text());
-        let is_held = |argument: &usize| {
-            let pairs = image.dockerfile.instructions()[*argument].arguments.of(image.dockerfile.text());
-            let mut names = pairs.split_whitespace().filter_map(|pair| pair.split('=').next());
-            let held = |name: &str| {
-                let moved = self.moved.iter().chain(&self.copied).map(text);
-                moved.clone().any(|text| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}")))
-            };
-            names.any(held)
+    /// Whether build arguments stay in the build: what goes to the final stage, and where its files are, holds none.
+    pub(super) fn arguments_stay(&self, image: &ImageFacts<'_>) -> Result<(), Refusal> {
+        let dockerfile = image.dockerfile;
+        let places = image.stage.instructions.clone().filter(|index| {
+            matches!(dockerfile.instructions()[*index].keyword, Keyword::Workdir | Keyword::Copy | Keyword::Add)
+        });
+        let seen: Vec<usize> = self.moved.iter().chain(&self.copied).copied().chain(places).collect();
+        let holds = |name: &str| {
+            seen.iter().any(|index| {
+                let text = dockerfile.instructions()[*index].span.of(dockerfile.text());
+                text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"))
+            })
         };
-        self.without_arguments(image, self.arguments.iter().copied().find(is_held))
-    }
-
-    fn without_arguments(&self, image: &ImageFacts<'_>, argument: Option<usize>) -> Result<(), Refusal> {
-        let Some(index) = argument else { return Ok(()) };
-        let detail = format!("{}: build arguments do not reach another stage", image.place(index));
+        let is_held = |argument: &&usize| {
+            let pairs = dockerfile.instructions()[**argument].arguments.of(dockerfile.text());
+            pairs.split_whitespace().filter_map(|pair| pair.split('=').next()).any(holds)
+        };
+        let Some(index) = self.arguments.iter().find(is_held) else { return Ok(()) };
+        let detail = format!("{}: build arguments do not reach another stage", image.place(*index));
         Err((SkipReason::UnaccountedCommand, detail))
     }
 
