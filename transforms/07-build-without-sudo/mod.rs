@@ -105,8 +105,8 @@ fn to_remove(dockerfile: &Dockerfile, instruction: &Instruction, command: &Shell
 /// Whether the build is root at an instruction, by the last USER above it or by the base.
 fn is_root_at(image: &ImageFacts<'_>, index: usize) -> bool {
     let dockerfile = image.dockerfile;
-    let above = dockerfile.effective(image.stage).into_iter().filter(|other| *other < index);
-    let user = above.filter(|other| dockerfile.instructions()[*other].keyword == Keyword::User).next_back();
+    let is_user = |other: &usize| *other < index && dockerfile.instructions()[*other].keyword == Keyword::User;
+    let user = dockerfile.effective(image.stage).into_iter().rfind(is_user);
     match user {
         Some(user) => {
             let written = dockerfile.arguments(&dockerfile.instructions()[user]);
