@@ -17,7 +17,7 @@ use crate::facts::identity::printable;
 use crate::image::{Family, KnownImage};
 use crate::kubernetes::{Settings, VolumeSource};
 use crate::link::Link;
-use crate::repository::FileId;
+use crate::repository::{ContainerId, FileId};
 use crate::yaml::Node;
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -282,6 +282,26 @@ fn browser_sandbox(application: &Application<'_>, image: &ImageFacts<'_>, found:
     }
 }
 
+/// The same of what the manifest says. A volume at root's home itself takes its place.
+fn reaches_into_root_home(container: &ContainerFacts<'_>, place: &dyn Display) -> Option<Obstacle> {
+    let mounts = container.mounts();
+    if mounts.iter().any(|mount| mount.path.trim_end_matches('/') == "/root") {
+        return None;
+    }
+    let is_home = |path: &String| super::directories::is_within(path, "/root");
+    let view = container.view;
+    let works = || Some(("works in", view.working_dir().filter(is_home)?));
+    let mounted = || Some(("mounts a volume at", mounts.iter().map(|mount| mount.path.clone()).find(is_home)?));
+    let starts = || Some(("starts", view.command()?.into_iter().next().filter(is_home)?));
+    let named = || {
+        let (name, value) = view.env_values().into_iter().find(|(_, value)| is_home(value) && !value.contains(':'))?;
+        Some(("sets a variable to", format!("{value} ({name})")))
+    };
+    let (does, path) = works().or_else(mounted).or_else(starts).or_else(named)?;
+    let detail = format!("{place} {does} {}, in root's home, which others cannot enter", printable(&path));
+    Some(hard(SkipReason::RootHome, detail))
+}
+
 fn installs_into_home(
     words: &[&str],
     command: &crate::dockerfile::ShellCommand,
@@ -321,7 +341,7 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     let advice = "say which with a [[link]] in unroot.toml";
     // With one Dockerfile in the tree, an image that nobody knows may well be the one it builds.
     let is_alone = repository.dockerfiles().nth(1).is_none();
-    let doubt = repository.containers().find_map(|id| {
+    let may_run = |id: ContainerId| {
         let link = application.around.links.of(id);
         let is_candidate = matches!(link, Link::Ambiguous(candidates) if candidates.contains(&image.file));
         if !(is_candidate || is_alone && matches!(link, Link::External)) {
@@ -336,7 +356,23 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
             let is_known = application.around.config.images.holds(crate::link::without_tag(&container.image));
             (!is_known).then(|| format!("{} runs {name}, which may be its image; {advice}", file.path))
         }
-    });
+    };
+    // Where it does, what stands in the way there stands in the way here.
+    let refusal = |id: ContainerId| {
+        let theirs = Application::of_container(application.around, id)?;
+        let container = theirs.containers.iter().find(|container| container.id == id)?;
+        let is_told = container.security("runAsUser").is_some();
+        theirs.obstacles().iter().find(|obstacle| obstacle.hard && !is_told).cloned()
+    };
+    let mut doubt = None;
+    for (id, detail) in repository.containers().filter_map(|id| Some((id, may_run(id)?))) {
+        if let Some(obstacle) = refusal(id) {
+            let because = obstacle.detail;
+            found.push(Obstacle { detail: format!("{detail}, and {because}"), ..obstacle });
+            return;
+        }
+        doubt.get_or_insert(detail);
+    }
     let template = || {
         let unread = repository.unread().iter().find(|file| file.code == "template" && file.path.ends_with("ml"))?;
         Some(format!("{} may run its image and is a template, which is not read", unread.path))
@@ -570,6 +606,23 @@ fn of_container(
     }
     patches(application, container, found);
     operator::of_container(container, &place, &writable, found);
+    found.extend(reaches_into_root_home(container, &place));
+    if container.view.has_volume_devices() {
+        let detail = format!("{place} is given a block device, which only root may open");
+        found.push(hard(SkipReason::VolumeOwnership, detail));
+    }
+    found.extend(application.speaks_against_trial(container));
+    let service = container.known.and_then(|known| known.service).map(|ids| ids.uid);
+    if let Some(uid) = service.or_else(|| application.intended_identity().map(|identity| identity.uid)) {
+        found.extend(application.given_away(container, Some(uid)));
+    }
+    if application.image.is_some()
+        && let Some(path) = container.view.working_dir()
+        && !writable.iter().any(|directory| super::directories::is_within(&path, directory))
+    {
+        let detail = format!("{place} works in {}, where only root may write", printable(&path));
+        found.push(soft(SkipReason::SystemDirectory, detail));
+    }
     ports::of_container(application, container, &place, found);
     volumes(application, container, &place, company, found);
 }
