@@ -21,6 +21,14 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
         found.push(hard(SkipReason::LowPort, format!("ENV {}={port} in {}: {ADVICE}", printable(name), image.path)));
         return;
     }
+    let options = env.iter().filter(|(name, _)| holds_options(name));
+    if let Some((name, port)) =
+        options.into_iter().find_map(|(name, value)| Some((name, low_port_argument(std::slice::from_ref(value))?)))
+    {
+        let name = printable(name);
+        found.push(hard(SkipReason::LowPort, format!("ENV {name} in {} says port {port}: {ADVICE}", image.path)));
+        return;
+    }
     if let Some(port) = low_port_argument(&image.argv()) {
         found.push(hard(SkipReason::LowPort, format!("the command of {} listens on {port}: {ADVICE}", image.path)));
         return;
@@ -63,9 +71,10 @@ fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, pl
     let exposed = || exposed_low(container.config?, &set);
     if let Some(port) = own.iter().find(|port| is_low(**port)) {
         Some(format!("{place} has containerPort {port}"))
-    } else if let Some((name, port)) =
-        set.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)))
-    {
+    } else if let Some((name, port)) = set.iter().find_map(|(name, value)| {
+        let option = || low_port_argument(std::slice::from_ref(value)).filter(|_| holds_options(name));
+        Some((name, low_port_variable(name, value).or_else(option)?))
+    }) {
         Some(format!("{place} sets {}={port}", printable(name)))
     } else if let Some(port) = argument() {
         Some(format!("{place} listens on {port}"))
@@ -113,11 +122,21 @@ fn low_port_variable(name: &str, value: &str) -> Option<u16> {
     (name.to_ascii_uppercase().ends_with("PORT") && port > 0 && port < 1024 && is_listening_name(name)).then_some(port)
 }
 
+/// Whether a variable holds words of a command line: `JAVA_OPTS`, `JAVA_TOOL_OPTIONS`, `GUNICORN_CMD_ARGS`.
+pub(super) fn holds_options(name: &str) -> bool {
+    ["_OPTS", "_OPTIONS", "_ARGS"].iter().any(|end| name.ends_with(end))
+}
+
 /// The port of `http://+:80`, also where it goes without saying.
 fn low_port_of_url(url: &str) -> Option<u16> {
     let (scheme, rest) = url.trim().split_once("://")?;
-    let written = rest.split('/').next()?.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    let port = written.unwrap_or(if scheme == "https" { 443 } else { 80 });
+    let written = rest.split(['/', '?']).next()?.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let port = match (written, scheme) {
+        (Some(port), _) => port,
+        (None, "https") => 443,
+        (None, "http") => 80,
+        (None, _) => return None,
+    };
     (port > 0 && port < 1024).then_some(port)
 }
 
@@ -138,7 +157,7 @@ pub(super) fn is_listening_name(name: &str) -> bool {
     .contains(&name.as_str())
 }
 
-/// `:80`, `--port 80`, `--port=80`, `-p 80`.
+/// `:80`, `--port 80`, `--port=80`, `-p 80`, `http://*:80`.
 pub(super) fn low_port_argument(argv: &[String]) -> Option<u16> {
     let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).collect();
     // To these, `-p` is a process or a parent.
@@ -156,7 +175,15 @@ pub(super) fn low_port_argument(argv: &[String]) -> Option<u16> {
             .then(|| words.get(at + 1).and_then(|port| low(port)))
             .flatten();
         let bound = word.rsplit_once(':').filter(|(host, _)| !host.contains('/')).and_then(|(_, port)| low(port));
-        named.or(next).or(bound)
+        // Every address of a machine is no other one's.
+        let anywhere = || {
+            let is_wildcard = |url: &&str| {
+                url.split_once("://")
+                    .is_some_and(|(_, host)| ["0.0.0.0", "*", "+", "[::]"].iter().any(|any| host.starts_with(any)))
+            };
+            word.split(['=', ';', ',', '"', '\'']).filter(is_wildcard).find_map(low_port_of_url)
+        };
+        named.or(next).or(bound).or_else(anywhere)
     })
 }
 
@@ -175,6 +202,12 @@ mod tests {
         assert_eq!(low_port_argument(&argv("flask run -p 80")), Some(80));
         assert_eq!(low_port_argument(&argv("uvicorn main:app --port 8000 --workers 4")), None);
         assert_eq!(low_port_argument(&argv("redis://cache:1")), None);
+        assert_eq!(low_port_argument(&argv("dotnet a.dll --urls http://0.0.0.0:80")), Some(80));
+        assert_eq!(low_port_argument(&argv("dotnet a.dll --urls=http://*:8080;https://*:443")), Some(443));
+        assert_eq!(low_port_argument(&argv("puma -b tcp://0.0.0.0:80")), Some(80));
+        assert_eq!(low_port_argument(&argv("puma -b tcp://0.0.0.0:9292")), None);
+        assert_eq!(low_port_argument(&argv("app --upstream http://api:80")), None);
+        assert_eq!(low_port_argument(&argv("-Dserver.port=80 -Xmx1g")), Some(80));
     }
 
     #[test]
