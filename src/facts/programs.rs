@@ -406,11 +406,18 @@ pub(super) fn of_script(
     // `tini -- ./start.sh` and `sh start.sh` start the script, not their first word.
     for word in argv.iter().flat_map(|word| word.split_whitespace()) {
         let name = crate::discover::file_name(word);
-        if !name.ends_with(".sh") && !name.contains("entrypoint") {
+        let is_named = name.ends_with(".sh") || name.contains("entrypoint");
+        // `bin/start` may be a script as well: its first line tells.
+        let is_like = |path: &str| {
+            crate::discover::file_name(path) == name && (is_named || path.ends_with(word.trim_start_matches("./")))
+        };
+        let here = tree.below(image.directory()).find(|path| is_like(path)).filter(|_| is_named || word.contains('/'));
+        let read = here.and_then(|path| Some((path, tree.read(path)?)));
+        let read = read.filter(|(_, text)| is_named || is_shell_script(text));
+        if read.is_none() && !is_named {
             continue;
         }
-        let here = tree.below(image.directory()).find(|path| crate::discover::file_name(path) == name);
-        match here.and_then(|path| Some((path, tree.read(path)?))) {
+        match read {
             Some((path, text)) => {
                 let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
                 for (number, line) in lines {
@@ -439,6 +446,14 @@ pub(super) fn of_script(
             }
         }
     }
+}
+
+/// Whether the first line of a file names a shell.
+fn is_shell_script(text: &str) -> bool {
+    let first = text.lines().next().and_then(|line| line.strip_prefix("#!"));
+    first
+        .and_then(|line| line.split_whitespace().last())
+        .is_some_and(|program| matches!(crate::discover::file_name(program), "sh" | "bash" | "ash" | "dash"))
 }
 
 #[cfg(test)]
