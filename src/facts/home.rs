@@ -83,6 +83,12 @@ fn installs(words: &[&str], command: &ShellCommand, image: &ImageFacts<'_>) -> O
         ["pip" | "pip3", "install", ..] if has("--user") => return Some("pip installs"),
         ["python" | "python3", "-m", "nltk.downloader" | "spacy" | "playwright", ..] => return Some("data is stored"),
         ["npx", "playwright", ..] | ["playwright", "install", ..] => return Some("playwright keeps its browsers"),
+        ["git", "config", ..]
+            if has("--global") && words.iter().any(|word| word.starts_with("user.") || *word == "safe.directory") =>
+        {
+            return Some("git's settings are kept");
+        }
+        ["python" | "python3", ..] if words.iter().any(|word| fetches_data(word)) => return Some("data is stored"),
         ["dotnet", "tool", "install", ..] if has("--global") || has("-g") => return Some("dotnet installs a tool"),
         ["composer", "global", ..] => return Some("composer installs"),
         ["gem", "install", ..] if has("--user-install") => return Some("gems are installed"),
@@ -108,6 +114,20 @@ fn configures(words: &[&str], has_files: bool) -> Option<&'static str> {
     let decides = |word: &&str| matches!(*word, "without" | "with" | "only" | "path" | "deployment" | "gemfile");
     let is_local = rest.contains(&"--local") || has_files && !rest.contains(&"--global");
     (rest.iter().any(decides) && !is_local).then_some("Bundler's settings are kept")
+}
+
+/// Whether a word of Python makes a library fetch a model or other data, which it keeps in the home of its user.
+fn fetches_data(word: &str) -> bool {
+    const CALLS: [&str; 7] = [
+        "from_pretrained(",
+        "pipeline(",
+        "snapshot_download(",
+        "SentenceTransformer(",
+        "nltk.download(",
+        "load_model(",
+        "torch.hub.",
+    ];
+    CALLS.iter().any(|call| word.contains(call)) || word.ends_with(".py") && word.contains("download")
 }
 
 /// Whether a word of a command names the home of its user.

@@ -124,7 +124,9 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             && let Some(place) =
                 GoSources::read(application.around.repository, image.directory()).and_then(|sources| sources.inputs)
         {
-            let detail = format!("{place}, which may write, and an image without a shell cannot be arranged for that");
+            let detail = format!(
+                "{place}, which may write or look for its user, and an image without a shell cannot be arranged for that"
+            );
             found.push(soft(SkipReason::SystemDirectory, detail));
         }
         if let Some(place) = sources::system_path(tree, image.directory(), &writable) {

@@ -5,7 +5,9 @@ use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
 use crate::error::SkipReason;
 use crate::image::ImageConfig;
+use regex::Regex;
 use std::fmt::Display;
+use std::sync::LazyLock;
 
 /// What to do about any of them.
 const ADVICE: &str = "a process without root cannot rely on it; listen on a port above 1023";
@@ -118,6 +120,9 @@ fn low_port_variable(name: &str, value: &str) -> Option<u16> {
     if LISTENING_PORTS.contains(&name) {
         return parts.find_map(|port| port.trim().parse().ok().filter(|port| *port > 0 && *port < 1024));
     }
+    if let Some(port) = low_port_of_address(value) {
+        return Some(port);
+    }
     let port: u16 = value.parse().ok()?;
     (name.to_ascii_uppercase().ends_with("PORT") && port > 0 && port < 1024 && is_listening_name(name)).then_some(port)
 }
@@ -125,6 +130,14 @@ fn low_port_variable(name: &str, value: &str) -> Option<u16> {
 /// Whether a variable holds words of a command line: `JAVA_OPTS`, `JAVA_TOOL_OPTIONS`, `GUNICORN_CMD_ARGS`.
 pub(super) fn holds_options(name: &str) -> bool {
     ["_OPTS", "_OPTIONS", "_ARGS"].iter().any(|end| name.ends_with(end))
+}
+
+/// The port of `0.0.0.0:80`, `:80` or `http://*:80`: every address of a machine is something to listen on, whatever the variable is called.
+fn low_port_of_address(value: &str) -> Option<u16> {
+    let host = value.split_once("://").map_or(value, |(_, host)| host);
+    let (address, port) = host.trim_end_matches('/').rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    (matches!(address, "" | "0.0.0.0" | "*" | "+" | "[::]") && port > 0 && port < 1024).then_some(port)
 }
 
 /// The port of `http://+:80`, also where it goes without saying.
@@ -153,13 +166,21 @@ pub(super) fn is_listening_name(name: &str) -> bool {
         "FLASK_RUN_PORT",
         "NODE_PORT",
         "WEB_PORT",
+        "ROCKET_PORT",
+        "QUARKUS_HTTP_PORT",
+        "MICRONAUT_SERVER_PORT",
+        "MANAGEMENT_SERVER_PORT",
     ]
     .contains(&name.as_str())
 }
 
 /// `:80`, `--port 80`, `--port=80`, `-p 80`, `http://*:80`.
 pub(super) fn low_port_argument(argv: &[String]) -> Option<u16> {
-    let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).collect();
+    // `${PORT:-80}` is 80 until somebody says otherwise.
+    static DEFAULT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\$\{\w+:?-(\d+)\}").ok());
+    let line = argv.join(" ");
+    let line = DEFAULT.as_ref().map_or(line.as_str().into(), |default| default.replace_all(&line, "$1"));
+    let words: Vec<&str> = line.split_whitespace().collect();
     // To these, `-p` is a process or a parent.
     const OTHERS: [&str; 5] = ["strace", "ps", "mkdir", "gdb", "nsenter"];
     if words.first().is_some_and(|word| OTHERS.contains(&crate::discover::file_name(word))) {
@@ -201,6 +222,8 @@ mod tests {
         assert_eq!(low_port_argument(&argv("uvicorn main:app --port=443")), Some(443));
         assert_eq!(low_port_argument(&argv("flask run -p 80")), Some(80));
         assert_eq!(low_port_argument(&argv("uvicorn main:app --port 8000 --workers 4")), None);
+        assert_eq!(low_port_argument(&argv("rails s -b 0.0.0.0 -p ${PORT:-80}")), Some(80));
+        assert_eq!(low_port_argument(&argv("gunicorn app:app -b 0.0.0.0:${PORT:-8000}")), None);
         assert_eq!(low_port_argument(&argv("redis://cache:1")), None);
         assert_eq!(low_port_argument(&argv("dotnet a.dll --urls http://0.0.0.0:80")), Some(80));
         assert_eq!(low_port_argument(&argv("dotnet a.dll --urls=http://*:8080;https://*:443")), Some(443));
@@ -215,5 +238,9 @@ mod tests {
         assert_eq!(low_port_variable("PORT", "80"), Some(80));
         assert_eq!(low_port_variable("SMTP_PORT", "25"), None);
         assert_eq!(low_port_variable("PORT", "8080"), None);
+        assert_eq!(low_port_variable("Kestrel__Endpoints__Http__Url", "http://*:80"), Some(80));
+        assert_eq!(low_port_variable("LISTEN_ADDR", ":443"), Some(443));
+        assert_eq!(low_port_variable("BIND", "0.0.0.0:8080"), None);
+        assert_eq!(low_port_variable("API", "http://api:80"), None);
     }
 }

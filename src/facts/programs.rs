@@ -106,7 +106,7 @@ static SYSTEM_CHANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     const SYSTEM: &str = r#"["']?/(?:etc|usr|var|run|bin|sbin|lib|opt|srv|root|data|logs?|db|cache|mnt)\b"#;
     let writes = r"\b(?:cp|mv|mkdir|touch|tee|ln|install|chmod|rm)\b[^|;&]*\s";
     Regex::new(&format!(
-        r"\b(?:apt-get|apk|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap|update-ca-certificates)\b|\bnpm\s+(?:install|i)\s+(?:-g|--global)\b|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
+        r"\b(?:apt-get|apk|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap|update-ca-certificates|update-ca-trust|locale-gen|crontab|docker-php-ext-\w+|pecl|phpenmod|a2(?:en|dis)\w+)\b|\bkeytool\b[^|;&]*(?:-cacerts|/cacerts|JAVA_HOME)|\bnpm\s+(?:install|i)\s+(?:-g|--global)\b|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
     ))
     .ok()
 });
@@ -215,8 +215,15 @@ fn asks_for_io_uring(word: &str) -> bool {
 fn of_words(argv: &[String], place: &dyn Display, writable: &[String], found: &mut Vec<Obstacle>) {
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     let needs_root = |program: &&str| NEEDS_ROOT.contains(program) || NODE_TOOLS.contains(program);
+    // A program may be called `service`; that of the system is told what to start.
+    let is_own = |word: &&str| {
+        let mut rest = command_words(argv).skip_while(|other| other != word).skip(1).filter(|word| !word.is_empty());
+        let told = |next: &str| !next.starts_with('-');
+        word.ends_with("service") && (word.contains("./") || !rest.next().is_some_and(told))
+    };
     // Before any path: that one may be the user's own does not make up for such a program behind it.
-    if let Some(program) = command_words(argv).map(crate::discover::file_name).find(needs_root) {
+    let words = command_words(argv).filter(|word| !is_own(word));
+    if let Some(program) = words.map(crate::discover::file_name).find(needs_root) {
         found.push(hard(
             SkipReason::NeedsRoot,
             format!("{place} starts {program}, which needs root or changes the user itself"),
@@ -476,7 +483,10 @@ mod tests {
         assert_eq!(found[0].reason, SkipReason::NeedsRoot);
         found.clear();
         of_command(&argv("node server.js --root /srv"), &"Dockerfile", &[], &mut found);
+        of_command(&argv("/app/service --port 8080"), &"Dockerfile", &[], &mut found);
         assert!(found.is_empty());
+        of_command(&argv("sh -c service cron start && node x.js"), &"Dockerfile", &[], &mut found);
+        assert_eq!(found[0].reason, SkipReason::NeedsRoot);
     }
 
     #[test]
@@ -504,6 +514,8 @@ mod tests {
             "mkdir -p /run/app",
             "cp /app/default.conf /etc/app/",
             "apk add curl",
+            "keytool -importcert -noprompt -cacerts -file /certs/ca.crt",
+            "docker-php-ext-enable xdebug",
         ] {
             assert!(changes(line), "{line}");
         }

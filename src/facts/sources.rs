@@ -186,6 +186,15 @@ static SYSTEM_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r#"["'`](?:sqlite:///|unix://|file:(?://)?|jdbc:(?:sqlite|h2:file):)?(/(?:var/(?:log|lib|cache|spool|db|opt|local)|root|data|srv|mnt|opt|logs?)(?:/[^"'`\s]*)?|/(?:var/)?run/[^"'`\s]*)["'`]"#).ok()
 });
 
+/// A setting that is called a directory, with its value or the default of that.
+static SETTINGS_DIRECTORY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"(?mi)(?:[.\w-]*(?:dir|directory|folder)|[.\w-]*(?:uploads?|storage|data|logs?|cache|temp|work|output|index|backups?)[-._]?(?:path|location|root))"#,
+        r#"["']?[ \t]*[:=][ \t]*["']?(?:\$\{[\w.-]+:)?(?:file:(?://)?)?(/[\w.-]+(?:/[\w.-]+)*)"#,
+    ))
+    .ok()
+});
+
 /// Ports below 1024 given to a listener. Every address of a machine is something to listen on, wherever it stands.
 static LOW_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
@@ -214,7 +223,7 @@ static SETTINGS_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r#"(?m)(?:^\s*(?:server|quarkus\.http|micronaut\.server|management\.server|ktor\.deployment)\.port\s*[=:]\s*"#,
         r#"|^server:[ \t]*\r?\n(?:[ \t]+.*\n|[ \t]*#.*\n)*?[ \t]+port:[ \t]*|^server:[ \t]*\{[^}\n]*\bport:[ \t]*"#,
         r#"|^[ \t]+(?:server|http):[ \t]*\r?\n(?:[ \t]+[\w-]+:[ \t]*\S.*\n){0,3}[ \t]+port:[ \t]*|\bdeployment\s*\{[^}]*\bport\s*=\s*"#,
-        r#"|"[Uu]rls?"\s*:\s*"[^"]*https?://[^":/]*:)"#,
+        r#"|^[ \t]*port[ \t]*=[ \t]*|"[Uu]rls?"\s*:\s*"[^"]*https?://[^":/]*:)"#,
         r#"["']?(?:\$\{\w+:)?(\d{1,3})(?:\}|\b)|"[Uu]rls?"\s*:\s*"[^"]*http(://(?:0\.0\.0\.0|\*|\+|\[::\])/?[";])"#,
     ))
     .ok()
@@ -234,13 +243,27 @@ pub(super) fn system_path(tree: &Tree, folder: &str, owned: &[String]) -> Option
     };
     search(tree, folder, |_, text| in_text(text)).or_else(|| {
         tree.below(folder).filter(|path| is_log_configuration(path) || is_settings(path)).find_map(|file| {
-            // A value of YAML or of an INI file stands without quotes.
             let text = tree.read(file)?;
+            if let Some(what) = named_directory(&text, owned) {
+                return Some(format!("{file} ({})", super::identity::printable(&what)));
+            }
+            // A value of YAML or of an INI file stands without quotes.
             let plain = text.replace([' ', '\t', '=', '(', ',', '>', ':', '}', ';', '<', '\r', '\n'], "\"");
             let (_, what) = in_text(&format!("{plain}\""))?;
             Some(format!("{file} ({})", super::identity::printable(&what)))
         })
     })
+}
+
+/// A directory that settings name, which is neither the application's own nor for everybody nor what is only read.
+fn named_directory(text: &str, owned: &[String]) -> Option<String> {
+    const OTHERS: [&str; 8] = ["/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/etc", "/usr", "/run/secrets"];
+    let mut found = SETTINGS_DIRECTORY.as_ref()?.captures_iter(text).filter_map(|found| found.get(1));
+    let is_other = |path: &str| {
+        let open = OTHERS.into_iter().chain(owned.iter().map(String::as_str));
+        open.into_iter().any(|directory| super::directories::is_within(path, directory))
+    };
+    found.find(|path| !is_other(path.as_str())).map(|path| path.as_str().to_owned())
 }
 
 /// Where the sources of a folder load one of these packages, as `path:line (package)`. Tests and configuration of tools do not count.
@@ -263,7 +286,7 @@ pub fn loads_package(tree: &Tree, folder: &str, packages: &[String]) -> Option<S
 
 /// What programs ask for that only root has: raw sockets, other users, package managers.
 static ROOT_CALLS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(posix_setuid\(|Process::(?:UID|Sys)\b|geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["']|(?:\b(?:run|call|check_call|check_output|Popen|system|Command|CommandContext|exec|execFile|spawn)(?:Sync)?\(\s*(?:ctx,\s*)?\[?\s*["'`](?:ping6?|traceroute|arping|nmap|tcpdump)\b)|\b(?:from|import)\s+(?:scapy|icmplib|ping3|pcap|pcapy|pyshark|netfilterqueue)\b|require\(["'](?:raw-socket|net-ping|pcap|cap)["']\)|gopacket/pcap"|"golang\.org/x/net/icmp")"#).ok()
+    Regex::new(r#"(posix_setuid\(|(?m:^)\s*user\s+["'][\w-]+["']\s*,\s*["'][\w-]+["']|Process::(?:UID|Sys)\b|geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["']|(?:\b(?:run|call|check_call|check_output|Popen|system|Command|CommandContext|exec|execFile|spawn)(?:Sync)?\(\s*(?:ctx,\s*)?\[?\s*["'`](?:ping6?|traceroute|arping|nmap|tcpdump)\b)|\b(?:from|import)\s+(?:scapy|icmplib|ping3|pcap|pcapy|pyshark|netfilterqueue)\b|require\(["'](?:raw-socket|net-ping|pcap|cap)["']\)|gopacket/pcap"|"golang\.org/x/net/icmp")"#).ok()
 });
 
 /// Where the sources of a folder ask for something that only root has, as `path:line (what)`.
@@ -392,7 +415,7 @@ pub(super) fn is_settings(path: &str) -> bool {
         && matches!(ending, "yml" | "yaml")
         && file_name(directory(path)) == "config";
     let tested = directory(path).split('/').any(|part| matches!(part, "test" | "tests"));
-    (of_java || of_ruby || stem.starts_with("appsettings") && ending == "json") && !tested
+    (of_java || of_ruby || name == "Rocket.toml" || stem.starts_with("appsettings") && ending == "json") && !tested
 }
 
 /// Where the sources of a folder hold one of these texts, as `path:line (text)`.
@@ -421,8 +444,9 @@ fn search(tree: &Tree, folder: &str, find: impl Fn(&str, &str) -> Option<(usize,
 
 /// Whether a file tells a program of its tree where to log.
 pub(super) fn is_log_configuration(path: &str) -> bool {
-    const NAMES: [&str; 6] = ["logging", "logger", "log_config", "logconf", "log4", "logback"];
-    const ENDINGS: [&str; 9] = [".yaml", ".yml", ".json", ".ini", ".conf", ".cfg", ".toml", ".xml", ".properties"];
+    const NAMES: [&str; 7] = ["logging", "logger", "log_config", "logconf", "log4", "logback", "nlog"];
+    const ENDINGS: [&str; 10] =
+        [".config", ".yaml", ".yml", ".json", ".ini", ".conf", ".cfg", ".toml", ".xml", ".properties"];
     let name = file_name(path).to_ascii_lowercase();
     NAMES.iter().any(|word| name.contains(word)) && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
