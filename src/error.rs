@@ -164,6 +164,8 @@ skip_reasons! {
     Parameter => "parameter", true;
     /// A command whose effect is not known stands in the way.
     UnaccountedCommand => "unaccounted-command", false;
+    /// The source of an `ADD` is not seen; it may be an archive, which only `ADD` unpacks.
+    UnseenSource => "unseen-source", false;
     /// No build step can be separated from what runs.
     NoBuildStep => "no-build-step", false;
     /// Other stages are built from this one and would inherit the change.

@@ -69,6 +69,16 @@ fn allow_low_ports() {
 }
 
 #[test]
+fn copy_local_files() {
+    check("copy-local-files");
+}
+
+#[test]
+fn start_without_shell() {
+    check("start-without-shell");
+}
+
+#[test]
 fn split_build_stage() {
     check("split-build-stage");
 }

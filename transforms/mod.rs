@@ -16,6 +16,10 @@ mod t02_isolate_from_host;
 mod t03_drop_privileges;
 #[path = "05-allow-low-ports/mod.rs"]
 mod t05_allow_low_ports;
+#[path = "08-copy-local-files/mod.rs"]
+mod t08_copy_local_files;
+#[path = "09-start-without-shell/mod.rs"]
+mod t09_start_without_shell;
 #[path = "10-split-build-stage/mod.rs"]
 mod t10_split_build_stage;
 #[path = "20-own-by-root-group/mod.rs"]
@@ -42,10 +46,12 @@ use crate::image::Reference;
 use crate::repository::FileId;
 
 /// Every transform, in the order in which they run.
-pub const ALL: [&dyn Transform; 12] = [
+pub const ALL: [&dyn Transform; 14] = [
     &t02_isolate_from_host::IsolateFromHost,
     &t03_drop_privileges::DropPrivileges,
     &t05_allow_low_ports::AllowLowPorts,
+    &t08_copy_local_files::CopyLocalFiles,
+    &t09_start_without_shell::StartWithoutShell,
     &t10_split_build_stage::SplitBuildStage,
     &t20_own_by_root_group::OwnByRootGroup,
     &t30_switch_user::SwitchUser,

@@ -51,12 +51,6 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
             _ => {}
         }
     }
-    if let [program, "run" | "watch", ..] = image.argv().iter().map(String::as_str).collect::<Vec<_>>().as_slice()
-        && *program == "dotnet"
-    {
-        let detail = format!("{} compiles when it starts, with packages that are kept in root's home", image.path);
-        found.push(soft(SkipReason::RootHome, detail));
-    }
     let package = PackageJson::read(application.around.repository.tree(), image.directory());
     for browser in ["puppeteer", "playwright", "cypress"] {
         if package.as_ref().is_some_and(|package| package.depends_on(browser)) {

@@ -218,7 +218,7 @@ fn pattern(written: &str) -> Option<Regex> {
 static JAVA_FILES: Pattern = LazyLock::new(|| {
     pattern(concat!(
         r"\b(?:File|FileReader|FileWriter|FileInputStream|FileOutputStream|RandomAccessFile|FileSystemResource|FileHandler)\s*\(",
-        r"|\bPaths\.get\b|\bPath\.of\b|\bFiles\.[a-z]|\bFileSystems\.|\bFileChannel\.open|\.getFile\(\)|\bResourceUtils\.",
+        r"|\bPaths\.get\b|\bPath\.of\b|\bFiles\.[a-z]\w*|\bFileSystems\.|\bFileChannel\.open|\.getFile\(\)|\bResourceUtils\.",
         r#"|["']user\.dir["']|["'](?:optional:)?file:|externalLocation|externalStaticFileLocation|StaticHandler\.create|\bDotenv\b"#,
     ))
 });
@@ -243,7 +243,7 @@ static RESOURCE_FILES: Pattern = LazyLock::new(|| {
 /// Rust: the standard library, runtimes, and crates that read files at run time.
 static RUST_FILES: Pattern = LazyLock::new(|| {
     pattern(concat!(
-        r"\b(?:File|OpenOptions|DirBuilder)::|\bfs::[a-z]|\bfs::\{|\bNamedFile\b|\bServeDir\b|\bServeFile\b|\bactix_files\b|\bFileServer\b",
+        r"\b(?:File|OpenOptions|DirBuilder)::|\bfs::[a-z_]\w*|\bfs::\{|\bNamedFile\b|\bServeDir\b|\bServeFile\b|\bactix_files\b|\bFileServer\b",
         r"|\bTera::new|register_templates?_(?:file|directory)|\bfile_source\b|\bFile::with_name|\bFigment\b|\bdotenvy?\b",
         r"|\blibloading\b|\binit_file\b|\bsqlite:|\brusqlite\b|\bsled::|\brocksdb\b|_pem_file\b|_key_file\b|_chain_file\b|\bcurrent_dir\(",
         r"|\bnotify::|\bwalkdir\b|\bglob::|\bmemmap|\bwarp::fs\b|\btemp_?file\b|\btemp_dir\(",

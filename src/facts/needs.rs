@@ -4,7 +4,9 @@ use super::directories::is_within;
 use super::identity::printable;
 use super::obstacles::{Obstacle, soft};
 use super::{Application, ImageFacts, Stack, sources};
+use crate::discover::file_name;
 use crate::error::SkipReason;
+use crate::image::KnownImage;
 use std::collections::BTreeSet;
 
 /// Variables that tell a .NET program where to listen
@@ -13,6 +15,47 @@ pub(super) const LISTENING_URLS: [&str; 3] = ["ASPNETCORE_URLS", "DOTNET_URLS", 
 
 /// The same for ports alone.
 pub(super) const LISTENING_PORTS: [&str; 2] = ["ASPNETCORE_HTTP_PORTS", "ASPNETCORE_HTTPS_PORTS"];
+
+/// Whether a variable holds options for a program or its virtual machine: `JAVA_OPTS`, `JAVA_TOOL_OPTIONS`, `CATALINA_OPTS`, `ARGS`.
+pub(super) fn holds_options(name: &str) -> bool {
+    ["OPTS", "OPTIONS", "ARGS"].iter().any(|end| name.ends_with(end))
+}
+
+/// Options that name a file of the system which is written: a log, a dump, a socket.
+pub(super) fn of_options(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    writable: &[String],
+    found: &mut Vec<Obstacle>,
+) {
+    const KEPT: [&str; 7] = ["/var/log", "/var/run", "/run", "/var/lib", "/var/cache", "/root", "/logs"];
+    let own = image.dockerfile.env(image.stage).into_iter().map(|(name, value)| (image.path.to_owned(), name, value));
+    let given = application.containers.iter().flat_map(|container| {
+        let place = container.place();
+        container.view.env_values().into_iter().map(move |(name, value)| (place.to_string(), name, value))
+    });
+    for (place, name, value) in own.chain(given).filter(|(_, name, _)| holds_options(name)) {
+        let paths = value.split_whitespace().filter_map(|word| word.get(word.find('/')?..));
+        let mut kept = paths.filter(|path| KEPT.iter().any(|directory| is_within(path, directory)));
+        if let Some(path) = kept.find(|path| !writable.iter().any(|directory| is_within(path, directory))) {
+            let (name, path) = (printable(&name), printable(path));
+            let detail = format!("{place} names {path} in {name}, which only root may write");
+            found.push(soft(SkipReason::SystemDirectory, detail));
+            return;
+        }
+    }
+}
+
+/// A tool that builds what it starts keeps packages in the home of the user that fetched them.
+fn started_by_a_build_tool(image: &ImageFacts<'_>) -> Option<String> {
+    let argv = image.argv();
+    let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).map(file_name).collect();
+    let tool = words.windows(2).find(|pair| {
+        matches!(pair, ["dotnet", "run" | "watch" | "test"] | ["cargo", "run" | "watch"])
+            || matches!(pair.first(), Some(&("mvn" | "mvnw" | "gradle" | "gradlew")))
+    })?;
+    Some(format!("{} starts {}, which keeps packages in the home of the user that built", image.path, tool.join(" ")))
+}
 
 /// What a program needs is told by its language and its sources: without both, nothing is known.
 pub(super) fn of_stack(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
@@ -69,4 +112,22 @@ pub(super) fn told_where_to_listen(application: &Application<'_>, image: &ImageF
             && containers.all(|container| container.view.env_values().iter().any(|(name, _)| is_listening(name)))
     };
     by_image || by_container()
+}
+
+impl Application<'_> {
+    /// [`Self::obstacles`], and what speaks against another user as long as the image starts what it starts now.
+    pub fn obstacles_as_started(&self) -> Vec<Obstacle> {
+        let tool = self.image.as_ref().and_then(started_by_a_build_tool);
+        let tool = tool.map(|detail| soft(SkipReason::RootHome, detail));
+        self.obstacles().iter().cloned().chain(tool).collect()
+    }
+}
+
+impl<'a> ImageFacts<'a> {
+    /// The base, where it is a server that the image starts as the base does, with an application of its own in it, and that starts as any user. The image
+    /// of Tomcat makes the directories that the server writes to writable for everybody (<https://github.com/docker-library/tomcat/issues/35>).
+    pub fn hosted_by(&self) -> Option<&'a KnownImage> {
+        let base = self.known_base.filter(|base| base.user.is_none() && base.name == "tomcat")?;
+        self.argv().first().is_none_or(|first| file_name(first) == "catalina.sh").then_some(base)
+    }
 }

@@ -10,10 +10,11 @@ use super::{
     operator, ports, programs, served, sources, stack,
 };
 use crate::config::Profile;
+use crate::discover::file_name;
 use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
-use crate::image::Family;
+use crate::image::{Family, KnownImage};
 use crate::kubernetes::{Settings, VolumeSource};
 use crate::link::Link;
 use crate::repository::FileId;
@@ -84,6 +85,13 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         };
         found.push(hard(SkipReason::UnknownUser, detail));
     }
+    if image.known_base.is_none() && image.family.is_some() && image.base_text != "scratch" {
+        let base = printable(&image.base_text);
+        found.push(soft(
+            SkipReason::UnknownUser,
+            format!("little is known of the base {base}: its commands run as root"),
+        ));
+    }
     programs::of_base(application, image, found);
     if matches!(image.user, User::Numeric { .. }) {
         of_configured_base(image, found);
@@ -101,8 +109,10 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     // Without a shell the files of the image stay root's.
     let can_arrange = has_shell || image.user != User::Root;
     let writable: Vec<String> = owned.iter().filter(|_| can_arrange).cloned().chain(mounted.iter().cloned()).collect();
-    if server.is_none() {
-        programs::of_command(&image.argv(), &image.path, &writable, found);
+    if server.is_none() && image.hosted_by().is_none() {
+        let words = started_words(image);
+        let told = if starts_as_its_base(image, &words) { words.get(1..).unwrap_or_default() } else { &image.argv() };
+        programs::of_command(told, &image.path, &writable, found);
     }
     programs::of_image(application, image, found);
     programs::of_script(application, image, &writable, found);
@@ -112,7 +122,9 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
     paths_in_variables(application, image, &writable, found);
+    needs::of_options(application, image, &writable, found);
     unseen_containers(application, image, found);
+    services(application, image, found);
     private_files(image, &owned, found);
     // The pages of a server are run by its workers, who were never root.
     if image.stack.is_some() && server.is_none_or(|base| base.name == "nginx") {
@@ -159,6 +171,27 @@ fn of_configured_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
         let detail = format!("the base {base} exposes port {port}, and its program may have a capability of its own");
         found.push(hard(SkipReason::NeedsRoot, detail));
     }
+}
+
+/// What the image starts, a single command of a shell by its words.
+fn started_words(image: &ImageFacts<'_>) -> Vec<String> {
+    let argv = image.argv();
+    match argv.as_slice() {
+        [shell, flag, line] if shell == "/bin/sh" && flag == "-c" && !line.contains(['|', '&', '$', '`', '>']) => {
+            line.split_whitespace().map(|word| word.replace(['"', '\''], "")).collect()
+        }
+        _ => argv,
+    }
+}
+
+/// Whether the image starts the program that its base is made for, and as the user that the base starts it as.
+fn starts_as_its_base(image: &ImageFacts<'_>, words: &[String]) -> bool {
+    let program = words.first().map(|first| file_name(first)).unwrap_or_default();
+    let is_user = |base: &KnownImage| match &image.user {
+        User::Numeric { uid, .. } => base.user.is_some_and(|user| user.uid == *uid),
+        _ => false,
+    };
+    image.known_base.is_some_and(|base| is_user(base) && file_name(&base.name).split('-').any(|word| word == program))
 }
 
 /// A call of the sources that writes to a path which is written out, and is neither the application's own nor for everybody.
@@ -248,6 +281,30 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     };
     if let Some(detail) = doubt.or_else(template).or_else(unknown_kind) {
         found.push(soft(SkipReason::AmbiguousLink, detail));
+    }
+}
+
+/// What a compose file asks of a container of the image, which root alone is sure to give.
+fn services(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let workdir = image.workdir();
+    for service in application.around.links.services(image.file) {
+        let place = format!("service {} of {}", printable(&service.name), service.path);
+        if service.asks_privileges {
+            found.push(soft(SkipReason::NeedsRoot, format!("{place} asks for privileges")));
+        }
+        if service.user.as_deref().is_some_and(|user| matches!(user.split(':').next(), Some("0" | "root"))) {
+            found.push(soft(SkipReason::AuthorChoice, format!("{place} says user: root")));
+        }
+        for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
+            // Sources that a developer mounts over the image's are read, and packages beside them.
+            let is_code = workdir.as_ref().is_some_and(|workdir| super::directories::is_within(workdir, &mount.path))
+                || mount.path.ends_with("/node_modules");
+            if !is_code {
+                let path = printable(&mount.path);
+                let detail = format!("{place} keeps {path} on a volume or the host, where files belong to root");
+                found.push(soft(SkipReason::VolumeOwnership, detail));
+            }
+        }
     }
 }
 
@@ -353,11 +410,6 @@ fn paths_in_variables(
         );
     }
     for (place, name, value) in variables {
-        if ports::holds_options(&name) {
-            let words: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
-            programs::of_command(&words, &format!("{} in {place}", printable(&name)), writable, found);
-            continue;
-        }
         let value = super::read_only::database_file(&value).map(str::to_owned).unwrap_or(value);
         let within = |directory: &str| value == directory || is_below(&value, directory);
         // PATH and its like list programs and libraries, which are read.

@@ -1,10 +1,11 @@
 //! Ports that an application listens on, as far as files tell; those below 1024 are what root is for.
 
-use super::needs::{LISTENING_PORTS, LISTENING_URLS};
+use super::needs::{LISTENING_PORTS, LISTENING_URLS, holds_options};
 use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
 use crate::error::SkipReason;
 use crate::image::ImageConfig;
+use crate::link::Link;
 use regex::Regex;
 use std::fmt::Display;
 use std::sync::LazyLock;
@@ -12,27 +13,34 @@ use std::sync::LazyLock;
 /// What to do about any of them.
 const ADVICE: &str = "a process without root cannot rely on it; listen on a port above 1023";
 
+/// A port that is listened on: where no container of the tree may run the image, nothing tells whether it runs where anybody may listen on any port, as
+/// with Docker.
+pub(super) fn low_port(application: &Application<'_>, detail: String) -> Obstacle {
+    let around = &application.around;
+    let file = application.image.as_ref().map(|image| image.file);
+    let may_run = |id| match around.links.of(id) {
+        Link::Ambiguous(candidates) => candidates.iter().any(|candidate| Some(*candidate) == file),
+        _ => false,
+    };
+    let is_run = !application.containers.is_empty() || around.repository.containers().any(may_run);
+    let weigh = if is_run { hard } else { soft };
+    weigh(SkipReason::LowPort, detail)
+}
+
 /// Ports that the Dockerfile or the sources name.
 pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    if let Some((port, _)) = image.dockerfile.ports(image.stage).iter().find(|(port, _)| *port < 1024) {
-        found.push(hard(SkipReason::LowPort, format!("EXPOSE {port} in {}: {ADVICE}", image.path)));
-        return;
-    }
     let env = image.dockerfile.env(image.stage);
-    if let Some((name, port)) = env.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?))) {
-        found.push(hard(SkipReason::LowPort, format!("ENV {}={port} in {}: {ADVICE}", printable(name), image.path)));
-        return;
-    }
-    let options = env.iter().filter(|(name, _)| holds_options(name));
-    if let Some((name, port)) =
-        options.into_iter().find_map(|(name, value)| Some((name, low_port_argument(std::slice::from_ref(value))?)))
-    {
-        let name = printable(name);
-        found.push(hard(SkipReason::LowPort, format!("ENV {name} in {} says port {port}: {ADVICE}", image.path)));
-        return;
-    }
-    if let Some(port) = low_port_argument(&image.argv()) {
-        found.push(hard(SkipReason::LowPort, format!("the command of {} listens on {port}: {ADVICE}", image.path)));
+    let exposed = image.dockerfile.ports(image.stage).into_iter().map(|(port, _)| port).find(|port| *port < 1024);
+    let told = || env.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)));
+    let seen = if let Some(port) = exposed {
+        Some(format!("EXPOSE {port} in {}", image.path))
+    } else if let Some((name, port)) = told() {
+        Some(format!("ENV {}={port} in {}", printable(name), image.path))
+    } else {
+        low_port_argument(&image.argv()).map(|port| format!("the command of {} listens on {port}", image.path))
+    };
+    if let Some(seen) = seen {
+        found.push(low_port(application, format!("{seen}: {ADVICE}")));
         return;
     }
     if image.stack.is_some()
@@ -73,10 +81,9 @@ fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, pl
     let exposed = || exposed_low(container.config?, &set);
     if let Some(port) = own.iter().find(|port| is_low(**port)) {
         Some(format!("{place} has containerPort {port}"))
-    } else if let Some((name, port)) = set.iter().find_map(|(name, value)| {
-        let option = || low_port_argument(std::slice::from_ref(value)).filter(|_| holds_options(name));
-        Some((name, low_port_variable(name, value).or_else(option)?))
-    }) {
+    } else if let Some((name, port)) =
+        set.iter().find_map(|(name, value)| Some((name, low_port_variable(name, value)?)))
+    {
         Some(format!("{place} sets {}={port}", printable(name)))
     } else if let Some(port) = argument() {
         Some(format!("{place} listens on {port}"))
@@ -117,6 +124,11 @@ fn low_port_variable(name: &str, value: &str) -> Option<u16> {
     if LISTENING_URLS.contains(&name) {
         return parts.find_map(low_port_of_url);
     }
+    if holds_options(name) {
+        let (_, port) = value.split_once("server.port=")?;
+        let digits = port.split(|c: char| !c.is_ascii_digit()).next()?;
+        return digits.parse().ok().filter(|port| *port > 0 && *port < 1024);
+    }
     if LISTENING_PORTS.contains(&name) {
         return parts.find_map(|port| port.trim().parse().ok().filter(|port| *port > 0 && *port < 1024));
     }
@@ -125,11 +137,6 @@ fn low_port_variable(name: &str, value: &str) -> Option<u16> {
     }
     let port: u16 = value.parse().ok()?;
     (name.to_ascii_uppercase().ends_with("PORT") && port > 0 && port < 1024 && is_listening_name(name)).then_some(port)
-}
-
-/// Whether a variable holds words of a command line: `JAVA_OPTS`, `JAVA_TOOL_OPTIONS`, `GUNICORN_CMD_ARGS`.
-pub(super) fn holds_options(name: &str) -> bool {
-    ["_OPTS", "_OPTIONS", "_ARGS"].iter().any(|end| name.ends_with(end))
 }
 
 /// The port of `0.0.0.0:80`, `:80` or `http://*:80`: every address of a machine is something to listen on, whatever the variable is called.
@@ -227,10 +234,14 @@ mod tests {
         assert_eq!(low_port_argument(&argv("redis://cache:1")), None);
         assert_eq!(low_port_argument(&argv("dotnet a.dll --urls http://0.0.0.0:80")), Some(80));
         assert_eq!(low_port_argument(&argv("dotnet a.dll --urls=http://*:8080;https://*:443")), Some(443));
-        assert_eq!(low_port_argument(&argv("puma -b tcp://0.0.0.0:80")), Some(80));
         assert_eq!(low_port_argument(&argv("puma -b tcp://0.0.0.0:9292")), None);
         assert_eq!(low_port_argument(&argv("app --upstream http://api:80")), None);
         assert_eq!(low_port_argument(&argv("-Dserver.port=80 -Xmx1g")), Some(80));
+        assert_eq!(low_port_argument(&argv("puma -b tcp://0.0.0.0:80")), Some(80));
+        assert_eq!(low_port_argument(&argv("puma -b unix:///tmp/puma.sock")), None);
+        assert_eq!(low_port_argument(&argv("dotnet Shop.dll --urls http://*")), Some(80));
+        assert_eq!(low_port_argument(&argv("dotnet Shop.dll --urls=http://+:8080;http://+:81")), Some(81));
+        assert_eq!(low_port_argument(&argv("java -Dserver.port=80 -jar shop.jar")), Some(80));
     }
 
     #[test]
@@ -242,5 +253,9 @@ mod tests {
         assert_eq!(low_port_variable("LISTEN_ADDR", ":443"), Some(443));
         assert_eq!(low_port_variable("BIND", "0.0.0.0:8080"), None);
         assert_eq!(low_port_variable("API", "http://api:80"), None);
+        assert_eq!(low_port_variable("JAVA_OPTS", "-Xmx1g -Dserver.port=81 -Dhttp.proxyPort=80"), Some(81));
+        assert_eq!(low_port_variable("JAVA_OPTS", "-Dserver.port=8080"), None);
+        assert_eq!(low_port_variable("ASPNETCORE_URLS", "http://+:8080;https://+"), Some(443));
+        assert_eq!(low_port_variable("ASPNETCORE_HTTP_PORTS", "8080"), None);
     }
 }

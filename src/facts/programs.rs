@@ -2,7 +2,7 @@
 
 use super::directories::is_within;
 use super::obstacles::{Obstacle, hard, soft};
-use super::ports::low_port_argument;
+use super::ports::{low_port, low_port_argument};
 use super::{Application, ImageFacts, PackageJson, Stack, identity::printable, needs};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
@@ -119,10 +119,11 @@ pub(super) fn of_base(application: &Application<'_>, image: &ImageFacts<'_>, fou
         && image.served_by().is_none()
     {
         match base.low_port() {
+            None if image.hosted_by().is_some() => {}
             // A runtime that is told by its base where to listen; what else tells it is judged with the ports.
             Some(_) if base.service.is_none() && needs::told_where_to_listen(application, image) => {}
-            Some(port) if base.service.is_none() && !image.argv().is_empty() => found.push(hard(
-                SkipReason::LowPort,
+            Some(port) if base.service.is_none() && !image.argv().is_empty() => found.push(low_port(
+                application,
                 format!("programs on the base {} listen on {port} unless told otherwise ({})", base.name, image.path),
             )),
             _ => found.push(hard(
@@ -344,7 +345,7 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
     let Some(first) = argv.first() else {
         let commanded = !application.containers.is_empty()
             && application.containers.iter().all(|container| container.view.command().is_some());
-        if !commanded && image.served_by().is_none() {
+        if !commanded && image.served_by().is_none() && image.hosted_by().is_none() {
             found.push(soft(
                 SkipReason::UnaccountedCommand,
                 format!("{} starts nothing of its own; it may be a base or a toolbox", image.path),
@@ -405,7 +406,7 @@ pub(super) fn of_script(
         let place = format!("package.json beside {}", image.path);
         of_command(std::slice::from_ref(&line), &place, writable, found);
         if let Some(port) = low_port_argument(&[line]) {
-            found.push(hard(SkipReason::LowPort, format!("{place} listens on {port}; listen on a port above 1023")));
+            found.push(low_port(application, format!("{place} listens on {port}; listen on a port above 1023")));
         }
     }
     let tree = application.around.repository.tree();
@@ -432,7 +433,7 @@ pub(super) fn of_script(
                     of_words(&[line.to_owned()], &format!("{path}:{}", number + 1), writable, &mut words);
                     if let Some(port) = low_port_argument(&[line.to_owned()]) {
                         let detail = format!("{path}:{} listens on {port}; listen on a port above 1023", number + 1);
-                        words.push(hard(SkipReason::LowPort, detail));
+                        words.push(low_port(application, detail));
                     }
                     if let Some(change) = SYSTEM_CHANGE.as_ref().and_then(|regex| regex.find(line)) {
                         let change = printable(change.as_str().trim());

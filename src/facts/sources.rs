@@ -217,13 +217,14 @@ static FALLBACK_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// Ports below 1024 in the settings of Spring (`server.port`), Quarkus, Micronaut, Ktor, and of ASP.NET (`Urls`), where a wildcard without a port means 80.
+/// Ports below 1024 in the settings of Spring (`server.port`), Quarkus, Micronaut, Ktor, Rocket, Tomcat (`Connector`), and of ASP.NET (`Urls`), where a
+/// wildcard without a port means 80.
 static SETTINGS_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
         r#"(?m)(?:^\s*(?:server|quarkus\.http|micronaut\.server|management\.server|ktor\.deployment)\.port\s*[=:]\s*"#,
         r#"|^server:[ \t]*\r?\n(?:[ \t]+.*\n|[ \t]*#.*\n)*?[ \t]+port:[ \t]*|^server:[ \t]*\{[^}\n]*\bport:[ \t]*"#,
         r#"|^[ \t]+(?:server|http):[ \t]*\r?\n(?:[ \t]+[\w-]+:[ \t]*\S.*\n){0,3}[ \t]+port:[ \t]*|\bdeployment\s*\{[^}]*\bport\s*=\s*"#,
-        r#"|^[ \t]*port[ \t]*=[ \t]*|"[Uu]rls?"\s*:\s*"[^"]*https?://[^":/]*:)"#,
+        r#"|<Connector\b[^>]*?\bport=|^[ \t]*port[ \t]*=[ \t]*|"[Uu]rls?"\s*:\s*"[^"]*https?://[^":/]*:)"#,
         r#"["']?(?:\$\{\w+:)?(\d{1,3})(?:\}|\b)|"[Uu]rls?"\s*:\s*"[^"]*http(://(?:0\.0\.0\.0|\*|\+|\[::\])/?[";])"#,
     ))
     .ok()
@@ -415,7 +416,11 @@ pub(super) fn is_settings(path: &str) -> bool {
         && matches!(ending, "yml" | "yaml")
         && file_name(directory(path)) == "config";
     let tested = directory(path).split('/').any(|part| matches!(part, "test" | "tests"));
-    (of_java || of_ruby || name == "Rocket.toml" || stem.starts_with("appsettings") && ending == "json") && !tested
+    (of_java
+        || of_ruby
+        || matches!(name, "Rocket.toml" | "server.xml")
+        || stem.starts_with("appsettings") && ending == "json")
+        && !tested
 }
 
 /// Where the sources of a folder hold one of these texts, as `path:line (text)`.
