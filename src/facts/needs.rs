@@ -7,6 +7,7 @@ use super::{Application, ImageFacts, Stack, sources};
 use crate::discover::file_name;
 use crate::error::SkipReason;
 use crate::image::KnownImage;
+use std::collections::BTreeSet;
 
 /// Variables that tell a .NET program where to listen
 /// (<https://learn.microsoft.com/aspnet/core/fundamentals/servers/kestrel/endpoints>).
@@ -79,6 +80,25 @@ pub(super) fn writes_beside_itself(application: &Application<'_>, image: &ImageF
         survey.sites.iter().any(|site| site.target.as_deref().is_none_or(|target| !target.starts_with('/')))
     };
     !is_told || application.survey().is_none_or(writes)
+}
+
+/// A call of the sources that writes into the working directory, or may, where the directories of the image are root's: not below a mount.
+pub(super) fn written_beside(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    mounted: &BTreeSet<String>,
+) -> Option<String> {
+    // That of Go is told by what its sources open.
+    let survey = application.survey().filter(|_| image.stack != Some(Stack::Go))?;
+    let workdir = image.workdir().unwrap_or_default();
+    let is_mounted = mounted.iter().any(|directory| is_within(&workdir, directory));
+    let concerns = |target: Option<&str>| match target {
+        Some(target) => !target.starts_with('/') && !is_mounted,
+        // It may be the volume that it writes to.
+        None => mounted.is_empty(),
+    };
+    let site = survey.sites.iter().find(|site| concerns(site.target.as_deref()))?;
+    Some(format!("{} ({}) writes beside the program", site.place, printable(&site.call)))
 }
 
 /// Whether the image, its command or all its containers say where a .NET program listens.

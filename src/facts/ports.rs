@@ -6,7 +6,9 @@ use super::{Application, ContainerFacts, ImageFacts, identity::printable, source
 use crate::error::SkipReason;
 use crate::image::ImageConfig;
 use crate::link::Link;
+use regex::Regex;
 use std::fmt::Display;
+use std::sync::LazyLock;
 
 /// What to do about any of them.
 const ADVICE: &str = "a process without root cannot rely on it; listen on a port above 1023";
@@ -130,18 +132,29 @@ fn low_port_variable(name: &str, value: &str) -> Option<u16> {
     if LISTENING_PORTS.contains(&name) {
         return parts.find_map(|port| port.trim().parse().ok().filter(|port| *port > 0 && *port < 1024));
     }
+    if let Some(port) = low_port_of_address(value) {
+        return Some(port);
+    }
     let port: u16 = value.parse().ok()?;
     (name.to_ascii_uppercase().ends_with("PORT") && port > 0 && port < 1024 && is_listening_name(name)).then_some(port)
 }
 
-/// The port of `http://+:80` and `tcp://0.0.0.0:80`, and of the former also where it goes without saying.
+/// The port of `0.0.0.0:80`, `:80` or `http://*:80`: every address of a machine is something to listen on, whatever the variable is called.
+fn low_port_of_address(value: &str) -> Option<u16> {
+    let host = value.split_once("://").map_or(value, |(_, host)| host);
+    let (address, port) = host.trim_end_matches('/').rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    (matches!(address, "" | "0.0.0.0" | "*" | "+" | "[::]") && port > 0 && port < 1024).then_some(port)
+}
+
+/// The port of `http://+:80`, also where it goes without saying.
 fn low_port_of_url(url: &str) -> Option<u16> {
     let (scheme, rest) = url.trim().split_once("://")?;
-    let written = rest.split('/').next()?.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let written = rest.split(['/', '?']).next()?.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     let port = match (written, scheme) {
         (Some(port), _) => port,
-        (None, "http") => 80,
         (None, "https") => 443,
+        (None, "http") => 80,
         (None, _) => return None,
     };
     (port > 0 && port < 1024).then_some(port)
@@ -160,13 +173,21 @@ pub(super) fn is_listening_name(name: &str) -> bool {
         "FLASK_RUN_PORT",
         "NODE_PORT",
         "WEB_PORT",
+        "ROCKET_PORT",
+        "QUARKUS_HTTP_PORT",
+        "MICRONAUT_SERVER_PORT",
+        "MANAGEMENT_SERVER_PORT",
     ]
     .contains(&name.as_str())
 }
 
-/// `:80`, `--port 80`, `--port=80`, `-p 80`.
+/// `:80`, `--port 80`, `--port=80`, `-p 80`, `http://*:80`.
 pub(super) fn low_port_argument(argv: &[String]) -> Option<u16> {
-    let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).collect();
+    // `${PORT:-80}` is 80 until somebody says otherwise.
+    static DEFAULT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\$\{\w+:?-(\d+)\}").ok());
+    let line = argv.join(" ");
+    let line = DEFAULT.as_ref().map_or(line.as_str().into(), |default| default.replace_all(&line, "$1"));
+    let words: Vec<&str> = line.split_whitespace().collect();
     // To these, `-p` is a process or a parent.
     const OTHERS: [&str; 5] = ["strace", "ps", "mkdir", "gdb", "nsenter"];
     if words.first().is_some_and(|word| OTHERS.contains(&crate::discover::file_name(word))) {
@@ -182,13 +203,15 @@ pub(super) fn low_port_argument(argv: &[String]) -> Option<u16> {
             .then(|| words.get(at + 1).and_then(|port| low(port)))
             .flatten();
         let bound = word.rsplit_once(':').filter(|(host, _)| !host.contains('/')).and_then(|(_, port)| low(port));
-        let listening = match word.split_once('=') {
-            Some(("--urls" | "--bind", urls)) => Some(urls),
-            _ if matches!(*word, "--urls" | "--bind" | "-b") => words.get(at + 1).copied(),
-            _ => None,
+        // Every address of a machine is no other one's.
+        let anywhere = || {
+            let is_wildcard = |url: &&str| {
+                url.split_once("://")
+                    .is_some_and(|(_, host)| ["0.0.0.0", "*", "+", "[::]"].iter().any(|any| host.starts_with(any)))
+            };
+            word.split(['=', ';', ',', '"', '\'']).filter(is_wildcard).find_map(low_port_of_url)
         };
-        let url = || listening.and_then(|urls| urls.split(';').find_map(low_port_of_url));
-        named.or(next).or(bound).or_else(url)
+        named.or(next).or(bound).or_else(anywhere)
     })
 }
 
@@ -206,7 +229,14 @@ mod tests {
         assert_eq!(low_port_argument(&argv("uvicorn main:app --port=443")), Some(443));
         assert_eq!(low_port_argument(&argv("flask run -p 80")), Some(80));
         assert_eq!(low_port_argument(&argv("uvicorn main:app --port 8000 --workers 4")), None);
+        assert_eq!(low_port_argument(&argv("rails s -b 0.0.0.0 -p ${PORT:-80}")), Some(80));
+        assert_eq!(low_port_argument(&argv("gunicorn app:app -b 0.0.0.0:${PORT:-8000}")), None);
         assert_eq!(low_port_argument(&argv("redis://cache:1")), None);
+        assert_eq!(low_port_argument(&argv("dotnet a.dll --urls http://0.0.0.0:80")), Some(80));
+        assert_eq!(low_port_argument(&argv("dotnet a.dll --urls=http://*:8080;https://*:443")), Some(443));
+        assert_eq!(low_port_argument(&argv("puma -b tcp://0.0.0.0:9292")), None);
+        assert_eq!(low_port_argument(&argv("app --upstream http://api:80")), None);
+        assert_eq!(low_port_argument(&argv("-Dserver.port=80 -Xmx1g")), Some(80));
         assert_eq!(low_port_argument(&argv("puma -b tcp://0.0.0.0:80")), Some(80));
         assert_eq!(low_port_argument(&argv("puma -b unix:///tmp/puma.sock")), None);
         assert_eq!(low_port_argument(&argv("dotnet Shop.dll --urls http://*")), Some(80));
@@ -219,6 +249,10 @@ mod tests {
         assert_eq!(low_port_variable("PORT", "80"), Some(80));
         assert_eq!(low_port_variable("SMTP_PORT", "25"), None);
         assert_eq!(low_port_variable("PORT", "8080"), None);
+        assert_eq!(low_port_variable("Kestrel__Endpoints__Http__Url", "http://*:80"), Some(80));
+        assert_eq!(low_port_variable("LISTEN_ADDR", ":443"), Some(443));
+        assert_eq!(low_port_variable("BIND", "0.0.0.0:8080"), None);
+        assert_eq!(low_port_variable("API", "http://api:80"), None);
         assert_eq!(low_port_variable("JAVA_OPTS", "-Xmx1g -Dserver.port=81 -Dhttp.proxyPort=80"), Some(81));
         assert_eq!(low_port_variable("JAVA_OPTS", "-Dserver.port=8080"), None);
         assert_eq!(low_port_variable("ASPNETCORE_URLS", "http://+:8080;https://+"), Some(443));

@@ -106,7 +106,7 @@ static SYSTEM_CHANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     const SYSTEM: &str = r#"["']?/(?:etc|usr|var|run|bin|sbin|lib|opt|srv|root|data|logs?|db|cache|mnt)\b"#;
     let writes = r"\b(?:cp|mv|mkdir|touch|tee|ln|install|chmod|rm)\b[^|;&]*\s";
     Regex::new(&format!(
-        r"\b(?:apt-get|apk|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap|update-ca-certificates)\b|\bnpm\s+(?:install|i)\s+(?:-g|--global)\b|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
+        r"\b(?:apt-get|apk|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap|update-ca-certificates|update-ca-trust|locale-gen|crontab|docker-php-ext-\w+|pecl|phpenmod|a2(?:en|dis)\w+)\b|\bkeytool\b[^|;&]*(?:-cacerts|/cacerts|JAVA_HOME)|\bnpm\s+(?:install|i)\s+(?:-g|--global)\b|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
     ))
     .ok()
 });
@@ -231,8 +231,15 @@ fn asks_for_io_uring(word: &str) -> bool {
 fn of_words(argv: &[String], place: &dyn Display, writable: &[String], found: &mut Vec<Obstacle>) {
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     let needs_root = |program: &&str| NEEDS_ROOT.contains(program) || NODE_TOOLS.contains(program);
+    // A program may be called `service`; that of the system is told what to start.
+    let is_own = |word: &&str| {
+        let mut rest = command_words(argv).skip_while(|other| other != word).skip(1).filter(|word| !word.is_empty());
+        let told = |next: &str| !next.starts_with('-');
+        word.ends_with("service") && (word.contains("./") || !rest.next().is_some_and(told))
+    };
     // Before any path: that one may be the user's own does not make up for such a program behind it.
-    if let Some(program) = command_words(argv).map(crate::discover::file_name).find(needs_root) {
+    let words = command_words(argv).filter(|word| !is_own(word));
+    if let Some(program) = words.map(crate::discover::file_name).find(needs_root) {
         found.push(hard(
             SkipReason::NeedsRoot,
             format!("{place} starts {program}, which needs root or changes the user itself"),
@@ -430,11 +437,18 @@ pub(super) fn of_script(
     // `tini -- ./start.sh` and `sh start.sh` start the script, not their first word.
     for word in argv.iter().flat_map(|word| word.split_whitespace()) {
         let name = crate::discover::file_name(word);
-        if !name.ends_with(".sh") && !name.contains("entrypoint") {
+        let is_named = name.ends_with(".sh") || name.contains("entrypoint");
+        // `bin/start` may be a script as well: its first line tells.
+        let is_like = |path: &str| {
+            crate::discover::file_name(path) == name && (is_named || path.ends_with(word.trim_start_matches("./")))
+        };
+        let here = tree.below(image.directory()).find(|path| is_like(path)).filter(|_| is_named || word.contains('/'));
+        let read = here.and_then(|path| Some((path, tree.read(path)?)));
+        let read = read.filter(|(_, text)| is_named || is_shell_script(text));
+        if read.is_none() && !is_named {
             continue;
         }
-        let here = tree.below(image.directory()).find(|path| crate::discover::file_name(path) == name);
-        match here.and_then(|path| Some((path, tree.read(path)?))) {
+        match read {
             Some((path, text)) => {
                 let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
                 for (number, line) in lines {
@@ -465,6 +479,14 @@ pub(super) fn of_script(
     }
 }
 
+/// Whether the first line of a file names a shell.
+fn is_shell_script(text: &str) -> bool {
+    let first = text.lines().next().and_then(|line| line.strip_prefix("#!"));
+    first
+        .and_then(|line| line.split_whitespace().last())
+        .is_some_and(|program| matches!(crate::discover::file_name(program), "sh" | "bash" | "ash" | "dash"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -485,7 +507,10 @@ mod tests {
         assert_eq!(found[0].reason, SkipReason::NeedsRoot);
         found.clear();
         of_command(&argv("node server.js --root /srv"), &"Dockerfile", &[], &mut found);
+        of_command(&argv("/app/service --port 8080"), &"Dockerfile", &[], &mut found);
         assert!(found.is_empty());
+        of_command(&argv("sh -c service cron start && node x.js"), &"Dockerfile", &[], &mut found);
+        assert_eq!(found[0].reason, SkipReason::NeedsRoot);
     }
 
     #[test]
@@ -516,6 +541,8 @@ mod tests {
             "mkdir -p /run/app",
             "cp /app/default.conf /etc/app/",
             "apk add curl",
+            "keytool -importcert -noprompt -cacerts -file /certs/ca.crt",
+            "docker-php-ext-enable xdebug",
         ] {
             assert!(changes(line), "{line}");
         }
