@@ -164,6 +164,8 @@ skip_reasons! {
     Parameter => "parameter", true;
     /// A command whose effect is not known stands in the way.
     UnaccountedCommand => "unaccounted-command", false;
+    /// The source of an `ADD` is not seen; it may be an archive, which only `ADD` unpacks.
+    UnseenSource => "unseen-source", false;
     /// No build step can be separated from what runs.
     NoBuildStep => "no-build-step", false;
     /// Other stages are built from this one and would inherit the change.
@@ -198,6 +200,8 @@ skip_reasons! {
     ApiClient => "api-client", false;
     /// Something of the pod does not work in a user namespace, or is not known to.
     UserNamespace => "user-namespace", true;
+    /// A variable of the image looks like a secret.
+    SecretInImage => "secret-in-image", true;
     /// The pod is a Windows pod, where these fields are rejected.
     WindowsPod => "windows-pod", false;
     /// The change did not prove to be what was planned and was dropped. A defect of this program: please report it.

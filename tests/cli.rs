@@ -187,6 +187,26 @@ fn transforms_can_be_chosen() {
 }
 
 #[test]
+fn the_base_of_the_final_stage_can_be_chosen() {
+    let workspace = Workspace::new();
+    workspace.write(
+        "Dockerfile",
+        "FROM golang:1.24\nWORKDIR /src\nCOPY . .\nRUN go build -o /bin/app .\nCMD [\"/bin/app\"]\n",
+    );
+    workspace.write("go.mod", "module example.com/app\n\ngo 1.24\n");
+    workspace.write("main.go", "package main\n\nfunc main() {}\n");
+    let run = |arguments: &[&str]| {
+        unroot(workspace.root(), &[&["--offline", "--only", "split-build-stage"], arguments].concat()).stdout
+    };
+    assert!(run(&[]).contains("\n+FROM gcr.io/distroless/static-debian13:nonroot\n"));
+    assert!(run(&["--final-base", "scratch"]).contains("\n+FROM scratch\n"));
+    assert!(run(&["--final-base", "keep"]).contains("[final-base]"));
+    workspace.write("unroot.toml", "final_base = \"keep\"\n");
+    assert!(run(&[]).contains("[final-base]"));
+    assert!(run(&["--final-base", "scratch"]).contains("\n+FROM scratch\n"));
+}
+
+#[test]
 fn what_may_change_behaviour_waits_for_its_flag() {
     // Nothing is known about what a program in an unknown language needs.
     let workspace =

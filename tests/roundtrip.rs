@@ -11,13 +11,16 @@ use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::api_types;
+use support::{api_types, second_parser};
 use unroot::config::Config;
 use unroot::discover::{Candidate, Class, Tree};
 use unroot::dockerfile::{self, Dockerfile};
+use unroot::error::Outcome;
+use unroot::facts::{Application, Key, Pods, Surroundings, User};
 use unroot::kubernetes::pod_security::Level;
 use unroot::levels::WorkloadLevel;
-use unroot::pipeline::{self, Options, Run};
+use unroot::link::Links;
+use unroot::pipeline::{self, FileChange, Options, Run};
 use unroot::registry::Offline;
 use unroot::repository::Repository;
 use unroot::yaml::{self, Kind, Node, Scalar, Stream, Style};
@@ -90,6 +93,7 @@ fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
                 if dockerfile_name(&file.path) {
                     let after = dockerfile::parse(file.after.clone()).unwrap();
                     assert_eq!(print_dockerfile(&after), *file.after, "{}", file.path);
+                    others_read(file);
                 } else {
                     let after = yaml::parse(file.after.clone()).unwrap();
                     assert_eq!(print_yaml(&after), *file.after, "{}", file.path);
@@ -110,6 +114,23 @@ fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
         }
     }
     counts.report("changed files");
+}
+
+/// What another parser and bash read before they read after, and every comment is still there.
+fn others_read(file: &FileChange) {
+    let [before, after] = [&file.before, &file.after];
+    if let Some(refusal) = second_parser::refusal(after) {
+        assert!(second_parser::refusal(before).is_some(), "{}: {refusal}", file.path);
+    }
+    let known = second_parser::unreadable_scripts(before);
+    let new: Vec<String> =
+        second_parser::unreadable_scripts(after).into_iter().filter(|script| !known.contains(script)).collect();
+    assert!(new.is_empty(), "{}: bash cannot read {new:?}", file.path);
+    let mut left = second_parser::comments(after);
+    for comment in second_parser::comments(before) {
+        let place = left.iter().position(|other| *other == comment);
+        left.remove(place.unwrap_or_else(|| panic!("{}: {comment} is lost", file.path)));
+    }
 }
 
 /// Prints, for each repository, its workloads by level (privileged, baseline, restricted), and the checks that the rest does not satisfy.
@@ -134,6 +155,70 @@ fn no_workload_comes_out_at_a_weaker_level() {
         println!("{name}: {before:?} before, {:?} after, {:?} after --unsafe", after[0], after[1]);
     }
     println!("missing after --unsafe, in workloads: {missing:?}");
+}
+
+/// Prints, for each language, how many Dockerfiles there are, how many have one stage and what became of that, and how many end with a numeric user other
+/// than root.
+#[test]
+fn no_dockerfile_loses_its_user() {
+    let mut stacks: BTreeMap<String, [BTreeMap<String, usize>; 2]> = BTreeMap::new();
+    for root in roots() {
+        let config = Config::load(&root).unwrap();
+        let repository =
+            Repository::parse(Tree::discover(std::slice::from_ref(&root), &config.exclude).unwrap(), &config);
+        let links = Links::find(&repository, &config);
+        let (digests, configs, pods) = (BTreeMap::new(), BTreeMap::new(), Pods::default());
+        let around = Surroundings {
+            repository: &repository,
+            links: &links,
+            config: &config,
+            digests: &digests,
+            configs: &configs,
+            pods: &pods,
+        };
+        let runs = [false, true].map(|allow_unsafe| run(&root, allow_unsafe));
+        for (file, dockerfile) in repository.dockerfiles() {
+            let application = Application::new(around, Key::Dockerfile(file)).unwrap();
+            let image = application.image.as_ref().unwrap();
+            let stack = image.stack.map_or("unknown".to_owned(), |stack| stack.to_string());
+            let counts = stacks.entry(stack).or_default();
+            let was_numeric = matches!(image.user, User::Numeric { .. });
+            for (run, counts) in runs.iter().zip(counts) {
+                let mut count = |what: &str| *counts.entry(what.to_owned()).or_default() += 1;
+                count("files");
+                let ended = |transform: &str| {
+                    let mut findings = run.findings.iter();
+                    let finding =
+                        findings.find(|finding| finding.transform == transform && finding.path == image.path)?;
+                    Some(match &finding.outcome {
+                        Outcome::Fixed { .. } | Outcome::AlreadyRight { .. } => None,
+                        Outcome::Skipped { reason, .. } | Outcome::NeedsPerson { reason, .. } => Some(reason.code()),
+                    })
+                };
+                if dockerfile.stages().len() == 1 {
+                    count("single-stage");
+                    match ended("split-build-stage") {
+                        Some(Some(code)) => count(&format!("not split: {code}")),
+                        Some(None) => count("split"),
+                        None => {}
+                    }
+                }
+                let fate = ended("switch-user");
+                if was_numeric {
+                    count("numeric user before");
+                    assert_eq!(fate, Some(None), "{}: {} loses its user", root.display(), image.path);
+                }
+                match fate {
+                    Some(None) => count("numeric user after"),
+                    Some(Some(code)) => count(&format!("no numeric user: {code}")),
+                    None => {}
+                }
+            }
+        }
+    }
+    for (stack, [safe, risky]) in &stacks {
+        println!("{stack}: {safe:?}\n  with --unsafe: {risky:?}");
+    }
 }
 
 #[test]

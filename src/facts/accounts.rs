@@ -104,6 +104,34 @@ pub(super) fn makes(image: &ImageFacts<'_>, name: &str, uid: u32) -> bool {
     })
 }
 
+/// What the base of a stage is made of, where the commands of the stage tell, and that they are run by root: package managers and the tools for accounts
+/// work for nobody else. `None` when there are none, or a USER stands before them.
+pub(super) fn family_of_root(dockerfile: &Dockerfile, stage: &Stage) -> Option<Family> {
+    for index in dockerfile.effective(stage) {
+        let instruction = &dockerfile.instructions()[index];
+        match instruction.keyword {
+            Keyword::User => return None,
+            Keyword::Run => {
+                let commands = dockerfile.shell_commands(instruction).unwrap_or_default();
+                let told = commands.iter().find_map(|command| match *words(command).as_slice() {
+                    ["apt-get" | "apt", ref rest @ ..] if rest.contains(&"install") => Some(Family::Debian),
+                    ["apk", ref rest @ ..] if rest.contains(&"add") => Some(Family::Alpine),
+                    ["yum" | "dnf" | "microdnf" | "tdnf" | "zypper", ref rest @ ..] if rest.contains(&"install") => {
+                        Some(Family::Other)
+                    }
+                    ["useradd" | "groupadd", ..] => Some(Family::Other),
+                    _ => None,
+                });
+                if told.is_some() {
+                    return told;
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 const UID: [&str; 2] = ["-u", "--uid"];
 const GID: [&str; 2] = ["-g", "--gid"];
 

@@ -45,7 +45,12 @@ impl ImageFacts<'_> {
         };
         let mut found = with(made, true);
         found.extend(with(named, false));
-        found.retain(|directory| !is_system_directory(&directory.path) && !programs.contains(&directory.path));
+        let workdir = self.workdir();
+        // These hold nothing but what a site puts there; an application that works in one is all of it.
+        let is_site = |path: &str| workdir.as_deref() == Some(path) && ["/srv", "/var/www"].contains(&path);
+        found.retain(|directory| {
+            (!is_system_directory(&directory.path) || is_site(&directory.path)) && !programs.contains(&directory.path)
+        });
         // One that exists comes before the same one that may not.
         found.sort_by(|left, right| left.path.cmp(&right.path).then(right.exists.cmp(&left.exists)));
         found.dedup_by(|later, earlier| later.path == earlier.path);

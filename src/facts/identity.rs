@@ -86,6 +86,10 @@ impl Application<'_> {
                 how: "runAsUser of its containers".to_owned(),
             });
         }
+        let asked: BTreeSet<u32> = self.around.links.services(image.file).filter_map(|service| service.uid()).collect();
+        if let (Some(uid), 1) = (asked.first(), asked.len()) {
+            return Some(Identity { uid: *uid, gid: Some(0), how: "the user of its compose service".to_owned() });
+        }
         if let Some((base, ids)) = image.served_by().and_then(|base| Some((base, base.service?))) {
             let how = format!("what the base {} steps down to", base.name);
             // Group 0 is given the directories that only root may write; where there are none, files may be meant for the server's own group.
@@ -213,6 +217,11 @@ impl Application<'_> {
                     return None;
                 }
                 if let Link::Ambiguous(candidates) = container.link {
+                    // Before the images have their users nobody can say whether it needs its privileges.
+                    if !container.manifest.forbidden_settings(container.id.workload, container.id.container).is_empty()
+                    {
+                        return None;
+                    }
                     identity = self.common_user(candidates)?;
                 } else if container.config.is_some() {
                     return None;

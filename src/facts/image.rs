@@ -86,8 +86,11 @@ impl<'a> ImageFacts<'a> {
             Base::Stage(_) => (None, String::new()),
         };
         let known_base = base.as_ref().and_then(|base| around.config.images.find(base));
-        let family =
-            if first.base == Base::Scratch { Some(Family::Distroless) } else { known_base.map(|known| known.family) };
+        let family = match known_base {
+            _ if first.base == Base::Scratch => Some(Family::Distroless),
+            Some(known) => Some(known.family),
+            None => super::accounts::family_of_root(dockerfile, stage),
+        };
         let mut facts = Self {
             file,
             path: &source.path,
@@ -205,7 +208,7 @@ impl<'a> ImageFacts<'a> {
                 _ => false,
             }
         };
-        self.family.is_some()
+        (self.known_base.is_some() || self.base.is_none() && self.family.is_some())
             && self.known_base.is_none_or(|base| base.needs.is_empty())
             && !dockerfile.effective(self.stage).into_iter().any(brings)
     }
@@ -304,6 +307,8 @@ impl<'a> ImageFacts<'a> {
         let base = super::identity::printable(&self.base_text);
         let unknown = |how: String| User::Unknown { how };
         match self.base_config.map(ImageConfig::user) {
+            // Its own commands do what only root can.
+            None if self.family.is_some() => User::Root,
             None => unknown(format!("nothing is known of the base {base}")),
             Some(ConfiguredUser::Root) => User::Root,
             Some(ConfiguredUser::Numeric { uid, gid }) => User::Numeric { uid, gid },

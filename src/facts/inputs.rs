@@ -49,7 +49,8 @@ impl RunTimeInputs {
         for path in tree.below(folder) {
             let relative = below(path, folder);
             let is_source = path.rsplit_once('.').is_some_and(|(_, ending)| stack.endings().contains(&ending))
-                && !is_test(relative);
+                && !is_test(relative)
+                && !(stack == Stack::Rust && file_name(relative) == "build.rs");
             if !(is_source || stack == Stack::Java && is_resource(relative)) {
                 continue;
             }
@@ -99,7 +100,12 @@ fn below<'p>(path: &'p str, folder: &str) -> &'p str {
 /// The first call of a pattern, as `path:line calls what`.
 fn found(path: &str, text: &str, pattern: &Pattern) -> Option<String> {
     let call = pattern.as_ref()?.find(text)?;
-    let what = super::identity::printable(call.as_str().trim_end_matches('('));
+    // A pattern may end within a name.
+    let rest = text.get(call.end()..).unwrap_or_default();
+    let ends_in_name = call.as_str().ends_with(|c: char| c.is_alphanumeric() || c == ':');
+    let name = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    let end = call.end() + if ends_in_name { name } else { 0 };
+    let what = super::identity::printable(text.get(call.start()..end)?.trim_end_matches('('));
     Some(format!("{path}:{} uses {what}", line_at(text, call.start())))
 }
 
@@ -212,7 +218,7 @@ fn pattern(written: &str) -> Option<Regex> {
 static JAVA_FILES: Pattern = LazyLock::new(|| {
     pattern(concat!(
         r"\b(?:File|FileReader|FileWriter|FileInputStream|FileOutputStream|RandomAccessFile|FileSystemResource|FileHandler)\s*\(",
-        r"|\bPaths\.get\b|\bPath\.of\b|\bFiles\.[a-z]|\bFileSystems\.|\bFileChannel\.open|\.getFile\(\)|\bResourceUtils\.",
+        r"|\bPaths\.get\b|\bPath\.of\b|\bFiles\.[a-z]\w*|\bFileSystems\.|\bFileChannel\.open|\.getFile\(\)|\bResourceUtils\.",
         r#"|["']user\.dir["']|["'](?:optional:)?file:|externalLocation|externalStaticFileLocation|StaticHandler\.create|\bDotenv\b"#,
     ))
 });
@@ -237,7 +243,7 @@ static RESOURCE_FILES: Pattern = LazyLock::new(|| {
 /// Rust: the standard library, runtimes, and crates that read files at run time.
 static RUST_FILES: Pattern = LazyLock::new(|| {
     pattern(concat!(
-        r"\b(?:File|OpenOptions|DirBuilder)::|\bfs::[a-z]|\bfs::\{|\bNamedFile\b|\bServeDir\b|\bServeFile\b|\bactix_files\b|\bFileServer\b",
+        r"\b(?:File|OpenOptions|DirBuilder)::|\bfs::[a-z_]\w*|\bfs::\{|\bNamedFile\b|\bServeDir\b|\bServeFile\b|\bactix_files\b|\bFileServer\b",
         r"|\bTera::new|register_templates?_(?:file|directory)|\bfile_source\b|\bFile::with_name|\bFigment\b|\bdotenvy?\b",
         r"|\blibloading\b|\binit_file\b|\bsqlite:|\brusqlite\b|\bsled::|\brocksdb\b|_pem_file\b|_key_file\b|_chain_file\b|\bcurrent_dir\(",
         r"|\bnotify::|\bwalkdir\b|\bglob::|\bmemmap|\bwarp::fs\b|\btemp_?file\b|\btemp_dir\(",

@@ -11,6 +11,7 @@ mod configuration;
 mod container;
 mod data;
 mod directories;
+mod home;
 mod identity;
 mod image;
 mod inputs;

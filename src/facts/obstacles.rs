@@ -6,14 +6,15 @@
 use super::directories::is_below;
 use super::pod::Neighbour;
 use super::{
-    Application, ContainerFacts, EffectiveUser, GoSources, Identity, ImageFacts, Key, Stack, User, needs, operator,
-    ports, programs, served, sources, stack,
+    Application, ContainerFacts, EffectiveUser, GoSources, Identity, ImageFacts, Key, Stack, User, home, needs,
+    operator, ports, programs, served, sources, stack,
 };
 use crate::config::Profile;
+use crate::discover::file_name;
 use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
-use crate::image::Family;
+use crate::image::{Family, KnownImage};
 use crate::kubernetes::{Settings, VolumeSource};
 use crate::link::Link;
 use crate::repository::{ContainerId, FileId};
@@ -84,6 +85,13 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         };
         found.push(hard(SkipReason::UnknownUser, detail));
     }
+    if image.known_base.is_none() && image.family.is_some() && image.base_text != "scratch" {
+        let base = printable(&image.base_text);
+        found.push(soft(
+            SkipReason::UnknownUser,
+            format!("little is known of the base {base}: its commands run as root"),
+        ));
+    }
     programs::of_base(application, image, found);
     if matches!(image.user, User::Numeric { .. }) {
         of_configured_base(image, found);
@@ -96,19 +104,27 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     }
     let owned: Vec<String> = image.owned_directories().into_iter().map(|directory| directory.path).collect();
     // What is mounted is not the image's, and whether a volume can be written is told of the volume.
-    let writable: Vec<String> = owned.iter().cloned().chain(mounted_everywhere(application)).collect();
-    if server.is_none() {
-        programs::of_command(&image.argv(), &image.path, &writable, found);
+    let mounted = mounted_everywhere(application);
+    let has_shell = image.family.is_some_and(Family::has_shell);
+    // Without a shell the files of the image stay root's.
+    let can_arrange = has_shell || image.user != User::Root;
+    let writable: Vec<String> = owned.iter().filter(|_| can_arrange).cloned().chain(mounted.iter().cloned()).collect();
+    if server.is_none() && image.hosted_by().is_none() {
+        let words = started_words(image);
+        let told = if starts_as_its_base(image, &words) { words.get(1..).unwrap_or_default() } else { &image.argv() };
+        programs::of_command(told, &image.path, &writable, found);
     }
     programs::of_image(application, image, found);
     programs::of_script(application, image, &writable, found);
     ports::of_image(application, image, found);
     file_capabilities(image, found);
-    root_home(application, image, found);
+    home::of_image(application, image, found);
     browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
     paths_in_variables(application, image, &writable, found);
+    needs::of_options(application, image, &writable, found);
     unseen_containers(application, image, found);
+    services(application, image, found);
     private_files(image, &owned, found);
     // The pages of a server are run by its workers, who were never root.
     if image.stack.is_some() && server.is_none_or(|base| base.name == "nginx") {
@@ -120,7 +136,9 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             && let Some(place) =
                 GoSources::read(application.around.repository, image.directory()).and_then(|sources| sources.inputs)
         {
-            let detail = format!("{place}, which may write, and an image without a shell cannot be arranged for that");
+            let detail = format!(
+                "{place}, which may write or look for its user, and an image without a shell cannot be arranged for that"
+            );
             found.push(soft(SkipReason::SystemDirectory, detail));
         }
         if let Some(place) = sources::system_path(tree, image.directory(), &writable) {
@@ -128,10 +146,15 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         } else if let Some(site) = written_outside(application, &writable) {
             found.push(soft(SkipReason::SystemDirectory, site));
         }
-        let has_shell = image.family.is_some_and(Family::has_shell);
         if has_shell && owned.is_empty() && needs::writes_beside_itself(application, image) {
-            let detail = "the program's files lie in a directory of the system (no WORKDIR); what it writes beside them cannot be allowed";
-            found.push(soft(SkipReason::SystemDirectory, detail.to_owned()));
+            let detail = format!(
+                "the program works in {}, a directory of the system; what it writes there cannot be allowed",
+                image.workdir().unwrap_or_else(|| "/".to_owned())
+            );
+            found.push(soft(SkipReason::SystemDirectory, detail));
+        } else if !can_arrange && let Some(site) = needs::written_beside(application, image, &mounted) {
+            let detail = format!("{site}, which an image without a shell cannot be arranged for");
+            found.push(soft(SkipReason::SystemDirectory, detail));
         }
     }
 }
@@ -148,6 +171,27 @@ fn of_configured_base(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
         let detail = format!("the base {base} exposes port {port}, and its program may have a capability of its own");
         found.push(hard(SkipReason::NeedsRoot, detail));
     }
+}
+
+/// What the image starts, a single command of a shell by its words.
+fn started_words(image: &ImageFacts<'_>) -> Vec<String> {
+    let argv = image.argv();
+    match argv.as_slice() {
+        [shell, flag, line] if shell == "/bin/sh" && flag == "-c" && !line.contains(['|', '&', '$', '`', '>']) => {
+            line.split_whitespace().map(|word| word.replace(['"', '\''], "")).collect()
+        }
+        _ => argv,
+    }
+}
+
+/// Whether the image starts the program that its base is made for, and as the user that the base starts it as.
+fn starts_as_its_base(image: &ImageFacts<'_>, words: &[String]) -> bool {
+    let program = words.first().map(|first| file_name(first)).unwrap_or_default();
+    let is_user = |base: &KnownImage| match &image.user {
+        User::Numeric { uid, .. } => base.user.is_some_and(|user| user.uid == *uid),
+        _ => false,
+    };
+    image.known_base.is_some_and(|base| is_user(base) && file_name(&base.name).split('-').any(|word| word == program))
 }
 
 /// A call of the sources that writes to a path which is written out, and is neither the application's own nor for everybody.
@@ -185,53 +229,6 @@ fn file_capabilities(image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     }));
 }
 
-/// Files below root's home cannot be reached by others: the directory has mode 0700.
-fn root_home(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
-    let dockerfile = image.dockerfile;
-    let is_home = |path: &str| path == "/root" || path.starts_with("/root/") || path.starts_with('~');
-    for index in dockerfile.effective(image.stage) {
-        let instruction = &dockerfile.instructions()[index];
-        let place = image.place(index);
-        match instruction.keyword {
-            Keyword::Workdir if is_home(instruction.arguments.of(dockerfile.text()).trim()) => {
-                found.push(hard(
-                    SkipReason::RootHome,
-                    format!("{place} works in root's home, which others cannot enter"),
-                ));
-                return;
-            }
-            Keyword::Copy | Keyword::Add if dockerfile.copy_words(instruction).is_some_and(|(_, to)| is_home(&to)) => {
-                found.push(hard(
-                    SkipReason::RootHome,
-                    format!("{place} puts files in root's home, which others cannot enter"),
-                ));
-                return;
-            }
-            Keyword::Run => {
-                for command in dockerfile.shell_commands(instruction).unwrap_or_default() {
-                    if let Some(what) = installs_into_home(&stack::words(&command), &command, image) {
-                        found.push(soft(
-                            SkipReason::RootHome,
-                            format!("{place}: {what} in root's home, which others cannot enter"),
-                        ));
-                        return;
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    let package = super::PackageJson::read(application.around.repository.tree(), image.directory());
-    for browser in ["puppeteer", "playwright", "cypress"] {
-        if package.as_ref().is_some_and(|package| package.depends_on(browser)) {
-            found.push(soft(
-                SkipReason::RootHome,
-                format!("{browser} keeps its browser in the home of the user that installed it"),
-            ));
-        }
-    }
-}
-
 /// A browser builds its sandbox from user namespaces, which the runtime's seccomp profile takes away. Root has to go without a sandbox anyhow
 /// (<https://github.com/puppeteer/puppeteer/blob/main/docs/troubleshooting.md#setting-up-chrome-linux-sandbox>).
 fn browser_sandbox(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
@@ -247,56 +244,6 @@ fn browser_sandbox(application: &Application<'_>, image: &ImageFacts<'_>, found:
         );
         found.push(soft(SkipReason::NeedsRoot, detail));
     }
-}
-
-/// The same of what the manifest says. A volume at root's home itself takes its place.
-fn reaches_into_root_home(container: &ContainerFacts<'_>, place: &dyn Display) -> Option<Obstacle> {
-    let mounts = container.mounts();
-    if mounts.iter().any(|mount| mount.path.trim_end_matches('/') == "/root") {
-        return None;
-    }
-    let is_home = |path: &String| super::directories::is_within(path, "/root");
-    let view = container.view;
-    let works = || Some(("works in", view.working_dir().filter(is_home)?));
-    let mounted = || Some(("mounts a volume at", mounts.iter().map(|mount| mount.path.clone()).find(is_home)?));
-    let starts = || Some(("starts", view.command()?.into_iter().next().filter(is_home)?));
-    let named = || {
-        let (name, value) = view.env_values().into_iter().find(|(_, value)| is_home(value) && !value.contains(':'))?;
-        Some(("sets a variable to", format!("{value} ({name})")))
-    };
-    let (does, path) = works().or_else(mounted).or_else(starts).or_else(named)?;
-    let detail = format!("{place} {does} {}, in root's home, which others cannot enter", printable(&path));
-    Some(hard(SkipReason::RootHome, detail))
-}
-
-fn installs_into_home(
-    words: &[&str],
-    command: &crate::dockerfile::ShellCommand,
-    image: &ImageFacts<'_>,
-) -> Option<&'static str> {
-    let has = |word: &str| words.contains(&word);
-    match words {
-        ["rm" | "echo" | "ls", ..] => return None,
-        ["pipenv", "install" | "sync", ..] if !has("--system") => return Some("pipenv installs its environment"),
-        ["poetry", "install", ..] => return Some("poetry may keep its environment"),
-        ["pip" | "pip3", "install", ..] if has("--user") => return Some("pip installs"),
-        ["python" | "python3", "-m", "nltk.downloader" | "spacy" | "playwright", ..] => return Some("data is stored"),
-        ["npx", "playwright", ..] | ["playwright", "install", ..] => return Some("playwright keeps its browsers"),
-        ["corepack", ..] => return Some("corepack keeps package managers"),
-        ["uv", "python" | "tool", ..] | ["rustup", ..] | ["pyenv", ..] | ["nvm", ..] => {
-            return Some("tools are installed");
-        }
-        ["go", "install", ..] if image.known_base.is_none_or(|known| known.name != "golang") => {
-            return Some("go installs programs");
-        }
-        ["sh" | "bash", ..] if words.len() == 1 => return Some("a script from a pipe may install"),
-        _ => {}
-    }
-    let named = command.words.iter().any(|word| {
-        let text = word.written.trim_matches(['"', '\'']);
-        text.starts_with("~/") || text.contains("/root/") || text.contains("$HOME") || text.contains("${HOME}")
-    });
-    named.then_some("files are used")
 }
 
 /// Without a container to look at, what runs the image may stand in a file that is not read, or under a name that does not tell.
@@ -351,6 +298,30 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     };
     if let Some(detail) = doubt.or_else(template).or_else(unknown_kind) {
         found.push(soft(SkipReason::AmbiguousLink, detail));
+    }
+}
+
+/// What a compose file asks of a container of the image, which root alone is sure to give.
+fn services(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+    let workdir = image.workdir();
+    for service in application.around.links.services(image.file) {
+        let place = format!("service {} of {}", printable(&service.name), service.path);
+        if service.asks_privileges {
+            found.push(soft(SkipReason::NeedsRoot, format!("{place} asks for privileges")));
+        }
+        if service.user.as_deref().is_some_and(|user| matches!(user.split(':').next(), Some("0" | "root"))) {
+            found.push(soft(SkipReason::AuthorChoice, format!("{place} says user: root")));
+        }
+        for mount in service.mounts.iter().filter(|mount| !mount.read_only) {
+            // Sources that a developer mounts over the image's are read, and packages beside them.
+            let is_code = workdir.as_ref().is_some_and(|workdir| super::directories::is_within(workdir, &mount.path))
+                || mount.path.ends_with("/node_modules");
+            if !is_code {
+                let path = printable(&mount.path);
+                let detail = format!("{place} keeps {path} on a volume or the host, where files belong to root");
+                found.push(soft(SkipReason::VolumeOwnership, detail));
+            }
+        }
     }
 }
 
@@ -550,7 +521,7 @@ fn of_container(
     }
     patches(application, container, found);
     operator::of_container(container, &place, &writable, found);
-    found.extend(reaches_into_root_home(container, &place));
+    found.extend(home::of_container(container, &place));
     if container.view.has_volume_devices() {
         let detail = format!("{place} is given a block device, which only root may open");
         found.push(hard(SkipReason::VolumeOwnership, detail));

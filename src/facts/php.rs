@@ -70,8 +70,13 @@ pub(super) fn of_master(application: &Application<'_>, image: &ImageFacts<'_>, b
             continue;
         }
         let place = image.place(index);
-        let commands = image.dockerfile.shell_commands(instruction).unwrap_or_default();
-        found.extend(commands.iter().find_map(|command| of_command(command, &place, base)));
+        found.extend(match image.dockerfile.shell_commands(instruction) {
+            Some(commands) => commands.iter().find_map(|command| of_command(command, &place, base)),
+            None => {
+                let text = instruction.span.of(image.dockerfile.text());
+                (names_configuration(text) || text.contains("www-data")).then(|| unseen(&place, base))
+            }
+        });
     }
     for copied in copied_configurations(application, image, &CONFIGURATION) {
         match copied {
@@ -107,9 +112,15 @@ fn of_command(command: &ShellCommand, place: &str, base: &KnownImage) -> Option<
     let targets = command.redirections.iter().map(|redirection| redirection.target.written.as_str());
     let text: Vec<&str> = written.chain(targets).collect();
     let text = text.join(" ");
-    let names = CONFIGURATION.into_iter().chain(["APACHE_CONFDIR", "APACHE_ENVVARS"]).any(|name| text.contains(name));
     let concerns = CONCERNS.as_ref().is_none_or(|concerns| concerns.is_match(&text));
-    (names && concerns).then(|| unseen(place, base))
+    (names_configuration(&text) && concerns).then(|| unseen(place, base))
+}
+
+/// Whether a command names a file that the master reads, by its path or below a directory that it changed to.
+fn names_configuration(text: &str) -> bool {
+    const NAMES: [&str; 8] =
+        ["apache2/", "APACHE_", "php-fpm.", "sites-", "conf-available", "conf-enabled", "ports.conf", "envvars"];
+    NAMES.iter().any(|name| text.contains(name))
 }
 
 fn unseen(place: &str, base: &KnownImage) -> Obstacle {

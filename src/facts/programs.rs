@@ -2,7 +2,7 @@
 
 use super::directories::is_within;
 use super::obstacles::{Obstacle, hard, soft};
-use super::ports::low_port_argument;
+use super::ports::{low_port, low_port_argument};
 use super::{Application, ImageFacts, PackageJson, Stack, identity::printable, needs};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
@@ -106,7 +106,7 @@ static SYSTEM_CHANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     const SYSTEM: &str = r#"["']?/(?:etc|usr|var|run|bin|sbin|lib|opt|srv|root|data|logs?|db|cache|mnt)\b"#;
     let writes = r"\b(?:cp|mv|mkdir|touch|tee|ln|install|chmod|rm)\b[^|;&]*\s";
     Regex::new(&format!(
-        r"\b(?:apt-get|apk|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap|update-ca-certificates)\b|\bnpm\s+(?:install|i)\s+(?:-g|--global)\b|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
+        r"\b(?:apt-get|apk|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap|update-ca-certificates|update-ca-trust|locale-gen|crontab|docker-php-ext-\w+|pecl|phpenmod|a2(?:en|dis)\w+)\b|\bkeytool\b[^|;&]*(?:-cacerts|/cacerts|JAVA_HOME)|\bnpm\s+(?:install|i)\s+(?:-g|--global)\b|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
     ))
     .ok()
 });
@@ -119,10 +119,11 @@ pub(super) fn of_base(application: &Application<'_>, image: &ImageFacts<'_>, fou
         && image.served_by().is_none()
     {
         match base.low_port() {
+            None if image.hosted_by().is_some() => {}
             // A runtime that is told by its base where to listen; what else tells it is judged with the ports.
             Some(_) if base.service.is_none() && needs::told_where_to_listen(application, image) => {}
-            Some(port) if base.service.is_none() && !image.argv().is_empty() => found.push(hard(
-                SkipReason::LowPort,
+            Some(port) if base.service.is_none() && !image.argv().is_empty() => found.push(low_port(
+                application,
                 format!("programs on the base {} listen on {port} unless told otherwise ({})", base.name, image.path),
             )),
             _ => found.push(hard(
@@ -230,8 +231,15 @@ fn asks_for_io_uring(word: &str) -> bool {
 fn of_words(argv: &[String], place: &dyn Display, writable: &[String], found: &mut Vec<Obstacle>) {
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     let needs_root = |program: &&str| NEEDS_ROOT.contains(program) || NODE_TOOLS.contains(program);
+    // A program may be called `service`; that of the system is told what to start.
+    let is_own = |word: &&str| {
+        let mut rest = command_words(argv).skip_while(|other| other != word).skip(1).filter(|word| !word.is_empty());
+        let told = |next: &str| !next.starts_with('-');
+        word.ends_with("service") && (word.contains("./") || !rest.next().is_some_and(told))
+    };
     // Before any path: that one may be the user's own does not make up for such a program behind it.
-    if let Some(program) = command_words(argv).map(crate::discover::file_name).find(needs_root) {
+    let words = command_words(argv).filter(|word| !is_own(word));
+    if let Some(program) = words.map(crate::discover::file_name).find(needs_root) {
         found.push(hard(
             SkipReason::NeedsRoot,
             format!("{place} starts {program}, which needs root or changes the user itself"),
@@ -360,7 +368,7 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
     let Some(first) = argv.first() else {
         let commanded = !application.containers.is_empty()
             && application.containers.iter().all(|container| container.view.command().is_some());
-        if !commanded && image.served_by().is_none() {
+        if !commanded && image.served_by().is_none() && image.hosted_by().is_none() {
             found.push(soft(
                 SkipReason::UnaccountedCommand,
                 format!("{} starts nothing of its own; it may be a base or a toolbox", image.path),
@@ -421,7 +429,7 @@ pub(super) fn of_script(
         let place = format!("package.json beside {}", image.path);
         of_command(std::slice::from_ref(&line), &place, writable, found);
         if let Some(port) = low_port_argument(&[line]) {
-            found.push(hard(SkipReason::LowPort, format!("{place} listens on {port}; listen on a port above 1023")));
+            found.push(low_port(application, format!("{place} listens on {port}; listen on a port above 1023")));
         }
     }
     let tree = application.around.repository.tree();
@@ -429,11 +437,18 @@ pub(super) fn of_script(
     // `tini -- ./start.sh` and `sh start.sh` start the script, not their first word.
     for word in argv.iter().flat_map(|word| word.split_whitespace()) {
         let name = crate::discover::file_name(word);
-        if !name.ends_with(".sh") && !name.contains("entrypoint") {
+        let is_named = name.ends_with(".sh") || name.contains("entrypoint");
+        // `bin/start` may be a script as well: its first line tells.
+        let is_like = |path: &str| {
+            crate::discover::file_name(path) == name && (is_named || path.ends_with(word.trim_start_matches("./")))
+        };
+        let here = tree.below(image.directory()).find(|path| is_like(path)).filter(|_| is_named || word.contains('/'));
+        let read = here.and_then(|path| Some((path, tree.read(path)?)));
+        let read = read.filter(|(_, text)| is_named || is_shell_script(text));
+        if read.is_none() && !is_named {
             continue;
         }
-        let here = tree.below(image.directory()).find(|path| crate::discover::file_name(path) == name);
-        match here.and_then(|path| Some((path, tree.read(path)?))) {
+        match read {
             Some((path, text)) => {
                 let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
                 for (number, line) in lines {
@@ -441,7 +456,7 @@ pub(super) fn of_script(
                     of_words(&[line.to_owned()], &format!("{path}:{}", number + 1), writable, &mut words);
                     if let Some(port) = low_port_argument(&[line.to_owned()]) {
                         let detail = format!("{path}:{} listens on {port}; listen on a port above 1023", number + 1);
-                        words.push(hard(SkipReason::LowPort, detail));
+                        words.push(low_port(application, detail));
                     }
                     if let Some(change) = SYSTEM_CHANGE.as_ref().and_then(|regex| regex.find(line)) {
                         let change = printable(change.as_str().trim());
@@ -464,6 +479,14 @@ pub(super) fn of_script(
     }
 }
 
+/// Whether the first line of a file names a shell.
+fn is_shell_script(text: &str) -> bool {
+    let first = text.lines().next().and_then(|line| line.strip_prefix("#!"));
+    first
+        .and_then(|line| line.split_whitespace().last())
+        .is_some_and(|program| matches!(crate::discover::file_name(program), "sh" | "bash" | "ash" | "dash"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -484,7 +507,10 @@ mod tests {
         assert_eq!(found[0].reason, SkipReason::NeedsRoot);
         found.clear();
         of_command(&argv("node server.js --root /srv"), &"Dockerfile", &[], &mut found);
+        of_command(&argv("/app/service --port 8080"), &"Dockerfile", &[], &mut found);
         assert!(found.is_empty());
+        of_command(&argv("sh -c service cron start && node x.js"), &"Dockerfile", &[], &mut found);
+        assert_eq!(found[0].reason, SkipReason::NeedsRoot);
     }
 
     #[test]
@@ -515,6 +541,8 @@ mod tests {
             "mkdir -p /run/app",
             "cp /app/default.conf /etc/app/",
             "apk add curl",
+            "keytool -importcert -noprompt -cacerts -file /certs/ca.crt",
+            "docker-php-ext-enable xdebug",
         ] {
             assert!(changes(line), "{line}");
         }

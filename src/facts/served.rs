@@ -4,6 +4,7 @@ use super::configuration::configuration_doubt;
 use super::directories::is_within;
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
+use super::ports::low_port;
 use super::{Application, ImageFacts, php};
 use crate::discover::{file_name, join};
 use crate::dockerfile::{Keyword, ShellCommand};
@@ -56,13 +57,13 @@ pub(super) fn of_server(
     if let Some((place, port)) = listens.iter().flatten().find(|(_, port)| *port < 1024) {
         let detail =
             format!("{} listens on {port}, as {place} says; a process without root cannot rely on it", base.name);
-        found.push(hard(SkipReason::LowPort, detail));
+        found.push(low_port(application, detail));
     } else if let Some(port) = base.low_port().filter(|_| listens.is_none()) {
         let detail = format!(
             "{} starts {}, which listens on {port}; a process without root cannot rely on it",
             image.path, base.name
         );
-        found.push(hard(SkipReason::LowPort, detail));
+        found.push(low_port(application, detail));
     }
     found.extend(told_by_arguments(image, base));
     if base.name == "php" {

@@ -183,25 +183,49 @@ static NAMED_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Absolute paths that root could write and others cannot. Service account tokens are only read.
 static SYSTEM_PATH: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"["'`](?:sqlite:///|unix://|file:(?://)?|jdbc:(?:sqlite|h2:file):)?(/(?:var/(?:log|lib|cache|spool)|root|data|srv|mnt|opt|logs?)(?:/[^"'`\s]*)?|/(?:var/)?run/[^"'`\s]*)["'`]"#).ok()
+    Regex::new(r#"["'`](?:sqlite:///|unix://|file:(?://)?|jdbc:(?:sqlite|h2:file):)?(/(?:var/(?:log|lib|cache|spool|db|opt|local)|root|data|srv|mnt|opt|logs?)(?:/[^"'`\s]*)?|/(?:var/)?run/[^"'`\s]*)["'`]"#).ok()
 });
 
-/// Ports below 1024 given to a listener.
+/// A setting that is called a directory, with its value or the default of that.
+static SETTINGS_DIRECTORY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"(?mi)(?:[.\w-]*(?:dir|directory|folder)|[.\w-]*(?:uploads?|storage|data|logs?|cache|temp|work|output|index|backups?)[-._]?(?:path|location|root))"#,
+        r#"["']?[ \t]*[:=][ \t]*["']?(?:\$\{[\w.-]+:)?(?:file:(?://)?)?(/[\w.-]+(?:/[\w.-]+)*)"#,
+    ))
+    .ok()
+});
+
+/// Ports below 1024 given to a listener. Every address of a machine is something to listen on, wherever it stands.
 static LOW_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
         r#"(?:\.listen\(\s*|\bport\s*(?:=|:=)\s*["']?|\bPORT\s*(?:=|\|\||\?\?)\s*["']?|["']PORT["']\s*,\s*["']?"#,
         r#"|ListenAndServe(?:TLS)?\(\s*"[^"]*:|Addr:\s*"[^"]*:|Listen(?:Packet)?\(\s*"(?:tcp|udp)[46]?",\s*"[^"]*:|\.(?:Run|Listen|Start|StartTLS)\(\s*"[^"]*:"#,
         r#"|Server\(\s*\(\s*["'][^"']*["']\s*,\s*|\.bind\(\s*\(\s*["'][^"']*["']\s*,\s*|\bbind\s*=\s*["'][^"']*:"#,
-        r#"|\b(?:ServerSocket|InetSocketAddress|withPort|ListenAnyIP)\(\s*|\bbind\(?\s*\(?["'][^"']*:|\(\[0,\s*0,\s*0,\s*0\]\s*,\s*|(?:UseUrls\(\s*|\bUrls?["']?\s*[:=]\s*)"https?://[^":/]*:|\bset\s+:port,\s*|(?m:^)\s*port\s+(?:ENV\.fetch\([^)]*\)\s*\{?\s*)?["']?)(\d{1,3})\b"#,
+        r#"|(?:\b0\.0\.0\.0|\[::\]|//[*+]):|\bIPAddress\.\w+\s*,\s*|\bUNSPECIFIED\)?\s*,\s*|\b0,\s*0,\s*0,\s*0\)?\)\s*,\s*"#,
+        r#"|\b(?:ServerSocket|InetSocketAddress|withPort|ListenAnyIP)\(\s*(?:["'][^"']*["']\s*,\s*)?|\bbind\(?\s*\(?["'][^"']*:|\(\[0,\s*0,\s*0,\s*0\]\s*,\s*"#,
+        r#"|(?:UseUrls\(\s*|\bUrls?["']?\s*[:=]\s*)"https?://[^":/]*:|\bset\s+:port,\s*|(?m:^)\s*port\s+(?:ENV\.fetch\([^)]*\)\s*\{?\s*)?["']?)(\d{1,3})\b"#,
     ))
     .ok()
 });
 
-/// Ports below 1024 in the settings of Spring (`server.port`) and of ASP.NET (`Urls`).
+/// A port of the web that a line names for when a variable does not: `env::var("PORT").unwrap_or(80)`, `getenv("PORT")?.toInt() ?: 80`.
+static FALLBACK_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"(?i)["'](?:\w+_)?port["'][^\n;]{0,120}?(?:\?:|\|\||\?\?|\bunwrap_or\w*\(|\bor_?else\w*\(|\bordefault\(\s*["']\w+["']\s*,|\bor\b)"#,
+        r#"\s*(?:\|[_a-z]*\|\s*|\(?\w*\)?\s*->\s*)?["']?(80|81|443)\b"#,
+    ))
+    .ok()
+});
+
+/// Ports below 1024 in the settings of Spring (`server.port`), Quarkus, Micronaut, Ktor, Rocket, Tomcat (`Connector`), and of ASP.NET (`Urls`), where a
+/// wildcard without a port means 80.
 static SETTINGS_PORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(concat!(
-        r#"(?m)(?:^\s*server\.port\s*[=:]\s*|^server:[ \t]*\r?\n(?:[ \t]+.*\n)*?[ \t]+port:[ \t]*|"[Uu]rls?"\s*:\s*"[^"]*https?://[^":/]*:)"#,
-        r#"["']?(?:\$\{\w+:)?(\d{1,3})(?:\}|\b)"#,
+        r#"(?m)(?:^\s*(?:server|quarkus\.http|micronaut\.server|management\.server|ktor\.deployment)\.port\s*[=:]\s*"#,
+        r#"|^server:[ \t]*\r?\n(?:[ \t]+.*\n|[ \t]*#.*\n)*?[ \t]+port:[ \t]*|^server:[ \t]*\{[^}\n]*\bport:[ \t]*"#,
+        r#"|^[ \t]+(?:server|http):[ \t]*\r?\n(?:[ \t]+[\w-]+:[ \t]*\S.*\n){0,3}[ \t]+port:[ \t]*|\bdeployment\s*\{[^}]*\bport\s*=\s*"#,
+        r#"|<Connector\b[^>]*?\bport=|^[ \t]*port[ \t]*=[ \t]*|"[Uu]rls?"\s*:\s*"[^"]*https?://[^":/]*:)"#,
+        r#"["']?(?:\$\{\w+:)?(\d{1,3})(?:\}|\b)|"[Uu]rls?"\s*:\s*"[^"]*http(://(?:0\.0\.0\.0|\*|\+|\[::\])/?[";])"#,
     ))
     .ok()
 });
@@ -220,13 +244,27 @@ pub(super) fn system_path(tree: &Tree, folder: &str, owned: &[String]) -> Option
     };
     search(tree, folder, |_, text| in_text(text)).or_else(|| {
         tree.below(folder).filter(|path| is_log_configuration(path) || is_settings(path)).find_map(|file| {
-            // A value of YAML or of an INI file stands without quotes.
             let text = tree.read(file)?;
-            let plain = text.replace([' ', '\t', '=', '(', ',', '>', '\n'], "\"");
+            if let Some(what) = named_directory(&text, owned) {
+                return Some(format!("{file} ({})", super::identity::printable(&what)));
+            }
+            // A value of YAML or of an INI file stands without quotes.
+            let plain = text.replace([' ', '\t', '=', '(', ',', '>', ':', '}', ';', '<', '\r', '\n'], "\"");
             let (_, what) = in_text(&format!("{plain}\""))?;
             Some(format!("{file} ({})", super::identity::printable(&what)))
         })
     })
+}
+
+/// A directory that settings name, which is neither the application's own nor for everybody nor what is only read.
+fn named_directory(text: &str, owned: &[String]) -> Option<String> {
+    const OTHERS: [&str; 8] = ["/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/etc", "/usr", "/run/secrets"];
+    let mut found = SETTINGS_DIRECTORY.as_ref()?.captures_iter(text).filter_map(|found| found.get(1));
+    let is_other = |path: &str| {
+        let open = OTHERS.into_iter().chain(owned.iter().map(String::as_str));
+        open.into_iter().any(|directory| super::directories::is_within(path, directory))
+    };
+    found.find(|path| !is_other(path.as_str())).map(|path| path.as_str().to_owned())
 }
 
 /// Where the sources of a folder load one of these packages, as `path:line (package)`. Tests and configuration of tools do not count.
@@ -249,7 +287,7 @@ pub fn loads_package(tree: &Tree, folder: &str, packages: &[String]) -> Option<S
 
 /// What programs ask for that only root has: raw sockets, other users, package managers.
 static ROOT_CALLS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(posix_setuid\(|Process::(?:UID|Sys)\b|geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["']|(?:\b(?:run|call|check_call|check_output|Popen|system|Command|CommandContext|exec|execFile|spawn)(?:Sync)?\(\s*(?:ctx,\s*)?\[?\s*["'`](?:ping6?|traceroute|arping|nmap|tcpdump)\b)|\b(?:from|import)\s+(?:scapy|icmplib|ping3|pcap|pcapy|pyshark|netfilterqueue)\b|require\(["'](?:raw-socket|net-ping|pcap|cap)["']\)|gopacket/pcap"|"golang\.org/x/net/icmp")"#).ok()
+    Regex::new(r#"(posix_setuid\(|(?m:^)\s*user\s+["'][\w-]+["']\s*,\s*["'][\w-]+["']|Process::(?:UID|Sys)\b|geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["']|(?:\b(?:run|call|check_call|check_output|Popen|system|Command|CommandContext|exec|execFile|spawn)(?:Sync)?\(\s*(?:ctx,\s*)?\[?\s*["'`](?:ping6?|traceroute|arping|nmap|tcpdump)\b)|\b(?:from|import)\s+(?:scapy|icmplib|ping3|pcap|pcapy|pyshark|netfilterqueue)\b|require\(["'](?:raw-socket|net-ping|pcap|cap)["']\)|gopacket/pcap"|"golang\.org/x/net/icmp")"#).ok()
 });
 
 /// Where the sources of a folder ask for something that only root has, as `path:line (what)`.
@@ -264,17 +302,19 @@ pub(super) fn root_call(tree: &Tree, folder: &str) -> Option<String> {
 pub(super) fn low_port(tree: &Tree, folder: &str) -> Option<String> {
     let settings = tree.below(folder).filter(|path| is_settings(path)).find_map(|path| {
         let text = tree.read(path)?;
-        let port = SETTINGS_PORT.as_ref()?.captures(&text).and_then(|found| found.get(1))?;
-        let number: u16 = port.as_str().parse().ok().filter(|port| *port > 0)?;
-        Some(format!("{path}:{} (port {number})", line_at(&text, port.start())))
+        SETTINGS_PORT.as_ref()?.captures_iter(&text).find_map(|found| {
+            let port = found.get(1).or_else(|| found.get(2))?;
+            let number: u16 = port.as_str().parse().unwrap_or(80);
+            (number > 0 && number < 1024).then(|| format!("{path}:{} (port {number})", line_at(&text, port.start())))
+        })
     });
     if settings.is_some() {
         return settings;
     }
     search(tree, folder, |_, text| {
-        let regex = LOW_PORT.as_ref()?;
-        regex
-            .captures_iter(text)
+        let patterns = [&LOW_PORT, &FALLBACK_PORT].into_iter().filter_map(|pattern| pattern.as_ref());
+        patterns
+            .flat_map(|pattern| pattern.captures_iter(text))
             .find_map(|found| {
                 let port = found.get(1)?;
                 let number: u16 = port.as_str().parse().ok()?;
@@ -366,13 +406,21 @@ fn place(path: &str, text: &str, offset: usize, what: &str) -> String {
 }
 
 /// Whether a file holds the settings of a program's framework, where ports and paths are told to it.
+/// Those of Ruby's lie in a folder of their own.
 pub(super) fn is_settings(path: &str) -> bool {
     let name = file_name(path);
     let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
     let of_java = ["application", "bootstrap"].iter().any(|start| stem.starts_with(start))
-        && matches!(ending, "properties" | "yml" | "yaml");
+        && matches!(ending, "properties" | "yml" | "yaml" | "conf");
+    let of_ruby = matches!(stem, "database" | "storage" | "cable" | "sidekiq" | "thin" | "unicorn")
+        && matches!(ending, "yml" | "yaml")
+        && file_name(directory(path)) == "config";
     let tested = directory(path).split('/').any(|part| matches!(part, "test" | "tests"));
-    (of_java || stem.starts_with("appsettings") && ending == "json") && !tested
+    (of_java
+        || of_ruby
+        || matches!(name, "Rocket.toml" | "server.xml")
+        || stem.starts_with("appsettings") && ending == "json")
+        && !tested
 }
 
 /// Where the sources of a folder hold one of these texts, as `path:line (text)`.
@@ -401,8 +449,9 @@ fn search(tree: &Tree, folder: &str, find: impl Fn(&str, &str) -> Option<(usize,
 
 /// Whether a file tells a program of its tree where to log.
 pub(super) fn is_log_configuration(path: &str) -> bool {
-    const NAMES: [&str; 6] = ["logging", "logger", "log_config", "logconf", "log4", "logback"];
-    const ENDINGS: [&str; 9] = [".yaml", ".yml", ".json", ".ini", ".conf", ".cfg", ".toml", ".xml", ".properties"];
+    const NAMES: [&str; 7] = ["logging", "logger", "log_config", "logconf", "log4", "logback", "nlog"];
+    const ENDINGS: [&str; 10] =
+        [".config", ".yaml", ".yml", ".json", ".ini", ".conf", ".cfg", ".toml", ".xml", ".properties"];
     let name = file_name(path).to_ascii_lowercase();
     NAMES.iter().any(|word| name.contains(word)) && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }

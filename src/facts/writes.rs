@@ -88,9 +88,15 @@ static JAVA: Pattern = LazyLock::new(|| {
     .ok()
 });
 
-/// Calls of Rust's standard library that change files.
+/// Calls of Rust's standard library that change files, and of crates that keep a database or a log in one.
 static RUST: Pattern = LazyLock::new(|| {
-    Regex::new(r"\b((?:fs::(?:write|create_dir\w*|rename|remove_\w+|copy)|File::create\w*|OpenOptions::new|Connection::open|sled::open|UnixListener::bind))\s*\(\s*([^,)\n]*)").ok()
+    Regex::new(concat!(
+        r"\b((?:fs::(?:write|create_dir\w*|rename|remove_\w+|copy)|File::create\w*|OpenOptions::new|Connection::open|UnixListener::bind",
+        r"|sled::(?:open|Config::\w+)|DB::open\w*|SqliteConnectOptions::\w+|SqliteConnection::establish|Sqlite::create_database|rolling::\w+|FileAppender::builder",
+        r"|log_file|create_in_dir|Index::open_or_create|Database::(?:create|builder)))\s*\(\s*([^,)\n]*)",
+        r#"|(["`]sqlite:(?:///?)?[^":`?])"#,
+    ))
+    .ok()
 });
 
 /// Calls of .NET's library that change files.
@@ -112,6 +118,7 @@ static RUBY: Pattern = LazyLock::new(|| {
 static STORED: Pattern = LazyLock::new(|| {
     Regex::new(concat!(
         r#"jdbc:(?:h2:(?:file|~|\.|/)|hsqldb:file|derby|sqlite)|[Dd]ata [Ss]ource\s*=\s*[^;"]*\.(?:db|sqlite)"#,
+        r#"|tomcat\.basedir|\bbasedir:|accesslog|multipart\.location|\bappend-to-file|log\.file\.enable|hibernate\.search\.backend\.directory"#,
         r#"|logging\.file|(?m:^)logging:[ \t]*\r?\n(?:[ \t]+.*\n)*?[ \t]+file:|"path"\s*:\s*"[^"]*\.(?:log|txt)""#,
     ))
     .ok()
@@ -138,7 +145,16 @@ static ELSEWHERE: Pattern = LazyLock::new(|| {
 });
 
 /// Packages that keep files beside the program or in its user's home.
-const KEEPERS: [&str; 41] = [
+const KEEPERS: [&str; 50] = [
+    "rusqlite",
+    "libsqlite3-sys",
+    "rocksdb",
+    "sled",
+    "redb",
+    "tantivy",
+    "log4rs",
+    "flexi-logger",
+    "tracing-appender",
     "derby",
     "mapdb",
     "rocksdbjni",
@@ -195,7 +211,9 @@ pub(super) fn survey(repository: &Repository, image: &ImageFacts<'_>, stack: Sta
             && !path.ends_with("_test.go")
             && !path.split('/').any(|part| matches!(part, "vendor" | "testdata"))
     };
-    for path in tree.below(folder).filter(|path| is_source(path) || is_package(path)) {
+    // What a build script of Rust writes is part of the build.
+    let is_part = |path: &str| (is_source(path) || is_package(path)) && file_name(path) != "build.rs";
+    for path in tree.below(folder).filter(|path| is_part(path)) {
         let extension = path.rsplit_once('.').map(|(_, extension)| extension).unwrap_or_default();
         any |= stack.endings().contains(&extension);
         let Some(text) = tree.read(path).filter(|text| text.len() <= SOURCE_LIMIT) else {
@@ -249,6 +267,7 @@ pub(super) fn survey(repository: &Repository, image: &ImageFacts<'_>, stack: Sta
         "Pipfile",
         "setup.py",
         "go.mod",
+        "Cargo.toml",
     ] {
         let Some(text) = join(folder, name).and_then(|path| tree.read(&path)) else { continue };
         depends |= name != "go.mod" || text.contains("require");
@@ -335,8 +354,14 @@ fn sites(path: &str, text: &str, pattern: &Pattern) -> Vec<Site> {
     found.filter(|site| site.target.as_deref() != Some(":memory:")).collect()
 }
 
-/// The text of a string that is written out whole.
+/// The text of a string that is written out whole, also where it is what a path is made of.
 fn literal(argument: &str) -> Option<String> {
+    static PATH: Pattern = LazyLock::new(|| {
+        Regex::new(r#"\b(?:DirectoryInfo|FileInfo|File|Path|Paths\.get|Path\.of|[Jj]oin|Path\.Combine|PathBuf::from|Path::new)\(\s*["'](/[^"'{}$\\%]+)["']"#).ok()
+    });
+    if let Some(path) = PATH.as_ref().and_then(|path| path.captures(argument)).and_then(|found| found.get(1)) {
+        return Some(path.as_str().to_owned());
+    }
     let quote = argument.chars().next().filter(|quote| matches!(quote, '"' | '\'' | '`'))?;
     let inner = argument.strip_prefix(quote)?.strip_suffix(quote)?;
     let whole = !inner.is_empty() && !inner.contains([quote, '$', '{', '\\', '%']);
@@ -399,6 +424,12 @@ mod tests {
         assert_eq!(target(&NODE, "fs.writeFileSync(`${dir}/x`, a)"), Some(None));
         assert_eq!(target(&NODE, "const log = createWriteStream('/var/log/a.log')"), known("/var/log/a.log"));
         assert_eq!(target(&GO, "create := os.Create\n"), Some(None));
+        assert_eq!(target(&GO, r#"os.MkdirAll(filepath.Join("/uploads", id), 0o755)"#), known("/uploads"));
+        assert_eq!(target(&DOTNET, r#".PersistKeysToFileSystem(new DirectoryInfo("/keys"));"#), known("/keys"));
+        assert_eq!(target(&JAVA, r#"Files.createDirectories(Paths.get("/uploads"));"#), known("/uploads"));
+        assert_eq!(target(&RUST, r#"SqliteConnectOptions::from_str("sqlite://notes.db")"#), known("sqlite://notes.db"));
+        assert_eq!(target(&RUST, r#"tracing_appender::rolling::daily("logs", "app.log")"#), known("logs"));
+        assert_eq!(target(&RUST, r#"SqlitePool::connect("sqlite::memory:")"#), None);
         assert_eq!(target(&SETTINGS, "await open(path, 'w')"), Some(None));
         assert_eq!(target(&SETTINGS, "image.save(os.path.join(a, b))"), Some(None));
         assert_eq!(target(&SETTINGS, "logging.basicConfig(level=INFO, filename=LOG)"), Some(None));

@@ -1,6 +1,6 @@
 //! What people wrote down about builds: the configuration, compose files, skaffold, and build commands in scripts.
 
-use super::{Declaration, How, without_tag};
+use super::{Declaration, How, Service, ServiceMount, without_tag};
 use crate::config::Config;
 use crate::discover::{directory, file_name, join};
 use crate::repository::{Content, Repository};
@@ -8,9 +8,10 @@ use crate::yaml::{self, Node, Stream};
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// Every declaration, the configuration's first.
-pub(super) fn declarations(repository: &Repository, config: &Config) -> Vec<Declaration> {
+/// Every declaration, the configuration's first, and the services of compose files.
+pub(super) fn declarations(repository: &Repository, config: &Config) -> (Vec<Declaration>, Vec<Service>) {
     let mut found = Vec::new();
+    let mut services = Vec::new();
     for entry in &config.links {
         if let Some(dockerfile) = repository.find(&entry.dockerfile) {
             found.push(Declaration {
@@ -23,7 +24,7 @@ pub(super) fn declarations(repository: &Repository, config: &Config) -> Vec<Decl
     }
     for (_, file) in repository.files() {
         if let Content::Compose(stream) = &file.content {
-            compose(repository, &file.path, stream, &mut found);
+            compose(repository, &file.path, stream, &mut found, &mut services);
         }
     }
     for path in repository.tree().below("") {
@@ -39,13 +40,19 @@ pub(super) fn declarations(repository: &Repository, config: &Config) -> Vec<Decl
     }
     found.sort();
     found.dedup();
-    found
+    (found, services)
 }
 
-fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Vec<Declaration>) {
+fn compose(
+    repository: &Repository,
+    path: &str,
+    stream: &Stream,
+    found: &mut Vec<Declaration>,
+    services: &mut Vec<Service>,
+) {
     for document in stream.documents() {
-        let Some(services) = document.root().and_then(|root| root.get("services")) else { continue };
-        for (name, service) in services.entries() {
+        let Some(all) = document.root().and_then(|root| root.get("services")) else { continue };
+        for (name, service) in all.entries() {
             let service = service.resolved();
             let Some(build) = service.get("build").map(Node::resolved) else { continue };
             let context = build.as_str().or_else(|| build.get("context")?.as_str()).unwrap_or_else(|| ".".into());
@@ -53,6 +60,14 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Vec
             let Some(dockerfile) = dockerfile_of(repository, directory(path), &context, dockerfile.as_deref()) else {
                 continue;
             };
+            services.push(Service {
+                dockerfile,
+                path: path.to_owned(),
+                name: name.as_str().unwrap_or_default().into_owned(),
+                user: service.get("user").map(|user| user.raw().trim_matches(['"', '\'']).to_owned()),
+                asks_privileges: asks_privileges(service),
+                mounts: service.get("volumes").into_iter().flat_map(Node::items).filter_map(mount).collect(),
+            });
             let image = service.get("image").and_then(Node::as_str).map(|image| image.into_owned());
             found.push(Declaration {
                 image: named(image.as_deref().or(name.as_str().as_deref())),
@@ -62,6 +77,32 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Vec
             });
         }
     }
+}
+
+fn asks_privileges(service: Node<'_>) -> bool {
+    let is_on = |key: &str| service.get(key).and_then(Node::as_bool) == Some(true);
+    let mut added = service.get("cap_add").into_iter().flat_map(Node::items).filter_map(Node::as_str);
+    let of_host = |key: &str| service.get(key).and_then(Node::as_str).as_deref() == Some("host");
+    is_on("privileged")
+        || added.any(|capability| !capability.trim_start_matches("CAP_").eq("NET_BIND_SERVICE"))
+        || service.has("devices")
+        || of_host("pid")
+}
+
+/// A volume in the short or the long form; one without a name or a place on the host is made anew with the container.
+fn mount(volume: Node<'_>) -> Option<ServiceMount> {
+    let volume = volume.resolved();
+    if let Some(text) = volume.as_str() {
+        let mut parts = text.split(':').skip(1);
+        let path = parts.next()?.trim_end_matches('/').to_owned();
+        let read_only = parts.next().is_some_and(|mode| mode.split(',').any(|word| word == "ro"));
+        return path.starts_with('/').then_some(ServiceMount { path, read_only });
+    }
+    let is = |wanted: &str| volume.get("type").and_then(Node::as_str).as_deref() == Some(wanted);
+    let kept = is("bind") || is("volume") && volume.has("source");
+    let path = volume.get("target").and_then(Node::as_str)?.trim_end_matches('/').to_owned();
+    let read_only = volume.get("read_only").and_then(Node::as_bool) == Some(true);
+    kept.then_some(ServiceMount { path, read_only })
 }
 
 fn skaffold(repository: &Repository, path: &str, stream: &Stream, found: &mut Vec<Declaration>) {

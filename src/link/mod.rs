@@ -71,6 +71,40 @@ pub struct Declaration {
     pub how: How,
 }
 
+/// A service of a compose file whose image is built here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The Dockerfile.
+    pub dockerfile: FileId,
+    /// The compose file.
+    pub path: String,
+    /// Its name.
+    pub name: String,
+    /// `user`, as written.
+    pub user: Option<String>,
+    /// It is privileged, adds capabilities, or uses devices or processes of the host.
+    pub asks_privileges: bool,
+    /// Named volumes and folders of the host.
+    pub mounts: Vec<ServiceMount>,
+}
+
+/// A volume of a service that outlives its container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceMount {
+    /// Where it is mounted.
+    pub path: String,
+    /// It cannot be written to.
+    pub read_only: bool,
+}
+
+impl Service {
+    /// The number of its user, where it is one other than root's.
+    pub fn uid(&self) -> Option<u32> {
+        let user = self.user.as_deref()?.split(':').next()?;
+        user.parse().ok().filter(|uid| *uid != 0)
+    }
+}
+
 /// The links of a repository.
 #[derive(Debug, Default)]
 pub struct Links {
@@ -78,6 +112,7 @@ pub struct Links {
     linked: BTreeMap<FileId, Vec<ContainerId>>,
     heirs: BTreeMap<FileId, Vec<FileId>>,
     declarations: Vec<Declaration>,
+    services: Vec<Service>,
 }
 
 impl Links {
@@ -85,7 +120,7 @@ impl Links {
     pub fn find(repository: &Repository, config: &Config) -> Self {
         let mut links = Self::default();
         if repository.dockerfiles().next().is_some() {
-            links.declarations = declared::declarations(repository, config);
+            (links.declarations, links.services) = declared::declarations(repository, config);
         }
         // Most manifests of a tree name few distinct images from few folders.
         let mut known: BTreeMap<(&str, Wanted<'_>), Link> = BTreeMap::new();
@@ -155,6 +190,11 @@ impl Links {
     /// The containers that run an image of this Dockerfile.
     pub fn containers(&self, dockerfile: FileId) -> &[ContainerId] {
         self.linked.get(&dockerfile).map_or(&[], Vec::as_slice)
+    }
+
+    /// The services of compose files that are built from this Dockerfile.
+    pub fn services(&self, dockerfile: FileId) -> impl Iterator<Item = &Service> {
+        self.services.iter().filter(move |service| service.dockerfile == dockerfile)
     }
 
     /// What people said about this Dockerfile.

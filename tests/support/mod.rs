@@ -10,5 +10,6 @@ pub(crate) mod marks;
 pub(crate) mod program;
 pub(crate) mod registry;
 pub(crate) mod restricted;
+pub(crate) mod second_parser;
 pub(crate) mod snapshots;
 pub(crate) mod workspace;

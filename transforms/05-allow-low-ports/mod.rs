@@ -6,6 +6,7 @@ use crate::error::SkipReason;
 use crate::facts::{Application, ContainerFacts, EffectiveUser, Obstacle, User};
 use crate::image::Reference;
 use crate::kubernetes::{self, Settings};
+use crate::link::Link;
 
 static METADATA: Metadata = Metadata {
     number: 5,
@@ -77,6 +78,10 @@ impl Transform for AllowLowPorts {
 /// What is not sure about the container once it is run by a user other than root, as it will be or is; `None` where it stays root.
 fn wants(application: &Application<'_>, container: &ContainerFacts<'_>) -> Option<Vec<Obstacle>> {
     let left_out = |id: &str| application.around.leaves_out(id);
+    if matches!(container.link, Link::Ambiguous(_)) {
+        // Who it is hangs on which image it runs, and that on steps that come later.
+        return None;
+    }
     let user = application.effective_user(container);
     if let Some((_, doubt)) = application.assumed_user(container, &user) {
         return (!left_out("inject-security-context")).then_some(vec![doubt]);

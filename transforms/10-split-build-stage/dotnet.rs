@@ -4,6 +4,7 @@ use super::survey::{self, Survey};
 use super::{Refusal, Split, binary, launch};
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, RunTimeInputs, Stack};
+use crate::image::Reference;
 
 /// Versions whose SDK is built from the image of ASP.NET Core of the same variant, with nothing between them but tools and variables for building
 /// (<https://github.com/dotnet/dotnet-docker/tree/main/src/sdk>). Before 8.0 the port differs. Alpine differs in ICU.
@@ -18,15 +19,15 @@ const WITHOUT_WEB: [&str; 4] = ["Microsoft.Extensions.", "System.", "Serilog", "
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
     let (version, variant) = sdk(image)?;
-    let projects = Projects::read(application, image, &version)?;
+    let folder = survey::project(application.around.repository.tree(), image.directory(), &[".sln", ".slnx"]);
+    let projects = Projects::read(application, image, folder, &version)?;
     survey.unaccounted(image, |words| {
         matches!(words, ["dotnet", "restore" | "build" | "publish" | "test" | "clean" | "--version" | "--info", ..])
             || survey::installs_packages(words, &["curl", "git", "wget"])
     })?;
     survey.brings_from_elsewhere(image)?;
     let unknown = || (SkipReason::UnaccountedCommand, format!("no .NET sources beside {}", image.path));
-    let inputs =
-        RunTimeInputs::read(application.around.repository, image.directory(), Stack::DotNet).ok_or_else(unknown)?;
+    let inputs = RunTimeInputs::read(application.around.repository, folder, Stack::DotNet).ok_or_else(unknown)?;
     if let Some(place) = inputs.programs.or(inputs.files) {
         return Err((SkipReason::RunTimeInputs, format!("{place}, which may need more than what is published")));
     }
@@ -70,7 +71,8 @@ fn sdk(image: &ImageFacts<'_>) -> Result<(String, String), Refusal> {
         let base = image.base_text.escape_debug();
         (SkipReason::NoBuildStep, format!("no runtime image is known to be {base} without the SDK"))
     };
-    let base = image.base.as_ref().filter(|base| base.name() == "mcr.microsoft.com/dotnet/sdk").ok_or_else(unknown)?;
+    let is_sdk = |base: &&Reference| base.registry() == "mcr.microsoft.com" && base.repository() == "dotnet/sdk";
+    let base = image.base.as_ref().filter(is_sdk).ok_or_else(unknown)?;
     if base.digest().is_some() {
         let detail = "the base is pinned, and which runtime belongs to it is not known".to_owned();
         return Err((SkipReason::AuthorChoice, detail));
@@ -96,7 +98,12 @@ struct Projects {
 }
 
 impl Projects {
-    fn read(application: &Application<'_>, image: &ImageFacts<'_>, version: &str) -> Result<Self, Refusal> {
+    fn read(
+        application: &Application<'_>,
+        image: &ImageFacts<'_>,
+        folder: &str,
+        version: &str,
+    ) -> Result<Self, Refusal> {
         let tree = application.around.repository.tree();
         let is_project = |path: &&str| [".csproj", ".fsproj", ".vbproj"].iter().any(|ending| path.ends_with(ending));
         let is_shared =
@@ -104,7 +111,7 @@ impl Projects {
         let mut web = false;
         let mut targets = Vec::new();
         let mut any = false;
-        for path in tree.below(image.directory()).filter(|path| is_project(path) || is_shared(path)) {
+        for path in tree.below(folder).filter(|path| is_project(path) || is_shared(path)) {
             any |= is_project(&path);
             let text = tree.read(path).unwrap_or_default();
             if text.contains("<SelfContained>true") || text.contains("<PublishAot>true") {

@@ -3,7 +3,7 @@
 use super::Refusal;
 use crate::config::FinalBase;
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts, Obstacle, Stack};
+use crate::facts::{Application, ImageFacts, Obstacle};
 use crate::image::{Lifetime, Reference};
 
 /// The base that the author asks for.
@@ -13,12 +13,7 @@ pub(super) fn wished(application: &Application<'_>) -> Option<FinalBase> {
 
 /// Whether the base that a recipe ends on may be written into the file: it is what the author asks for, where anything is asked for, and it is the author's
 /// own or the table knows that it is maintained.
-pub(super) fn judge(
-    application: &Application<'_>,
-    image: &ImageFacts<'_>,
-    stack: Stack,
-    base: &str,
-) -> Result<(), Refusal> {
+pub(super) fn judge(application: &Application<'_>, image: &ImageFacts<'_>, base: &str) -> Result<(), Refusal> {
     let is_own = base == image.stage.base_span.of(image.dockerfile.text());
     let suits = |wish: FinalBase| match wish {
         FinalBase::Scratch => base == "scratch",
@@ -27,7 +22,7 @@ pub(super) fn judge(
         FinalBase::Keep => is_own,
     };
     if let Some(wish) = wished(application).filter(|wish| !suits(*wish)) {
-        let detail = format!("the program, of {stack}, would be put on {base}, and not on {}", wish.as_str());
+        let detail = format!("the program would be put on {base}, and not on {}", wish.as_str());
         return Err((SkipReason::FinalBase, detail));
     }
     if base == "scratch" || is_own {

@@ -58,7 +58,7 @@ fn recipe(
     survey: &Survey,
     server: &Server,
 ) -> Result<Split, Refusal> {
-    survey.moves_no_arguments(image)?;
+    survey.arguments_stay(image)?;
     let folder = folder(image, server)?;
     let port = port(application, image, server)?;
     is_alone(application, image, server, &folder)?;
@@ -72,7 +72,8 @@ fn recipe(
         format!("server {{ listen {port}; root {CONTENT}; charset utf-8; absolute_redirect off; {fallback}}}");
     let lines = vec![
         format!("RUN echo '{configuration}' > {CONFIGURATION}"),
-        format!("COPY --from={} {folder} {CONTENT}", super::BUILD),
+        // Whatever the modes are that the build leaves, their owner may read them.
+        format!("COPY --from={} --chown=101:0 {folder} {CONTENT}", super::BUILD),
     ];
     let excuse = format!(
         "nginx answers on {port} in place of {}: headers, compression and redirects are not the same",
@@ -109,8 +110,9 @@ fn started<'w>(words: &[&'w str], package: &'w PackageJson) -> Option<Vec<&'w st
     let words = match words.as_slice() {
         ["npx" | "bunx", "-y" | "--yes" | "--no-install", rest @ ..]
         | ["npx" | "bunx", rest @ ..]
-        | ["yarn" | "pnpm", "exec" | "dlx", rest @ ..]
-        | ["yarn" | "pnpm", rest @ ..] => rest.to_vec(),
+        | ["yarn" | "pnpm", "exec" | "dlx", rest @ ..] => rest.to_vec(),
+        // A script of the same name comes before a program.
+        ["yarn" | "pnpm", program, ..] if package.script(program).is_none() => words.get(1..)?.to_vec(),
         all => all.to_vec(),
     };
     let program = words.first()?.trim_start_matches("./").trim_start_matches("node_modules/.bin/");
@@ -292,6 +294,24 @@ mod tests {
         for line in ["-s build --cors", "-c serve.json build", "-l tcp://localhost:80 a", "-l 1 -l 2 a", "a b"] {
             assert_eq!(of_serve(&words(line)), None, "{line}");
         }
+    }
+
+    #[test]
+    fn programs_behind_scripts_and_runners() {
+        let package = PackageJson::default();
+        let program = |line: &str| started(&words(line), &package).map(|words| words.join(" "));
+        for line in [
+            "serve -s build",
+            "npx serve -s build",
+            "npx -y serve@14 -s build",
+            "tini -- yarn serve -s build",
+            "pnpm exec serve -s build",
+        ] {
+            assert_eq!(program(line).unwrap(), "serve -s build", "{line}");
+        }
+        assert_eq!(program("npm start"), None);
+        assert_eq!(development_server(&words("vite --host")), Some("the server of Vite"));
+        assert_eq!(development_server(&words("vite build")), None);
     }
 
     #[test]

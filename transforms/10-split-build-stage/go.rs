@@ -37,7 +37,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     if let Some(place) = &sources.inputs {
         return Err((SkipReason::RunTimeInputs, format!("{place}, which may need files or programs of the image")));
     }
-    if let Some(path) = sources.other_files.first() {
+    if let Some(path) = survey.copied_of(image, image.directory(), &sources.other_files) {
         let detail = format!("{path} may be read at run time, and the final image would not hold it");
         return Err((SkipReason::RunTimeInputs, detail));
     }

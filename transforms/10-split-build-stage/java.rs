@@ -5,6 +5,7 @@
 use super::survey::{self, Survey};
 use super::{Refusal, Split, binary, launch};
 use crate::discover::join;
+use crate::dockerfile::ShellCommand;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, Obstacle, RunTimeInputs, Stack};
 
@@ -13,6 +14,9 @@ const VERSIONS: [&str; 5] = ["8", "11", "17", "21", "25"];
 
 /// Variants that eclipse-temurin publishes for kit and runtime of each of these (<https://github.com/adoptium/containers>); Ubuntu 20.04 is over.
 const VARIANTS: [&str; 4] = ["", "alpine", "jammy", "noble"];
+
+/// What tells Maven and Gradle what to build.
+const BUILD_FILES: [&str; 3] = ["pom.xml", "build.gradle", "build.gradle.kts"];
 
 /// What programs use of the development kit, by the dependency that says so.
 const NEED_THE_KIT: [&str; 16] = [
@@ -35,22 +39,28 @@ const NEED_THE_KIT: [&str; 16] = [
 ];
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
+    let is_built = |(_, command): &(usize, ShellCommand)| {
+        matches!(
+            survey::words(command).as_slice(),
+            ["mvn" | "./mvnw" | "mvnw" | "gradle" | "./gradlew" | "gradlew", ..]
+        )
+    };
+    if !survey.commands.iter().any(is_built) {
+        return Err((SkipReason::NoBuildStep, format!("{} builds with neither Maven nor Gradle", image.path)));
+    }
     let runtime = Runtime::of(image)?;
-    let build = BuildFiles::read(application, image)?;
+    let folder = survey::project(application.around.repository.tree(), image.directory(), &BUILD_FILES);
+    let build = BuildFiles::read(application, image, folder)?;
     survey.unaccounted(image, |words| {
         survey::installs_packages(words, &BUILD_PACKAGES) || builds(words) || prepares(words) || places(words)
     })?;
-    if !survey.commands.iter().any(|(_, command)| builds(&survey::words(command))) {
-        return Err((SkipReason::NoBuildStep, format!("{} builds nothing: the jar is copied", image.path)));
-    }
     survey.brings_from_elsewhere(image)?;
     if let Some((name, _)) = image.dockerfile.env(image.stage).iter().find(|(name, _)| is_of_the_kit(name)) {
         let detail = format!("{} sets {name}, and what it names may not be in the final image", image.path);
         return Err((SkipReason::AuthorChoice, detail));
     }
     let unknown = || (SkipReason::UnaccountedCommand, format!("no Java sources beside {}", image.path));
-    let inputs =
-        RunTimeInputs::read(application.around.repository, image.directory(), Stack::Java).ok_or_else(unknown)?;
+    let inputs = RunTimeInputs::read(application.around.repository, folder, Stack::Java).ok_or_else(unknown)?;
     if let Some(place) = &inputs.programs {
         return Err((SkipReason::RunTimeInputs, format!("{place}, which the smaller image may not hold")));
     }
@@ -66,12 +76,14 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         ));
     }
     let jar = jar.map(|jar| binary::absolute(&workdir, &jar));
-    let opens = inputs.files.or_else(|| inputs.other_files.first().map(|path| format!("{path} may be read")));
+    let opens = inputs
+        .files
+        .or_else(|| survey.copied_of(image, folder, &inputs.other_files).map(|path| format!("{path} may be read")));
     let mut lines = if workdir == "/" { Vec::new() } else { vec![format!("WORKDIR {workdir}")] };
     let stays = match &jar {
         Some(jar) if opens.is_none() && build.packs_everything && paths.is_empty() => {
             // Several files go into a folder, where the same pattern finds the same of them.
-            let target = if jar.contains('*') { format!("{}/", folder(jar)) } else { jar.clone() };
+            let target = if jar.contains('*') { format!("{}/", parent(jar)) } else { jar.clone() };
             lines.push(format!("COPY --from={} {jar} {target}", super::BUILD));
             format!("the final image holds {jar}")
         }
@@ -94,7 +106,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     Ok(Split { builder: None, build: Vec::new(), base: runtime.base, lines, command: None, detail, obstacles })
 }
 
-fn folder(path: &str) -> &str {
+fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
@@ -130,14 +142,9 @@ impl Runtime {
         let (tag, is_maintained) = runtime_tag(name, base.tag().unwrap_or("latest")).ok_or_else(unknown)?;
         let slash = if before.is_empty() { "" } else { "/" };
         let base = format!("{before}{slash}eclipse-temurin:{tag}");
-        let doubt = (!is_maintained).then(|| Obstacle {
-            reason: SkipReason::Unsafe,
-            detail: format!(
-                "{name} is no longer maintained, and {base} is another build on another distribution release"
-            ),
-            hard: false,
-            by_setting: false,
-        });
+        let written = image.base_text.escape_debug();
+        let detail = format!("the Java of {written} is no longer maintained, and {base} is another build of it");
+        let doubt = (!is_maintained).then(|| Obstacle::doubt(SkipReason::Unsafe, detail));
         Ok(Self { base, doubt })
     }
 }
@@ -146,7 +153,7 @@ impl Runtime {
 fn runtime_tag(name: &str, tag: &str) -> Option<(String, bool)> {
     let (version, variant, maintained) = match name {
         "eclipse-temurin" => {
-            let (version, rest) = tag.split_once('-').unwrap_or((tag, ""));
+            let (version, rest) = release_of(tag)?;
             let variant = if rest == "jdk" { "" } else { rest.strip_prefix("jdk-").unwrap_or(rest) };
             (version, variant, true)
         }
@@ -178,11 +185,33 @@ fn runtime_tag(name: &str, tag: &str) -> Option<(String, bool)> {
     };
     // The distribution of a kit that is no longer maintained has no successor of the same name.
     let variant = if maintained || variant.starts_with("alpine") { variant } else { "" };
-    if !VERSIONS.contains(&version) || !VARIANTS.contains(&variant) {
+    let major = version.split(['.', '_', 'u']).next().unwrap_or_default();
+    if !VERSIONS.contains(&major) || !VARIANTS.contains(&variant) {
         return None;
     }
     let variant = if variant.is_empty() { String::new() } else { format!("-{variant}") };
     Some((format!("{version}-jre{variant}"), maintained))
+}
+
+/// Splits the tag of a kit after its version: `21`, or one release such as `17.0.8_7`, `21_35` and `8u412-b08`. Runtimes of single releases are published
+/// since February 2022.
+fn release_of(tag: &str) -> Option<(&str, &str)> {
+    let (first, after) = tag.split_once('-').unwrap_or((tag, ""));
+    if let Some(update) = first.strip_prefix("8u") {
+        let build = after.split('-').next().filter(|build| build.starts_with('b'))?;
+        let rest = after.strip_prefix(build)?.trim_start_matches('-');
+        return (update.parse::<u32>().ok()? >= 322).then(|| (tag.split_at(first.len() + 1 + build.len()).0, rest));
+    }
+    let Some((numbers, build)) = first.split_once('_') else { return (!first.contains('.')).then_some((first, after)) };
+    build.parse::<u32>().ok()?;
+    let numbers: Vec<u32> = numbers.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    let published = match numbers.as_slice() {
+        [11, 0, update, ..] => *update >= 14,
+        [17, 0, update, ..] => *update >= 2,
+        [21 | 25] | [21 | 25, 0, ..] => true,
+        _ => false,
+    };
+    published.then_some((first, after))
 }
 
 /// What `pom.xml` and Gradle scripts say.
@@ -192,7 +221,7 @@ struct BuildFiles {
 }
 
 impl BuildFiles {
-    fn read(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<Self, Refusal> {
+    fn read(application: &Application<'_>, image: &ImageFacts<'_>, folder: &str) -> Result<Self, Refusal> {
         const PACKERS: [&str; 7] = [
             "spring-boot-maven-plugin",
             "maven-shade-plugin",
@@ -203,19 +232,18 @@ impl BuildFiles {
             "io.ktor.plugin",
         ];
         let tree = application.around.repository.tree();
-        let here = ["pom.xml", "build.gradle", "build.gradle.kts"];
-        if !here.iter().filter_map(|name| join(image.directory(), name)).any(|path| tree.has(&path)) {
+        if !BUILD_FILES.iter().filter_map(|name| join(image.directory(), name)).any(|path| tree.has(&path)) {
             let detail = format!("no pom.xml or build.gradle beside {}", image.path);
             return Err((SkipReason::UnaccountedCommand, detail));
         }
         let is_build_file = |path: &&str| {
-            here.iter().any(|name| path.ends_with(name))
+            BUILD_FILES.iter().any(|name| path.ends_with(name))
                 || path.ends_with(".versions.toml")
                 || path.ends_with("settings.gradle.kts")
         };
         let mut packs_everything = false;
         let mut stands_apart = false;
-        for path in tree.below(image.directory()).filter(is_build_file) {
+        for path in tree.below(folder).filter(is_build_file) {
             let text = tree.read(path).unwrap_or_default();
             if let Some(name) = NEED_THE_KIT.iter().find(|name| text.contains(**name)) {
                 let detail = format!("{path} names {name}, which may need the development kit at run time");
@@ -395,6 +423,9 @@ mod tests {
             ("eclipse-temurin", "17-jdk", "17-jre"),
             ("eclipse-temurin", "17-alpine", "17-jre-alpine"),
             ("eclipse-temurin", "21-jdk-jammy", "21-jre-jammy"),
+            ("eclipse-temurin", "17.0.8_7-jdk", "17.0.8_7-jre"),
+            ("eclipse-temurin", "21_35-jdk-alpine", "21_35-jre-alpine"),
+            ("eclipse-temurin", "8u412-b08-jdk-jammy", "8u412-b08-jre-jammy"),
             ("maven", "3.9-eclipse-temurin-21", "21-jre"),
             ("maven", "3-eclipse-temurin-17-alpine", "17-jre-alpine"),
             ("gradle", "8.5-jdk21-jammy", "21-jre-jammy"),
@@ -420,7 +451,9 @@ mod tests {
             ("eclipse-temurin", "latest"),
             ("eclipse-temurin", "21-jre"),
             ("eclipse-temurin", "17-jdk-focal"),
-            ("eclipse-temurin", "17.0.8_7-jdk"),
+            ("eclipse-temurin", "17.0.1_12-jdk"),
+            ("eclipse-temurin", "8u312-b07-jdk"),
+            ("eclipse-temurin", "17.0-jdk"),
             ("eclipse-temurin", "22-jdk"),
             ("eclipse-temurin", "17-jdk-nanoserver"),
             ("maven", "3.9"),

@@ -24,6 +24,10 @@ pub(super) fn paths<T: PartialEq>(
         if let Some(command) = container.view.exec_commands().iter().find(|command| !is_everywhere(command)) {
             return Err(unknown(command.first().map(String::as_str).unwrap_or_default()));
         }
+        // The program may look for its files in the directory that it is started in.
+        if let Some(elsewhere) = container.view.working_dir().filter(|path| Some(path) != image.workdir().as_ref()) {
+            return Err(unknown(&format!("in {elsewhere}")));
+        }
         let mounts = container.mounts();
         let is_mounted = |path: &str| {
             mounts.iter().any(|mount| {

@@ -5,9 +5,11 @@ mod dotnet;
 mod final_base;
 mod front_end;
 mod go;
+mod health;
 mod java;
 mod launch;
 mod node;
+mod packages;
 mod php;
 mod python;
 mod ruby;
@@ -82,16 +84,20 @@ impl Transform for SplitBuildStage {
         if image.dockerfile.stages().len() > 1 {
             return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
         }
-        let Some((stack, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
-            let language = image.stack.map_or("its language".to_owned(), |stack| stack.to_string());
-            return vec![Proposal::declined(subject, SkipReason::UnknownStack, format!("no recipe for {language}"))];
+        let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
+            let detail = match image.stack {
+                Some(stack) => format!("no recipe for {stack}"),
+                None => "no recipe for its language".to_owned(),
+            };
+            return vec![Proposal::declined(subject, SkipReason::UnknownStack, detail)];
         };
         if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
             return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
         }
         let split = survey::survey(image).and_then(|survey| {
             let split = recipe(application, image, &survey)?;
-            final_base::judge(application, image, *stack, &split.base)?;
+            final_base::judge(application, image, &split.base)?;
+            health::judge(image, &survey, &split.base)?;
             Ok((split, survey))
         });
         match split {

@@ -1,7 +1,7 @@
 //! Node.js: install and build with everything, run with what production needs, on the same base.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, binary, final_base, front_end};
+use super::{Refusal, Split, binary, final_base, front_end, packages};
 use crate::config::FinalBase;
 use crate::discover::join;
 use crate::dockerfile::Operation;
@@ -35,13 +35,13 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     survey.copies_into(image, &workdir)?;
     survey.unaccounted(image, |words| {
         let global = words.iter().any(|word| *word == "-g" || *word == "--global");
-        survey::installs_build_packages(words)
+        packages::installs(words)
             || !global && matches!(words, ["npm", "install" | "ci" | "i"] | ["npm", "install" | "ci" | "i", "-" | "", ..])
             || !global && matches!(words, ["npm", "install" | "ci" | "i", rest @ ..] if rest.iter().all(|word| word.starts_with('-')))
             || matches!(words, ["npm", "run", "build"] | ["npm", "cache", ..] | ["npm", "prune", ..])
     })?;
     let builds = survey.commands.iter().any(|(_, command)| survey::words(command) == ["npm", "run", "build"]);
-    let compiles = survey.commands.iter().any(|(_, command)| survey::installs_build_packages(&survey::words(command)));
+    let compiles = packages::leaves_any(image, survey);
     let production_only = survey.commands.iter().any(|(_, command)| {
         survey::words(command).iter().any(|word| matches!(*word, "--production" | "--omit=dev" | "--only=production"))
     });
@@ -66,7 +66,9 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     }
     let from = &image.dockerfile.instructions()[image.stage.from];
     let mut base = from.arguments.of(image.dockerfile.text()).trim().to_owned();
-    let mut lines = vec![format!("WORKDIR {workdir}"), format!("COPY --from={} {workdir} {workdir}", super::BUILD)];
+    let kept = packages::line(image, survey);
+    let mut lines: Vec<String> = kept.iter().cloned().collect();
+    lines.extend([format!("WORKDIR {workdir}"), format!("COPY --from={} {workdir} {workdir}", super::BUILD)]);
     let mut command = None;
     let mut obstacles = Vec::new();
     if develops && package.depends_on("@prisma/client") {
@@ -79,6 +81,10 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
             obstacles.extend(unseen_needs(application, image, &base)?);
         }
         Some(FinalBase::Distroless) => {
+            if let Some(line) = &kept {
+                let detail = format!("`{line}` takes a package manager, which the final image does not hold");
+                return Err((SkipReason::FinalBase, detail));
+            }
             base = distroless(image)?;
             command = Some(command_without_node(application, image, survey, &package)?);
             obstacles.extend(binary::against_user_of(&base, application)?);
@@ -90,9 +96,10 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
                 _ => build
                     .push(Operation::InsertAfter { instruction: image.last_file_instruction(), lines: vec![share] }),
             }
+            // WORKDIR would make the directory as root's, and COPY leave it so.
             lines = vec![
-                format!("WORKDIR {workdir}"),
                 format!("COPY --from={} --chown=65532:0 {workdir} {workdir}", super::BUILD),
+                format!("WORKDIR {workdir}"),
             ];
         }
         Some(FinalBase::Keep | FinalBase::Scratch) | None => {}

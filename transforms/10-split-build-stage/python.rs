@@ -1,7 +1,7 @@
 //! Python: install into a virtual environment where compilers are, copy it to the same path on the same base.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, final_base};
+use super::{Refusal, Split, final_base, packages};
 use crate::discover::join;
 use crate::dockerfile::{Keyword, Operation};
 use crate::error::SkipReason;
@@ -39,9 +39,9 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
                 )
             )
         });
-        survey::installs_build_packages(words) || is_pip(words) && !placed && !words.contains(&"")
+        packages::installs(words) || is_pip(words) && !placed && !words.contains(&"")
     })?;
-    if !survey.commands.iter().any(|(_, command)| survey::installs_build_packages(&survey::words(command))) {
+    if !packages::leaves_any(image, survey) {
         return Err((SkipReason::NoBuildStep, "no compiler to leave behind".to_owned()));
     }
     let first = survey.commands.iter().find(|(_, command)| is_pip(&survey::words(command))).map(|(index, _)| *index);
@@ -67,12 +67,13 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let path = format!("ENV PATH={VENV}/bin:$PATH");
     let lines = vec![format!("RUN python -m venv {VENV}"), path.clone()];
     let build = vec![Operation::InsertBefore { instruction: first, above_comments: true, lines }];
-    let lines = vec![
+    let mut lines: Vec<String> = packages::line(image, survey).into_iter().collect();
+    lines.extend([
         format!("WORKDIR {workdir}"),
         path,
         format!("COPY --from={} {VENV} {VENV}", super::BUILD),
         format!("COPY --from={} {workdir} {workdir}", super::BUILD),
-    ];
+    ]);
     let detail = "compilers stay in the build stage; packages are in a virtual environment at the same path".to_owned();
     let mut obstacles = cxx(image, survey);
     let (base, missing) = final_base::same_or_slim(application, image)?;
@@ -84,7 +85,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
 pub(super) fn cxx(image: &ImageFacts<'_>, survey: &Survey) -> Vec<Obstacle> {
     let installs = survey.commands.iter().any(|(_, command)| {
         let words = survey::words(command);
-        survey::installs_build_packages(&words) && words.iter().any(|word| matches!(*word, "g++" | "build-base"))
+        packages::installs(&words) && words.iter().any(|word| matches!(*word, "g++" | "build-base"))
     });
     if !installs || image.family != Some(Family::Alpine) {
         return Vec::new();

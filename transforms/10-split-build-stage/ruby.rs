@@ -1,7 +1,8 @@
 //! Ruby: install gems where compilers are, copy them to the same path on the same base.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, final_base, python};
+use super::{Refusal, Split, final_base, packages, python};
+use crate::discover::join;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts};
 
@@ -9,17 +10,18 @@ use crate::facts::{Application, ImageFacts};
 /// (<https://github.com/docker-library/ruby/blob/master/Dockerfile.template>).
 const GEMS: &str = "/usr/local/bundle";
 
+/// Gems that use the compiler's OpenMP library and do not bring it.
+const OPENMP: [&str; 5] = ["lightgbm", "xgb", "faiss", "numo-", "torch-rb"];
+
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
     if image.known_base.is_none_or(|known| known.name != "ruby") {
         return Err((SkipReason::NoBuildStep, "the interpreter does not come from the base ruby".to_owned()));
     }
     let workdir = survey.single_workdir(image)?;
     survey.copies_into(image, &workdir)?;
-    survey.unaccounted(image, |words| {
-        survey::installs_build_packages(words) || installs_gems(words) || compiles_assets(words)
-    })?;
+    survey.unaccounted(image, |words| packages::installs(words) || installs_gems(words) || compiles_assets(words))?;
     let runs = |wanted: fn(&[&str]) -> bool| survey.commands.iter().any(|(_, command)| wanted(&survey::words(command)));
-    if !runs(survey::installs_build_packages) {
+    if !packages::leaves_any(image, survey) {
         return Err((SkipReason::NoBuildStep, "no compiler to leave behind".to_owned()));
     }
     if !runs(installs_gems) {
@@ -32,12 +34,20 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         let detail = format!("{} sets {name}, and gems are not where the base has them", image.path);
         return Err((SkipReason::AuthorChoice, detail));
     }
+    let tree = application.around.repository.tree();
+    let locked = ["Gemfile.lock", "Gemfile"].iter().filter_map(|name| tree.read(&join(image.directory(), name)?));
+    let locked: String = locked.chain([image.dockerfile.text().to_string()]).collect();
+    if let Some(gem) = OPENMP.iter().find(|gem| locked.contains(**gem)) {
+        let detail = format!("{gem} needs libgomp at run time, which the compiler brought");
+        return Err((SkipReason::RunTimeInputs, detail));
+    }
     let (base, missing) = final_base::same_or_slim(application, image)?;
-    let lines = vec![
+    let mut lines: Vec<String> = packages::line(image, survey).into_iter().collect();
+    lines.extend([
         format!("WORKDIR {workdir}"),
         format!("COPY --from={} {GEMS} {GEMS}", super::BUILD),
         format!("COPY --from={} {workdir} {workdir}", super::BUILD),
-    ];
+    ]);
     let obstacles = python::cxx(image, survey).into_iter().chain(missing).collect();
     let detail = "compilers stay in the build stage; gems are at the same path".to_owned();
     Ok(Split { builder: None, build: Vec::new(), base, lines, command: None, detail, obstacles })

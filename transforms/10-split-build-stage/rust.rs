@@ -1,10 +1,11 @@
 //! Rust: compile, run the binary on the Debian release that it was linked on.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, binary};
+use super::{Refusal, Split, binary, final_base};
+use crate::config::FinalBase;
 use crate::discover::join;
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts, Obstacle, RunTimeInputs, Stack};
+use crate::facts::{Application, ImageFacts, Obstacle, RunTimeInputs, Stack, finds_text};
 
 /// Where `cargo install` puts programs, and the official images look for them.
 const CARGO_BIN: &str = "/usr/local/cargo/bin";
@@ -48,38 +49,43 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     survey.brings_from_elsewhere(image)?;
     let builder = Builder::of(image, survey)?;
     links_as_usual(application, image, survey)?;
-    libraries(application, image, builder.release)?;
+    let ending = Ending::of(builder.release, final_base::wished(application))?;
+    let held: &[&str] = if ending.is_distroless && builder.release == Release::Trixie { &HELD } else { &[] };
+    let folder = survey::project(application.around.repository.tree(), image.directory(), &["Cargo.toml"]);
+    libraries(application, image, folder, held)?;
     let unknown = || (SkipReason::UnaccountedCommand, format!("no Rust sources beside {}", image.path));
-    let inputs =
-        RunTimeInputs::read(application.around.repository, image.directory(), Stack::Rust).ok_or_else(unknown)?;
+    let inputs = RunTimeInputs::read(application.around.repository, folder, Stack::Rust).ok_or_else(unknown)?;
     if let Some(place) = inputs.programs.or(inputs.files) {
         return Err((SkipReason::RunTimeInputs, format!("{place}, which may need files or programs of the image")));
     }
-    if let Some(path) = inputs.other_files.first() {
+    if let Some(path) = survey.copied_of(image, folder, &inputs.other_files) {
         let detail = format!("{path} may be read at run time, and the final image would not hold it");
         return Err((SkipReason::RunTimeInputs, detail));
     }
-    let binary = program(image, survey)?;
-    let command = binary::command(image, survey, &binary, CARGO_BIN)?;
+    let by_cargo = run_by_cargo(application, image, survey)?;
+    // Cargo keeps packages in the home of who builds; the program that it starts has no use of them.
+    let needs_home = by_cargo.is_none();
+    let (binary, command) = match by_cargo {
+        Some((binary, command)) => (binary, Some(command)),
+        None => {
+            let binary = program(image, survey)?;
+            let command = binary::command(image, survey, &binary, CARGO_BIN)?;
+            (binary, command)
+        }
+    };
     binary::overrides(application, image, &binary)?;
     let mut lines = Vec::new();
     lines.extend(image.workdir().filter(|workdir| workdir != "/").map(|workdir| format!("WORKDIR {workdir}")));
     let mut obstacles = Vec::new();
-    match builder.release {
-        // This base has no certificates, and a shell that `switch-user` works with.
-        Release::Bookworm => lines.push(format!("COPY --from={} {CERTIFICATES} {CERTIFICATES}", super::BUILD)),
-        Release::Trixie | Release::Musl => {
-            obstacles.extend(binary::against_user_of(builder.release.base(), application)?);
-            obstacles.extend(inputs.low_port.map(|detail| Obstacle {
-                reason: SkipReason::LowPort,
-                detail,
-                hard: false,
-                by_setting: false,
-            }));
-        }
+    let base = ending.base;
+    if ending.is_distroless {
+        let against = binary::against_user_of(base, application)?.into_iter();
+        obstacles.extend(against.filter(|found| needs_home || found.hard || found.reason != SkipReason::RootHome));
+        obstacles.extend(inputs.low_port.map(|detail| Obstacle::doubt(SkipReason::LowPort, detail)));
+    } else {
+        lines.push(format!("COPY --from={} {CERTIFICATES} {CERTIFICATES}", super::BUILD));
     }
     lines.push(format!("COPY --from={} {binary} {binary}", super::BUILD));
-    let base = builder.release.base();
     let detail = format!("the final image holds {binary} on {base}, without a compiler");
     Ok(Split { builder: builder.pinned, build: Vec::new(), base: base.to_owned(), lines, command, detail, obstacles })
 }
@@ -98,14 +104,34 @@ enum Release {
     Musl,
 }
 
-impl Release {
-    /// An image of the same release; the shell-less one of Debian 12 went out of support in September 2026.
-    const fn base(self) -> &'static str {
-        match self {
-            Self::Bookworm => "debian:bookworm-slim",
-            Self::Trixie => "gcr.io/distroless/cc-debian13:nonroot",
-            Self::Musl => "gcr.io/distroless/static-debian13:nonroot",
-        }
+/// What the final stage is started from.
+struct Ending {
+    base: &'static str,
+    /// Whether it runs as a user of its own, and holds certificates and the libraries of [`HELD`].
+    is_distroless: bool,
+}
+
+impl Ending {
+    /// An image of the release that the binary was linked on. The shell-less one of Debian 12 is no longer maintained.
+    fn of(release: Release, wish: Option<FinalBase>) -> Result<Self, Refusal> {
+        let slim = wish == Some(FinalBase::Slim);
+        let (base, is_distroless) = match release {
+            Release::Bookworm if wish == Some(FinalBase::Distroless) => {
+                let detail = "the image without a shell of Debian 12 is no longer maintained".to_owned();
+                return Err((SkipReason::FinalBase, detail));
+            }
+            Release::Bookworm => ("debian:bookworm-slim", false),
+            Release::Trixie if slim => ("debian:trixie-slim", false),
+            Release::Trixie => ("gcr.io/distroless/cc-debian13:nonroot", true),
+            Release::Musl if slim => {
+                return Err((
+                    SkipReason::FinalBase,
+                    "a program that needs no libc has no use of a slim base".to_owned(),
+                ));
+            }
+            Release::Musl => ("gcr.io/distroless/static-debian13:nonroot", true),
+        };
+        Ok(Self { base, is_distroless })
     }
 }
 
@@ -216,17 +242,21 @@ fn links_as_usual(application: &Application<'_>, image: &ImageFacts<'_>, survey:
 }
 
 /// Refuses crates that bind libraries which the final image does not hold.
-fn libraries(application: &Application<'_>, image: &ImageFacts<'_>, release: Release) -> Result<(), Refusal> {
-    let path = join(image.directory(), "Cargo.lock");
-    let Some(lock) = path.and_then(|path| application.around.repository.tree().read(&path)) else {
+fn libraries(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    folder: &str,
+    held: &[&str],
+) -> Result<(), Refusal> {
+    let tree = application.around.repository.tree();
+    let locks = [image.directory(), folder].map(|folder| join(folder, "Cargo.lock").and_then(|path| tree.read(&path)));
+    let lock: String = locks.into_iter().flatten().collect();
+    if lock.is_empty() {
         let detail = "no Cargo.lock: which libraries the program needs cannot be told".to_owned();
         return Err((SkipReason::UnaccountedCommand, detail));
-    };
+    }
     let names = lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
-    let binds = |name: &&str| {
-        let held = release == Release::Trixie && HELD.contains(name);
-        name.ends_with("-sys") && !SELF_CONTAINED.contains(name) && !held
-    };
+    let binds = |name: &&str| name.ends_with("-sys") && !SELF_CONTAINED.contains(name) && !held.contains(name);
     match names.into_iter().find(binds) {
         Some(name) => Err((
             SkipReason::RunTimeInputs,
@@ -283,6 +313,72 @@ fn accounts(words: &[&str]) -> bool {
         || matches!(words, ["cp" | "mv" | "strip" | "touch" | "chmod" | "mkdir" | "cat" | "ls", ..])
 }
 
+/// For a command that is `cargo run`: the binary that it would start, which a build of the same profile left, and the command that starts that. Refused where
+/// `cargo run` does more.
+fn run_by_cargo(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    survey: &Survey,
+) -> Result<Option<(String, String)>, Refusal> {
+    let words = match survey.command {
+        Some(index) => survey::plain_words(image, index).unwrap_or_default(),
+        None => image.argv(),
+    };
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let argv = image.argv();
+    let names_it =
+        argv.iter().any(|word| word.split_whitespace().any(|word| word == "cargo" || word.ends_with("/cargo")));
+    let refused = || (SkipReason::NoBuildStep, format!("{} compiles when it starts", image.path));
+    let ["cargo", "run" | "r", rest @ ..] = words.as_slice() else {
+        return if names_it { Err(refused()) } else { Ok(None) };
+    };
+    let split = rest.iter().position(|word| *word == "--").unwrap_or(rest.len());
+    let (flags, given) = rest.split_at(split);
+    let quiet =
+        |flag: &&str| matches!(*flag, "-q" | "--quiet" | "-v" | "--verbose" | "--locked" | "--offline" | "--frozen");
+    let release = |flag: &&str| matches!(*flag, "--release" | "-r");
+    let index = survey.command.filter(|_| flags.iter().all(|flag| quiet(flag) || release(flag))).ok_or_else(refused)?;
+    // The last build decides what is there: one for the same profile, of the only program, in the directory of the command.
+    let builds =
+        survey.commands.iter().rev().find(|(_, command)| survey::words(command).starts_with(&["cargo", "build"]));
+    let (at, build) = builds.ok_or_else(refused)?;
+    let build = survey::words(build);
+    let flags_of_build = build.get(2..).unwrap_or_default();
+    let same = flags_of_build.iter().any(release) == flags.iter().any(release);
+    let workdir = image.workdir().ok_or_else(refused)?;
+    let here = image.dockerfile.workdir_at(image.stage, *at).unwrap_or_else(|| Ok("/".to_owned()));
+    if !same || !flags_of_build.iter().all(|flag| quiet(flag) || release(flag)) || here.as_ref() != Ok(&workdir) {
+        return Err(refused());
+    }
+    let name = only_program(application, image).ok_or_else(refused)?;
+    let profile = if flags.iter().any(release) { "release" } else { "debug" };
+    let binary = format!("{}/target/{profile}/{name}", workdir.trim_end_matches('/'));
+    let command: Vec<&str> = [binary.as_str()].into_iter().chain(given.iter().skip(1).copied()).collect();
+    let keyword = image.dockerfile.instructions()[index].keyword_span.of(image.dockerfile.text());
+    let command = survey::exec_form(keyword, &command)?;
+    Ok(Some((binary, command)))
+}
+
+/// The name of the program of a package that has one only: that of the package.
+fn only_program(application: &Application<'_>, image: &ImageFacts<'_>) -> Option<String> {
+    let tree = application.around.repository.tree();
+    let file = |name: &str| join(image.directory(), name);
+    let manifest: toml::Table = tree.read(&file("Cargo.toml")?)?.parse().ok()?;
+    let others = ["workspace", "bin"].iter().any(|key| manifest.contains_key(*key));
+    let package = manifest.get("package")?;
+    let renames = ["default-run", "autobins", "build-target"].iter().any(|key| package.get(key).is_some());
+    let folder = file("src/bin")?;
+    let more = tree.below(&folder).next().is_some();
+    let configured =
+        [".cargo/config.toml", ".cargo/config"].iter().any(|name| file(name).is_some_and(|path| tree.has(&path)));
+    let has_main = tree.has(&file("src/main.rs")?);
+    // Cargo sets these for the program as well.
+    let reads_variables = finds_text(tree, image.directory(), &["var(\"CARGO_"]).is_some();
+    let sets_target = image.dockerfile.env(image.stage).iter().any(|(name, _)| name.starts_with("CARGO_"));
+    let plain = has_main && !reads_variables && !others && !renames && !more && !configured && !sets_target;
+    package.get("name")?.as_str().filter(|_| plain).map(str::to_owned)
+}
+
 /// The absolute path of the program that the image starts, where a build leaves it.
 fn program(image: &ImageFacts<'_>, survey: &Survey) -> Result<String, Refusal> {
     let unclear =
@@ -330,9 +426,6 @@ fn program(image: &ImageFacts<'_>, survey: &Survey) -> Result<String, Refusal> {
     };
     if first.contains('/') {
         return Some(binary::absolute(&workdir, first)).filter(is_made).ok_or_else(unclear);
-    }
-    if ["cargo", "rustc", "rustup"].contains(&first) {
-        return Err((SkipReason::NoBuildStep, format!("{} compiles when it starts", image.path)));
     }
     let searched = binary::PATH.iter().copied().chain([CARGO_BIN]);
     searched.map(|folder| format!("{folder}/{first}")).find(is_made).ok_or_else(unclear)

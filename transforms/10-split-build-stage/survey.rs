@@ -2,6 +2,7 @@
 //! that cannot be placed is refused.
 
 use super::Refusal;
+use crate::discover::Tree;
 use crate::dockerfile::{CommandForm, Dockerfile, Keyword, Redirection, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::{ImageFacts, User};
@@ -15,7 +16,7 @@ pub(super) struct Survey {
     pub(super) copies: Vec<usize>,
     /// ENV that the build may read: stays, and is repeated in the final stage.
     pub(super) copied: Vec<usize>,
-    /// EXPOSE, LABEL, CMD, a late ENV and the like: moves to the final stage.
+    /// EXPOSE, LABEL, CMD, HEALTHCHECK, a late ENV and the like: moves to the final stage.
     pub(super) moved: Vec<usize>,
     /// ARG below FROM.
     arguments: Vec<usize>,
@@ -76,9 +77,11 @@ pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
                 starts.push(index);
                 survey.moved.push(index);
             }
-            Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer => survey.moved.push(index),
+            Keyword::Expose | Keyword::Label | Keyword::Stopsignal | Keyword::Maintainer | Keyword::Healthcheck => {
+                survey.moved.push(index)
+            }
             Keyword::Arg => survey.arguments.push(index),
-            Keyword::Healthcheck | Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
+            Keyword::Volume | Keyword::Onbuild | Keyword::User | Keyword::From => {
                 let name = format!("{:?}", instruction.keyword).to_uppercase();
                 return Err((
                     SkipReason::UnaccountedCommand,
@@ -116,7 +119,7 @@ fn build_only(dockerfile: &Dockerfile, index: usize) -> bool {
 }
 
 impl Survey {
-    /// A build argument, or the first command that `accounts` does not know.
+    /// A build argument that does not stay in the build, or the first command that `accounts` does not know.
     pub(super) fn unaccounted(
         &self,
         image: &ImageFacts<'_>,
@@ -132,7 +135,7 @@ impl Survey {
         accounts: impl Fn(&[&str]) -> bool,
         stays: impl Fn(&str) -> bool,
     ) -> Result<(), Refusal> {
-        self.without_arguments(image, self.arguments.first().copied())?;
+        self.arguments_stay(image)?;
         for (index, command) in &self.commands {
             let words = words(command);
             let is_known = |redirection: &Redirection| is_discarded(redirection) || stays(&redirection.target.written);
@@ -147,24 +150,25 @@ impl Survey {
         Ok(())
     }
 
-    /// Whether nothing that goes to the final stage holds a build argument.
-    pub(super) fn moves_no_arguments(&self, image: &ImageFacts<'_>) -> Result<(), Refusal> {
-        let text = |index: &usize| image.dockerfile.instructions()[*index].span.of(image.dockerfile.text());
-        let is_held = |argument: &usize| {
-            let pairs = image.dockerfile.instructions()[*argument].arguments.of(image.dockerfile.text());
-            let mut names = pairs.split_whitespace().filter_map(|pair| pair.split('=').next());
-            let held = |name: &str| {
-                let moved = self.moved.iter().chain(&self.copied).map(text);
-                moved.clone().any(|text| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}")))
-            };
-            names.any(held)
+    /// Whether build arguments stay in the build: what goes to the final stage, and where its files are, holds none.
+    pub(super) fn arguments_stay(&self, image: &ImageFacts<'_>) -> Result<(), Refusal> {
+        let dockerfile = image.dockerfile;
+        let places = image.stage.instructions.clone().filter(|index| {
+            matches!(dockerfile.instructions()[*index].keyword, Keyword::Workdir | Keyword::Copy | Keyword::Add)
+        });
+        let seen: Vec<usize> = self.moved.iter().chain(&self.copied).copied().chain(places).collect();
+        let holds = |name: &str| {
+            seen.iter().any(|index| {
+                let text = dockerfile.instructions()[*index].span.of(dockerfile.text());
+                text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"))
+            })
         };
-        self.without_arguments(image, self.arguments.iter().copied().find(is_held))
-    }
-
-    fn without_arguments(&self, image: &ImageFacts<'_>, argument: Option<usize>) -> Result<(), Refusal> {
-        let Some(index) = argument else { return Ok(()) };
-        let detail = format!("{}: build arguments do not reach another stage", image.place(index));
+        let is_held = |argument: &&usize| {
+            let pairs = dockerfile.instructions()[**argument].arguments.of(dockerfile.text());
+            pairs.split_whitespace().filter_map(|pair| pair.split('=').next()).any(holds)
+        };
+        let Some(index) = self.arguments.iter().find(is_held) else { return Ok(()) };
+        let detail = format!("{}: build arguments do not reach another stage", image.place(*index));
         Err((SkipReason::UnaccountedCommand, detail))
     }
 
@@ -209,6 +213,7 @@ impl Survey {
             let instruction = &dockerfile.instructions()[**index];
             let sources = dockerfile.copy_words(instruction).map(|(sources, _)| sources).unwrap_or_default();
             instruction.flag("from").is_some()
+                || !instruction.heredocs.is_empty()
                 || sources.iter().any(|source| source.contains("://") || source.contains('$'))
         };
         match self.copies.iter().find(from_elsewhere) {
@@ -219,6 +224,36 @@ impl Survey {
             }
             None => Ok(()),
         }
+    }
+
+    /// The first of these files of a folder that some COPY may take: the others are not in the image as it is, either. Where the folder is not that of the
+    /// Dockerfile, which files are meant is not known.
+    pub(super) fn copied_of<'p>(
+        &self,
+        image: &ImageFacts<'_>,
+        folder: &str,
+        paths: &'p [String],
+    ) -> Option<&'p String> {
+        if folder != image.directory() {
+            return paths.first();
+        }
+        let dockerfile = image.dockerfile;
+        let words = |index: &usize| dockerfile.copy_words(&dockerfile.instructions()[*index]);
+        // What cannot be read may take everything.
+        let sources: Option<Vec<Vec<String>>> = self.copies.iter().map(|index| Some(words(index)?.0)).collect();
+        let Some(sources) = sources else { return paths.first() };
+        let takes = |source: &String, path: &str| {
+            let source = source.trim_start_matches("./").trim_matches('/');
+            let known = source.split(['*', '?', '[', '$', '\\']).next().unwrap_or_default();
+            matches!(source, "" | ".")
+                || source.contains("..")
+                || known.len() < source.len() && path.starts_with(known)
+                || path.strip_prefix(source).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        paths.iter().find(|path| {
+            let relative = path.strip_prefix(image.directory()).unwrap_or(path).trim_start_matches('/');
+            sources.iter().flatten().any(|source| takes(source, relative))
+        })
     }
 
     /// Whether the file sets one working directory and no other.
@@ -236,6 +271,18 @@ impl Survey {
             }
         }
     }
+}
+
+/// The outermost folder around a Dockerfile that holds one of these files, by name or ending: a build may take it as its context, and then all in it counts.
+pub(super) fn project<'p>(tree: &Tree, directory: &'p str, names: &[&str]) -> &'p str {
+    let ends = directory.match_indices('/').map(|(at, _)| at);
+    let around = [0].into_iter().chain(ends).filter_map(|end| directory.get(..end));
+    let holds = |folder: &&str| {
+        let beside =
+            |path: &str| crate::discover::directory(path) == *folder && names.iter().any(|name| path.ends_with(name));
+        tree.below(folder).any(beside)
+    };
+    around.into_iter().find(holds).unwrap_or(directory)
 }
 
 /// The words of a command; one that is no literal is an empty string.
@@ -303,10 +350,12 @@ pub(super) fn installs_packages(words: &[&str], others: &[&str]) -> bool {
         }
         _ => return false,
     };
-    let known = |package: &&str| {
-        BUILD_PACKAGES.contains(package) || others.contains(package) || package.starts_with("golang-1.")
-    };
-    !packages.is_empty() && packages.iter().all(known)
+    !packages.is_empty() && packages.iter().all(|package| is_build_package(package) || others.contains(package))
+}
+
+/// Whether a package compiles and is not needed by what it compiled.
+pub(super) fn is_build_package(package: &str) -> bool {
+    BUILD_PACKAGES.contains(&package) || package.starts_with("golang-1.")
 }
 
 /// Commands whose effect stays in the build stage, or in the directory that is copied.

@@ -56,7 +56,7 @@ impl Transform for OwnByRootGroup {
             .dockerfile(image.file, [Operation::InsertAfter { instruction: image.root_position(), lines: vec![line] }]);
         let paths: Vec<&str> = directories.iter().map(|directory| directory.path.as_str()).collect();
         let detail = format!("group 0 may use {} as its owner does", paths.join(", "));
-        vec![Proposal::change(subject, change, application.obstacles(), detail)]
+        vec![Proposal::change(subject, change, &application.obstacles_as_started(), detail)]
     }
 }
 

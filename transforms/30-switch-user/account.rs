@@ -12,11 +12,13 @@ const ACCOUNT: &str = "app";
 
 /// A command that makes the account, where the image has a shell and does not know the uid.
 pub(super) fn creation(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
-    let known = image.known_base?.account.as_ref().is_some_and(|account| account.uid == identity.uid);
+    let base = image.known_base;
+    let account = base.and_then(|base| base.account.as_ref());
+    let known = account.is_some_and(|account| account.uid == identity.uid);
     let made = image.makes_account(ACCOUNT, identity.uid);
     let uid = identity.uid;
     // Ubuntu has an account 1000 since 23.04, and below 1000 are the system's: making one of the same number would fail the build.
-    let taken = uid < 1000 || uid == 65534 || uid == 1000 && image.known_base?.name == "ubuntu";
+    let taken = uid < 1000 || uid == 65534 || uid == 1000 && base.is_none_or(|base| base.name == "ubuntu");
     if known || made || taken {
         return None;
     }
@@ -44,7 +46,7 @@ pub(super) fn home(image: &ImageFacts<'_>, identity: &Identity) -> Option<String
     if !matches!(value.trim_end_matches('/'), "" | "/root") {
         return None;
     }
-    let account = image.known_base?.account.as_ref().filter(|account| account.uid == identity.uid);
+    let account = image.known_base.and_then(|base| base.account.as_ref()).filter(|account| account.uid == identity.uid);
     let home = match account {
         Some(account) => format!("/home/{}", account.name),
         None if creation(image, identity).is_some() => created_home(),

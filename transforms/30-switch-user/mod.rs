@@ -51,7 +51,8 @@ impl Transform for SwitchUser {
         let shares = image.family.is_some_and(Family::has_shell) && matches!(image.user, User::Root);
         if shares && !image.is_shared() {
             let detail = "the application's files are root's alone; own-by-root-group shares them first";
-            let (reason, detail) = match application.obstacles().first() {
+            let obstacles = application.obstacles_as_started();
+            let (reason, detail) = match obstacles.iter().find(|obstacle| obstacle.hard).or(obstacles.first()) {
                 Some(obstacle) => (obstacle.reason, obstacle.detail.clone()),
                 None => (SkipReason::DependsOnSkipped, detail.to_owned()),
             };
@@ -69,11 +70,11 @@ impl Transform for SwitchUser {
         let obstacles = match image.user {
             User::Root => {
                 change.together.clone_from(application.companions());
-                application.obstacles()
+                application.obstacles_as_started()
             }
-            _ => &[],
+            _ => Vec::new(),
         };
-        vec![Proposal::change(subject, change, obstacles, detail)]
+        vec![Proposal::change(subject, change, &obstacles, detail)]
     }
 }
 

@@ -1,0 +1,10 @@
+FROM rust:1.63-bookworm AS build
+WORKDIR /usr/src/app
+COPY . .
+RUN cargo build --release
+
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=build /usr/src/app/target/release/shortener /shortener
+EXPOSE 8080
+USER 65532
+CMD ["/shortener"]

@@ -1,0 +1,3 @@
+const places = { "/": "All tickets", "/new": "A new ticket" };
+
+document.querySelector("#root").textContent = places[location.pathname] ?? "No such ticket";

@@ -1,0 +1,9 @@
+package main
+
+import "net/http"
+
+var version string
+
+func main() {
+	http.ListenAndServe(":8080", http.NotFoundHandler())
+}

@@ -1,0 +1,3 @@
+fn main() {
+    shop::open("notes.db");
+}

@@ -1,0 +1,3 @@
+fun main() {
+    embeddedServer(Netty, port = System.getenv("PORT")?.toInt() ?: 80) { }.start(wait = true)
+}
