@@ -200,6 +200,8 @@ skip_reasons! {
     ApiClient => "api-client", false;
     /// Something of the pod does not work in a user namespace, or is not known to.
     UserNamespace => "user-namespace", true;
+    /// A variable of the image looks like a secret.
+    SecretInImage => "secret-in-image", true;
     /// The pod is a Windows pod, where these fields are rejected.
     WindowsPod => "windows-pod", false;
     /// The change did not prove to be what was planned and was dropped. A defect of this program: please report it.

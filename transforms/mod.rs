@@ -16,6 +16,8 @@ mod t02_isolate_from_host;
 mod t03_drop_privileges;
 #[path = "05-allow-low-ports/mod.rs"]
 mod t05_allow_low_ports;
+#[path = "07-build-without-sudo/mod.rs"]
+mod t07_build_without_sudo;
 #[path = "08-copy-local-files/mod.rs"]
 mod t08_copy_local_files;
 #[path = "09-start-without-shell/mod.rs"]
@@ -38,6 +40,8 @@ mod t55_isolate_users;
 mod t60_withhold_service_account_token;
 #[path = "70-limit-resources/mod.rs"]
 mod t70_limit_resources;
+#[path = "80-report-secrets/mod.rs"]
+mod t80_report_secrets;
 
 use crate::change::Change;
 use crate::error::{Applicability, SkipReason};
@@ -46,10 +50,11 @@ use crate::image::Reference;
 use crate::repository::FileId;
 
 /// Every transform, in the order in which they run.
-pub const ALL: [&dyn Transform; 14] = [
+pub const ALL: [&dyn Transform; 16] = [
     &t02_isolate_from_host::IsolateFromHost,
     &t03_drop_privileges::DropPrivileges,
     &t05_allow_low_ports::AllowLowPorts,
+    &t07_build_without_sudo::BuildWithoutSudo,
     &t08_copy_local_files::CopyLocalFiles,
     &t09_start_without_shell::StartWithoutShell,
     &t10_split_build_stage::SplitBuildStage,
@@ -61,6 +66,7 @@ pub const ALL: [&dyn Transform; 14] = [
     &t55_isolate_users::IsolateUsers,
     &t60_withhold_service_account_token::WithholdServiceAccountToken,
     &t70_limit_resources::LimitResources,
+    &t80_report_secrets::ReportSecrets,
 ];
 
 /// One ordered step.

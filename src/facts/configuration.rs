@@ -29,6 +29,9 @@ impl Application<'_> {
             return Some(soft(SkipReason::RunTimeWrites, detail));
         }
         let needs_root = known.low_port().is_some() || !known.root_owned.is_empty();
+        if let Some(detail) = self.prepared_by_root(container, known) {
+            return Some(hard(SkipReason::SystemDirectory, detail));
+        }
         let command = container.view.command();
         // The entrypoint starts another program than its own as it is told: as root.
         let other = container.view.args().filter(|args| {
@@ -71,6 +74,54 @@ impl Application<'_> {
         given.find(is_seen).map(|mount| configuration_doubt(container, known, mount))
     }
 
+    /// A directory that the entrypoint of a service, as root, makes where it is told to and gives to the service's user, who cannot do either: outside the
+    /// volumes and what the image keeps for that.
+    fn prepared_by_root(&self, container: &ContainerFacts<'_>, known: &KnownImage) -> Option<String> {
+        if !known.steps_down_alone() {
+            return None;
+        }
+        let place = container.place();
+        let mounts = container.mounts();
+        let kept: Vec<&String> =
+            known.volumes.iter().chain(known.writable.iter().flatten()).chain(&known.workdir).collect();
+        let is_ready = |path: &str| {
+            mounts
+                .iter()
+                .map(|mount| &mount.path)
+                .chain(kept.iter().copied())
+                .any(|directory| is_within(path, directory))
+                || kept.iter().any(|directory| path.starts_with(&format!("{directory}-")))
+                || READ_ONLY.iter().chain(&["/tmp"]).any(|directory| is_within(path, directory))
+        };
+        let mut variables = container.view.env_values();
+        for name in container.view.env_config_maps() {
+            variables.extend(config_map(self, &name).unwrap_or_default());
+        }
+        for (name, path) in variables {
+            // The mount itself belongs to root, and this folder's mode is changed.
+            let is_a_mount = name == "POSTGRES_INITDB_WALDIR" && mounts.iter().any(|mount| mount.path == path);
+            if path.starts_with('/')
+                && !path.contains(':')
+                && !name.ends_with("_FILE")
+                && (!is_ready(&path) || is_a_mount)
+            {
+                let (name, path) = (printable(&name), printable(&path));
+                return Some(format!("{place} sets {name} to {path}, which {} prepares as root", known.name));
+            }
+        }
+        if !known.prepares_its_configuration() {
+            return None;
+        }
+        let args: Vec<String> =
+            [container.view.command(), container.view.args()].into_iter().flatten().flatten().collect();
+        let mut values = args.iter().filter_map(|word| word.split_once('=')).map(|(_, value)| value);
+        if let Some(path) = values.find(|value| value.starts_with('/') && !is_ready(value)) {
+            return Some(format!("{place} passes {}, which {} prepares as root", printable(path), known.name));
+        }
+        let named = self.configuration_names(container, &|path| !is_ready(path))?;
+        Some(format!("{named}, which {} prepares as root", known.name))
+    }
+
     /// A path that a mounted configuration of the tree names, where programs keep what they write, as `file:key names /path`.
     pub(super) fn configuration_names(
         &self,
@@ -103,7 +154,7 @@ impl Application<'_> {
     }
 
     /// The files that a mount shows, where they are entries of a ConfigMap of the tree.
-    fn texts(&self, container: &ContainerFacts<'_>, mount: &MountedVolume) -> Option<Vec<(String, String)>> {
+    pub(super) fn texts(&self, container: &ContainerFacts<'_>, mount: &MountedVolume) -> Option<Vec<(String, String)>> {
         let volumes = container.pod.volumes();
         let volume = volumes.iter().find(|volume| volume.name() == mount.name)?;
         let mut entries = config_map(self, &volume.config_map()?)?;
@@ -171,6 +222,10 @@ pub(super) fn configuration_doubt(
         format!("{} mounts a configuration of {} at {path}, which may write elsewhere", container.place(), known.name);
     soft(SkipReason::RunTimeWrites, detail)
 }
+
+/// Where an image keeps programs and settings, and no data.
+const READ_ONLY: [&str; 10] =
+    ["/bin", "/dev", "/docker-entrypoint-initdb.d", "/etc", "/lib", "/opt", "/proc", "/sbin", "/sys", "/usr"];
 
 /// Where httpd looks for a site: below its working directory, and no program.
 const HTDOCS: &str = "/usr/local/apache2/htdocs";

@@ -1,11 +1,12 @@
 //! Where a service of the table keeps its data, and what a mount there means for its own user.
 
-use super::configuration::config_map;
+use super::configuration::{config_map, is_configuration};
 use super::directories::is_within;
 use super::identity::printable;
 use super::{Application, ContainerFacts, MountedVolume};
 use crate::image::Claim;
 use crate::kubernetes::VolumeSource;
+use crate::link::Link;
 use crate::yaml::Node;
 
 impl ContainerFacts<'_> {
@@ -39,8 +40,8 @@ impl ContainerFacts<'_> {
 }
 
 impl Application<'_> {
-    /// Whether an image that nothing is known of listens where a service of the table does, or is given a volume where one keeps its data: such a program
-    /// may insist on its own user.
+    /// Whether an image that nothing is known of listens where a service of the table does, is given a volume where one keeps its data, or told by
+    /// its variable where to: such a program may insist on its own user.
     pub(super) fn looks_like_service(&self, container: &ContainerFacts<'_>) -> bool {
         let (ports, mounts) = (container.view.ports(), container.mounts());
         self.around.config.images.services().any(|service| {
@@ -49,7 +50,8 @@ impl Application<'_> {
             let keeps = |path: &String| {
                 path.matches('/').count() > 1 && mounts.iter().any(|mount| is_within(&mount.path, path))
             };
-            listens || service.volumes.iter().any(keeps)
+            let is_told = service.data_variable.as_deref().is_some_and(|name| container.view.env(name).is_some());
+            listens || is_told || service.volumes.iter().any(keeps)
         })
     }
 
@@ -77,8 +79,32 @@ impl Application<'_> {
         let names_data = |words: &[String]| words.iter().any(|word| word.contains(&data));
         let says_so =
             container.view.exec_commands().iter().chain(&container.view.args()).any(|words| names_data(words));
-        (data == mount.path && mounted == 1 && !says_so && self.lacks_variable(container, &variable))
-            .then(|| (variable, format!("{data}/data")))
+        (data == mount.path
+            && mounted == 1
+            && !says_so
+            && !self.may_name(container, &data)
+            && self.lacks_variable(container, &variable))
+        .then(|| (variable, format!("{data}/data")))
+    }
+
+    /// Whether files that the container is given name the directory, or are not seen.
+    fn may_name(&self, container: &ContainerFacts<'_>, directory: &str) -> bool {
+        let mounts = container.mounts();
+        let mut given = mounts.iter().filter(|mount| is_configuration(mount));
+        let mounted = given.any(|mount| {
+            self.texts(container, mount).is_none_or(|texts| texts.iter().any(|(_, text)| text.contains(directory)))
+        });
+        let added = match container.link {
+            Link::Service { dockerfile, .. } => {
+                let repository = self.around.repository;
+                let folder = crate::discover::directory(&repository.file(*dockerfile).path);
+                let is_read = |path: &&str| [".sh", ".sql", ".conf"].iter().any(|ending| path.ends_with(ending));
+                let files = repository.tree().below(folder).filter(is_read);
+                files.filter_map(|path| repository.tree().read(path)).any(|text| text.contains(directory))
+            }
+            Link::Linked { .. } | Link::Ambiguous(_) | Link::External => false,
+        };
+        mounted || added
     }
 
     /// Whether nothing gives the container the variable: neither its own entries nor those of ConfigMaps, all of which are seen.

@@ -1,13 +1,15 @@
 //! What an image keeps in root's home, which is nobody else's: the directory has mode 0700, and another user has another home.
 
 use super::directories::is_within;
+use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
-use super::{Application, ImageFacts, PackageJson, stack};
+use super::{Application, ContainerFacts, ImageFacts, PackageJson, stack};
 use crate::dockerfile::{Keyword, Redirection, ShellCommand};
 use crate::error::SkipReason;
+use std::fmt::Display;
 
 /// Whether a path is root's home or lies there.
-pub(super) fn is_roots(path: &str) -> bool {
+fn is_roots(path: &str) -> bool {
     is_within(path, "/root")
 }
 
@@ -60,6 +62,26 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
             ));
         }
     }
+}
+
+/// What the manifest has the container reach for there. A volume at root's home itself takes its place.
+pub(super) fn of_container(container: &ContainerFacts<'_>, place: &dyn Display) -> Option<Obstacle> {
+    let mounts = container.mounts();
+    if mounts.iter().any(|mount| mount.path.trim_end_matches('/') == "/root") {
+        return None;
+    }
+    let is_home = |path: &String| is_roots(path);
+    let view = container.view;
+    let works = || Some(("works in", view.working_dir().filter(is_home)?));
+    let mounted = || Some(("mounts a volume at", mounts.iter().map(|mount| mount.path.clone()).find(is_home)?));
+    let starts = || Some(("starts", view.command()?.into_iter().next().filter(is_home)?));
+    let named = || {
+        let (name, value) = view.env_values().into_iter().find(|(_, value)| is_home(value) && !value.contains(':'))?;
+        Some(("sets a variable to", format!("{value} ({name})")))
+    };
+    let (does, path) = works().or_else(mounted).or_else(starts).or_else(named)?;
+    let detail = format!("{place} {does} {}, in root's home, which others cannot enter", printable(&path));
+    Some(hard(SkipReason::RootHome, detail))
 }
 
 /// What a command of the build puts into the home of its user, or uses there.

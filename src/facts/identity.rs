@@ -131,7 +131,9 @@ impl Application<'_> {
         let user = self.user_once(container, arranged);
         if let Some((identity, doubt)) = self.assumed_user(container, &user) {
             if obstacles.iter().any(|obstacle| obstacle.reason == SkipReason::LowPort) {
-                return Err((doubt.reason, doubt.detail));
+                let other = |obstacle: &Obstacle| obstacle.hard && obstacle.reason != SkipReason::LowPort;
+                let told = obstacles.into_iter().find(other).unwrap_or(doubt);
+                return Err((told.reason, told.detail));
             }
             obstacles.insert(0, doubt);
             return Ok(SettledUser { identity, obstacles, is_assumed: true });
@@ -223,6 +225,8 @@ impl Application<'_> {
                     identity = self.common_user(candidates)?;
                 } else if container.config.is_some() {
                     return None;
+                } else if let Some(user) = self.user_beside(container) {
+                    identity = user;
                 }
                 self.unknown_user(container, how)
             }
@@ -232,7 +236,9 @@ impl Application<'_> {
                 {
                     return None;
                 }
-                if let Some(account) = container.known.and_then(|known| known.account.as_ref()) {
+                if let Some(user) = self.user_beside(container) {
+                    identity = user;
+                } else if let Some(account) = container.known.and_then(|known| known.account.as_ref()) {
                     identity =
                         Identity { uid: account.uid, how: format!("user {}, on trial", account.name), ..identity };
                 }

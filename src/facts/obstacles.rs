@@ -17,7 +17,7 @@ use crate::facts::identity::printable;
 use crate::image::{Family, KnownImage};
 use crate::kubernetes::{Settings, VolumeSource};
 use crate::link::Link;
-use crate::repository::FileId;
+use crate::repository::{ContainerId, FileId};
 use crate::yaml::Node;
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -255,7 +255,7 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     let advice = "say which with a [[link]] in unroot.toml";
     // With one Dockerfile in the tree, an image that nobody knows may well be the one it builds.
     let is_alone = repository.dockerfiles().nth(1).is_none();
-    let doubt = repository.containers().find_map(|id| {
+    let may_run = |id: ContainerId| {
         let link = application.around.links.of(id);
         let is_candidate = matches!(link, Link::Ambiguous(candidates) if candidates.contains(&image.file));
         if !(is_candidate || is_alone && matches!(link, Link::External)) {
@@ -270,7 +270,23 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
             let is_known = application.around.config.images.holds(crate::link::without_tag(&container.image));
             (!is_known).then(|| format!("{} runs {name}, which may be its image; {advice}", file.path))
         }
-    });
+    };
+    // Where it does, what stands in the way there stands in the way here.
+    let refusal = |id: ContainerId| {
+        let theirs = Application::of_container(application.around, id)?;
+        let container = theirs.containers.iter().find(|container| container.id == id)?;
+        let is_told = container.security("runAsUser").is_some();
+        theirs.obstacles().iter().find(|obstacle| obstacle.hard && !is_told).cloned()
+    };
+    let mut doubt = None;
+    for (id, detail) in repository.containers().filter_map(|id| Some((id, may_run(id)?))) {
+        if let Some(obstacle) = refusal(id) {
+            let because = obstacle.detail;
+            found.push(Obstacle { detail: format!("{detail}, and {because}"), ..obstacle });
+            return;
+        }
+        doubt.get_or_insert(detail);
+    }
     let template = || {
         let unread = repository.unread().iter().find(|file| file.code == "template" && file.path.ends_with("ml"))?;
         Some(format!("{} may run its image and is a template, which is not read", unread.path))
@@ -488,12 +504,6 @@ fn of_container(
         let detail = format!("{place} says runAsGroup: {group}, and the files are shared with group 0");
         found.push(soft(SkipReason::AuthorChoice, detail));
     }
-    let is_root =
-        application.image.as_ref().map_or(!container.is_configured_non_root(), |image| image.user == User::Root);
-    if is_root && let Some(mount) = container.mounts().iter().find(|mount| home::is_roots(&mount.path)) {
-        let detail = format!("{place} mounts {} in root's home, which others cannot enter", printable(&mount.name));
-        found.push(hard(SkipReason::RootHome, detail));
-    }
     let volumes_of_pod = container.pod.volumes();
     let started = container.view.exec_commands().into_iter().chain([argv]).filter_map(|argv| argv.into_iter().next());
     for program in started {
@@ -510,6 +520,23 @@ fn of_container(
     }
     patches(application, container, found);
     operator::of_container(container, &place, &writable, found);
+    found.extend(home::of_container(container, &place));
+    if container.view.has_volume_devices() {
+        let detail = format!("{place} is given a block device, which only root may open");
+        found.push(hard(SkipReason::VolumeOwnership, detail));
+    }
+    found.extend(application.speaks_against_trial(container));
+    let service = container.known.and_then(|known| known.service).map(|ids| ids.uid);
+    if let Some(uid) = service.or_else(|| application.intended_identity().map(|identity| identity.uid)) {
+        found.extend(application.given_away(container, Some(uid)));
+    }
+    if application.image.is_some()
+        && let Some(path) = container.view.working_dir()
+        && !writable.iter().any(|directory| super::directories::is_within(&path, directory))
+    {
+        let detail = format!("{place} works in {}, where only root may write", printable(&path));
+        found.push(soft(SkipReason::SystemDirectory, detail));
+    }
     ports::of_container(application, container, &place, found);
     volumes(application, container, &place, company, found);
 }

@@ -199,11 +199,26 @@ pub(super) fn of_command(argv: &[String], place: &dyn Display, writable: &[Strin
         let detail = format!("{place} says {}, and the runtime's seccomp profile blocks io_uring", printable(word));
         found.push(hard(SkipReason::NeedsRoot, detail));
     }
+    if let Some(program) = installs_packages(argv) {
+        let detail = format!("{place} installs packages with {program} when it starts, where only root may");
+        found.push(soft(SkipReason::SystemDirectory, detail));
+    }
     let is_writable = |path: &str| writable.iter().any(|directory| is_within(path, directory));
     if let Some(change) = argv.iter().find_map(|line| system_change(line, &is_writable)) {
         let detail = format!("{place} changes the system ({}), which only root may", printable(&change));
         found.push(hard(SkipReason::SystemDirectory, detail));
     }
+}
+
+/// The program by which a command line installs packages beside those of the image. Others than root get them into a home, if they have one.
+pub(super) fn installs_packages(argv: &[String]) -> Option<&'static str> {
+    let words: Vec<&str> =
+        command_words(argv).map(crate::discover::file_name).filter(|word| !word.is_empty()).collect();
+    words.windows(2).find_map(|pair| match pair {
+        ["pip" | "pip3", "install"] => Some("pip"),
+        ["gem", "install"] => Some("gem"),
+        _ => None,
+    })
 }
 
 /// Whether a word of a command line turns on io_uring, which `RuntimeDefault` blocks since containerd 2.0 and Docker 25
@@ -253,8 +268,9 @@ pub(super) fn system_change(line: &str, is_writable: &dyn Fn(&str) -> bool) -> O
     let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '&' | '|' | ')');
     let changes = SYSTEM_CHANGE.as_ref()?.find_iter(line).find(|change| {
         let start = change.as_str().rfind('/').map(|at| change.start() + at);
-        let path = start.and_then(|start| line.get(start..)).and_then(|rest| rest.split(ends).next());
-        !path.is_some_and(is_writable)
+        let rest = start.and_then(|start| line.get(start..)).unwrap_or_default();
+        let path = rest.split(ends).next();
+        !path.is_some_and(is_writable) && !is_copied_from(change.as_str(), rest)
     });
     let changes = changes.map(|change| change.as_str().trim().to_owned());
     changes.or_else(|| {
@@ -262,6 +278,13 @@ pub(super) fn system_change(line: &str, is_writable: &dyn Fn(&str) -> bool) -> O
         let file = files.find(|file| !is_writable(file.as_str()) && file.as_str() != "/tmp")?;
         Some(file.as_str().to_owned())
     })
+}
+
+/// Whether a path that `cp` is given, from which the rest of the line starts, is followed by another to copy to.
+fn is_copied_from(change: &str, rest: &str) -> bool {
+    let command = rest.split(['|', ';', '&', '\n']).next().unwrap_or_default();
+    let paths = command.split_whitespace().filter(|word| !word.contains(['<', '>']));
+    change.starts_with("cp ") && !change.contains(" -t") && !change.contains("--target") && paths.count() > 1
 }
 
 /// Where an image installs a program that works on the node.
@@ -446,6 +469,8 @@ pub(super) fn of_script(
                     }
                 }
             }
+            // Those are the servers of their bases.
+            None if matches!(name, "catalina.sh" | "jetty.sh") => {}
             None => {
                 found.push(soft(
                     SkipReason::UnaccountedCommand,
@@ -500,6 +525,9 @@ mod tests {
         ] {
             assert!(change(line).is_some(), "{line}");
         }
+        assert!(change("cp /conf/app.ini /etc/app.ini 2>/dev/null").is_some());
+        assert!(change("cp /usr/share/a /etc/a").is_some());
+        assert_eq!(change("cp -r /usr/share/site/. /shared/ 2>/dev/null && echo copied"), None, "only read");
         for line in ["pg_dump app > /data/app.sql", "cp /conf/x /data/x", "node server.js > /dev/null", "echo a >&2"] {
             assert_eq!(change(line), None, "{line}");
         }

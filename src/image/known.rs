@@ -150,6 +150,12 @@ impl KnownImage {
             || name == "mariadb" && program == "mysqld"
     }
 
+    /// Whether the entrypoint, as root, makes the directories that the configuration names
+    /// (<https://github.com/docker-library/mysql/blob/master/8.0/docker-entrypoint.sh>, `docker_create_db_directories`).
+    pub fn prepares_its_configuration(&self) -> bool {
+        matches!(self.name.as_str(), "influxdb" | "mariadb" | "mysql")
+    }
+
     /// What a row must hold to be of use.
     fn check(&self) -> Result<(), String> {
         let reference = Reference::parse(&self.name).map_err(|error| error.message)?;

@@ -94,8 +94,13 @@ fn named(container: &ContainerFacts<'_>, directories: &[String]) -> Vec<(String,
     let volumes = container.pod.volumes().into_iter().map(|volume| volume.name());
     let mut taken: BTreeSet<String> =
         volumes.chain(container.workload.claim_templates(&container.manifest.stream)).collect();
-    let own = &container.container.name;
-    let others = container.workload.containers.iter().map(|other| &other.name).filter(|other| *other != own);
+    // A step of Argo has no name of its own beside its sidecars, and is called `main` when it runs.
+    let own = match container.container.name.as_str() {
+        "" => "main",
+        name => name,
+    };
+    let names = container.workload.containers.iter().map(|other| other.name.as_str());
+    let others = names.filter(|other| *other != container.container.name);
     let starts = |long: &str, short: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('-'));
     // Of `a` and `a-b`, the volume of one at /b/tmp and that of the other at /tmp would be called the same.
     let alike = others.clone().any(|other| starts(other, own) || starts(own, other));

@@ -1,0 +1,118 @@
+//! What the files tell of an image that itself is not known, before another user is tried with it.
+
+use super::identity::printable;
+use super::obstacles::{Obstacle, hard};
+use super::{Application, ContainerFacts, EffectiveUser, Identity, MountedVolume, programs};
+use crate::discover::file_name;
+use crate::error::SkipReason;
+use crate::kubernetes::VolumeSource;
+use std::collections::BTreeMap;
+
+/// Variables that tell an entrypoint, which starts as root, whom to become.
+const STEPS_DOWN_TO: [&str; 12] = [
+    "GID",
+    "HOST_GID",
+    "HOST_UID",
+    "LOCAL_USER_ID",
+    "NB_GID",
+    "NB_UID",
+    "PGID",
+    "PUID",
+    "UID",
+    "USERMAP_GID",
+    "USERMAP_UID",
+    "USER_UID",
+];
+
+impl Application<'_> {
+    /// What speaks against any other user of an image that nothing is known of.
+    pub(super) fn speaks_against_trial(&self, container: &ContainerFacts<'_>) -> Option<Obstacle> {
+        let is_known = container.known.is_some_and(|known| known.user.is_some() || known.service.is_some());
+        if self.image.is_some() || is_known || container.is_configured_non_root() {
+            return None;
+        }
+        let place = container.place();
+        let steps_down = container.view.env_values().into_iter().find(|(name, value)| {
+            STEPS_DOWN_TO.contains(&name.as_str()) && value.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        if let Some((name, value)) = steps_down {
+            let detail = format!("{place} sets {name} to {value}: something steps down from root itself");
+            return Some(hard(SkipReason::NeedsRoot, detail));
+        }
+        if container.view.ports().contains(&22) {
+            let detail = format!("{place} listens on 22, as a server of SSH does, which becomes the users that log in");
+            return Some(hard(SkipReason::NeedsRoot, detail));
+        }
+        if let Some(program) = programs::installs_packages(&argv(container)) {
+            let detail = format!("{place} installs packages with {program} when it starts, where only root may");
+            return Some(hard(SkipReason::SystemDirectory, detail));
+        }
+        self.given_away(container, None)
+    }
+
+    /// A volume that another container of the pod gives to somebody else than the container is to be: `user`, where that is known.
+    pub(super) fn given_away(&self, container: &ContainerFacts<'_>, user: Option<u32>) -> Option<Obstacle> {
+        let shared = shared_volumes(container);
+        if shared.is_empty() {
+            return None;
+        }
+        let others = self.containers_of_pod(container);
+        others.iter().filter(|other| other.id != container.id).find_map(|other| {
+            let volume = shared_volumes(other).into_iter().find(|name| shared.contains(name))?;
+            let words = argv(other);
+            let at = words.iter().position(|word| matches!(file_name(word), "chown" | "chgrp"))?;
+            let owner = words.iter().skip(at + 1).find(|word| !word.starts_with('-'))?;
+            let number = owner.split(':').next().and_then(|uid| uid.parse::<u32>().ok());
+            // Of a name the number is not known, and what is given to root is shared with its group.
+            let is_anothers = user.is_none_or(|user| number.is_some_and(|number| number != user && number != 0));
+            is_anothers.then(|| {
+                let detail = format!("{} gives {} to {}", other.label(), printable(&volume), printable(owner));
+                hard(SkipReason::VolumeOwnership, detail)
+            })
+        })
+    }
+
+    /// The user of the containers that this one exchanges files with, where it is one: others may not write what somebody else left. An image that brings
+    /// an account is tried as that in the same step.
+    pub(super) fn user_beside(&self, container: &ContainerFacts<'_>) -> Option<Identity> {
+        let shared = shared_volumes(container);
+        let others = self.containers_of_pod(container);
+        let account =
+            |of: &ContainerFacts<'_>| of.known.and_then(|known| known.account.as_ref()).map(|account| account.uid);
+        let has_account = account(container).is_some();
+        let beside = others.iter().filter(|other| {
+            other.id != container.id && shared_volumes(other).iter().any(|volume| shared.contains(volume))
+        });
+        let users: BTreeMap<u32, String> = beside
+            .filter_map(|other| {
+                let application = Self::of_container(self.around, other.id)?;
+                let own = application.containers.iter().find(|own| own.id == other.id)?;
+                match application.effective_user(own) {
+                    EffectiveUser::Known(identity) | EffectiveUser::StepsDown(identity) => {
+                        Some((identity.uid, other.label()))
+                    }
+                    EffectiveUser::Root { .. } if !has_account && own.security("runAsUser").is_none() => {
+                        Some((account(own)?, other.label()))
+                    }
+                    EffectiveUser::Root { .. } | EffectiveUser::Unknown { .. } => None,
+                }
+            })
+            .collect();
+        let (uid, label) = users.first_key_value().filter(|_| users.len() == 1)?;
+        Some(Identity { uid: *uid, gid: Some(0), how: format!("the user of {label}, on trial") })
+    }
+}
+
+/// The words of what the manifest has it start, shell scripts taken apart.
+fn argv(container: &ContainerFacts<'_>) -> Vec<String> {
+    let words = [container.view.command(), container.view.args()].into_iter().flatten().flatten();
+    let parts =
+        |word: String| word.split([' ', '\t', '\n', ';', '&', '|', '(', ')']).map(str::to_owned).collect::<Vec<_>>();
+    words.flat_map(parts).filter(|word| !word.is_empty()).collect()
+}
+
+/// The volumes that are there to exchange or keep files.
+fn shared_volumes(container: &ContainerFacts<'_>) -> Vec<String> {
+    let is_kept = |mount: &MountedVolume| matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir);
+    container.mounts().into_iter().filter(is_kept).map(|mount| mount.name).collect()
+}
