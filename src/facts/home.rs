@@ -9,7 +9,7 @@ use crate::error::SkipReason;
 use std::fmt::Display;
 
 /// Whether a path is root's home or lies there.
-pub(super) fn is_roots(path: &str) -> bool {
+fn is_roots(path: &str) -> bool {
     is_within(path, "/root")
 }
 
@@ -64,7 +64,7 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
     }
 }
 
-/// What a manifest says of files in root's home. A volume at root's home itself takes its place.
+/// What the manifest has the container reach for there. A volume at root's home itself takes its place.
 pub(super) fn of_container(container: &ContainerFacts<'_>, place: &dyn Display) -> Option<Obstacle> {
     let mounts = container.mounts();
     if mounts.iter().any(|mount| mount.path.trim_end_matches('/') == "/root") {

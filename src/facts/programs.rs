@@ -469,6 +469,8 @@ pub(super) fn of_script(
                     }
                 }
             }
+            // Those are the servers of their bases.
+            None if matches!(name, "catalina.sh" | "jetty.sh") => {}
             None => {
                 found.push(soft(
                     SkipReason::UnaccountedCommand,
