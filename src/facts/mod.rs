@@ -30,6 +30,7 @@ mod sources;
 mod stack;
 mod trial;
 mod user_namespace;
+mod volumes;
 mod writes;
 
 pub use accounts::Unnumbered;

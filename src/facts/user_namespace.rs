@@ -3,7 +3,7 @@
 //! Source of the rules: <https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/>.
 
 use super::identity::printable;
-use super::obstacles::unowned_volume;
+use super::volumes::unowned_volume;
 use super::{Application, ContainerFacts, EffectiveUser};
 use crate::error::SkipReason;
 use crate::kubernetes::pod_security::{Level, Policy, Version};
