@@ -20,47 +20,43 @@ fn base(dockerfile: &Dockerfile, images: &KnownImages) -> Option<String> {
     if !known.steps_down_alone() {
         return None;
     }
-    dockerfile
-        .instructions()
-        .iter()
-        .all(|instruction| {
-            let text = instruction.span.of(dockerfile.text());
-            let names = |words: &[&str]| words.iter().any(|word| text.contains(word));
-            match instruction.keyword {
-                Keyword::From | Keyword::Label | Keyword::Maintainer | Keyword::Expose | Keyword::Arg => true,
-                // Where the data lies decides who may write it, and whose home it is; the entrypoint may make any directory that it is told of.
-                Keyword::Env => {
-                    !known.data_variable.as_deref().is_some_and(|name| text.contains(name))
-                        && !names(&["HOME", "USER", "=/", "=\"/", " /"])
-                }
-                Keyword::Copy | Keyword::Add => is_only_read(dockerfile, instruction, known),
-                Keyword::Run => {
-                    const STARTS: [&str; 9] = [
-                        "entrypoint",
-                        "gosu",
-                        "su-exec",
-                        "usermod",
-                        "userdel",
-                        "groupmod",
-                        "deluser",
-                        "passwd",
-                        "setcap",
-                    ];
-                    let text = text.replace("docker-entrypoint-initdb.d", "");
-                    !STARTS.iter().any(|word| text.contains(word))
-                        && !kept(known).chain(kept_while_running(known)).any(|directory| text.contains(directory))
-                }
-                Keyword::Cmd => match dockerfile.command(instruction) {
-                    Some(CommandForm::Exec(argv)) => {
-                        argv.first().is_some_and(|first| first.starts_with('-') || known.starts_as(first))
-                    }
-                    _ => false,
-                },
-                _ => false,
-            }
-        })
-        .then(|| reference.clone())
+    let all =
+        dockerfile.instructions().iter().all(|instruction| leaves_the_start_alone(dockerfile, instruction, known));
+    all.then(|| reference.clone())
 }
+
+/// Whether the entrypoint has nothing more to do as root than it has in the service's own image.
+fn leaves_the_start_alone(dockerfile: &Dockerfile, instruction: &Instruction, known: &KnownImage) -> bool {
+    let text = instruction.span.of(dockerfile.text());
+    match instruction.keyword {
+        Keyword::From | Keyword::Label | Keyword::Maintainer | Keyword::Expose | Keyword::Arg => true,
+        // Where the data lies decides who may write it, and whose home it is; the entrypoint may make any directory that it is told of.
+        Keyword::Env => {
+            let moves_data = known.data_variable.as_deref().is_some_and(|name| text.contains(name));
+            !moves_data && !["HOME", "USER", "=/", "=\"/", " /"].iter().any(|word| text.contains(word))
+        }
+        Keyword::Copy | Keyword::Add => is_only_read(dockerfile, instruction, known),
+        Keyword::Run => {
+            let text = text.replace(STATEMENTS, "");
+            let directories = || kept(known).chain(kept_while_running(known));
+            !CHANGE_THE_START.iter().any(|word| text.contains(word)) && !directories().any(|path| text.contains(path))
+        }
+        Keyword::Cmd => match dockerfile.command(instruction) {
+            Some(CommandForm::Exec(argv)) => {
+                argv.first().is_some_and(|first| first.starts_with('-') || known.starts_as(first))
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Where a service finds the statements for a new database.
+const STATEMENTS: &str = "/docker-entrypoint-initdb.d";
+
+/// What a command names that changes who the service starts as, or how.
+const CHANGE_THE_START: [&str; 9] =
+    ["entrypoint", "gosu", "su-exec", "usermod", "userdel", "groupmod", "deluser", "passwd", "setcap"];
 
 /// Where the service keeps what the entrypoint, as root, gives to it.
 fn kept(known: &KnownImage) -> impl Iterator<Item = &str> {
@@ -75,7 +71,6 @@ fn kept_while_running(known: &KnownImage) -> impl Iterator<Item = &str> {
 /// Whether the service only reads what is added, as its own user does already. Its directories, and with a row that does not tell what else is written
 /// any other, are given to that user when the container starts.
 fn is_only_read(dockerfile: &Dockerfile, instruction: &Instruction, known: &KnownImage) -> bool {
-    const STATEMENTS: &str = "/docker-entrypoint-initdb.d";
     let Some((sources, to)) = dockerfile.copy_words(instruction) else { return false };
     if to == STATEMENTS || to.starts_with(&format!("{STATEMENTS}/")) {
         return true;
