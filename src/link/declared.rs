@@ -66,6 +66,7 @@ fn compose(
                 name: name.as_str().unwrap_or_default().into_owned(),
                 user: service.get("user").map(|user| user.raw().trim_matches(['"', '\'']).to_owned()),
                 asks_privileges: asks_privileges(service),
+                starts: starts(service),
                 mounts: service.get("volumes").into_iter().flat_map(Node::items).filter_map(mount).collect(),
             });
             let image = service.get("image").and_then(Node::as_str).map(|image| image.into_owned());
@@ -77,6 +78,12 @@ fn compose(
             });
         }
     }
+}
+
+fn starts(service: Node<'_>) -> Option<&'static str> {
+    let checks = service.get("healthcheck").is_some_and(|check| check.resolved().has("test"));
+    let set = |key: &&str| service.get(key).is_some_and(|value| !value.resolved().is_null());
+    if checks { Some("healthcheck") } else { ["command", "entrypoint"].into_iter().find(set) }
 }
 
 fn asks_privileges(service: Node<'_>) -> bool {

@@ -86,6 +86,8 @@ pub struct Service {
     pub asks_privileges: bool,
     /// Named volumes and folders of the host.
     pub mounts: Vec<ServiceMount>,
+    /// The first of its keys that names a program of the image: `healthcheck`, `command` or `entrypoint`.
+    pub starts: Option<&'static str>,
 }
 
 /// A volume of a service that outlives its container.

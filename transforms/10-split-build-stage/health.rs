@@ -4,7 +4,7 @@ use super::Refusal;
 use super::survey::Survey;
 use crate::dockerfile::{CommandForm, Keyword};
 use crate::error::SkipReason;
-use crate::facts::ImageFacts;
+use crate::facts::{Application, ImageFacts};
 
 /// What a shell does by itself, and programs that every image with a shell has.
 const EVERYWHERE: [&str; 8] = ["exit", "true", "false", "test", "[", "echo", "grep", "cat"];
@@ -38,6 +38,21 @@ pub(super) fn judge(image: &ImageFacts<'_>, survey: &Survey, base: &str) -> Resu
         }
     }
     Ok(())
+}
+
+/// Refuses a final stage on another base than the author's where a compose service starts or asks something in it.
+pub(super) fn judge_services(application: &Application<'_>, image: &ImageFacts<'_>, base: &str) -> Result<(), Refusal> {
+    if base == image.stage.base_span.of(image.dockerfile.text()) {
+        return Ok(());
+    }
+    let mut services = application.around.links.services(image.file);
+    let Some((service, key)) = services.find_map(|service| Some((service, service.starts?))) else { return Ok(()) };
+    let detail = format!(
+        "service {} of {} has a {key}, which may start what {base} does not hold",
+        service.name.escape_debug(),
+        service.path
+    );
+    Err((SkipReason::ManifestOverride, detail))
 }
 
 /// The programs that a line of shell starts, when it is simple enough to tell.

@@ -98,6 +98,7 @@ impl Transform for SplitBuildStage {
             let split = recipe(application, image, &survey)?;
             final_base::judge(application, image, &split.base)?;
             health::judge(image, &survey, &split.base)?;
+            health::judge_services(application, image, &split.base)?;
             Ok((split, survey))
         });
         match split {
