@@ -9,13 +9,13 @@ use crate::edit::{Edit, EditSet};
 use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
 use crate::facts::{Application, Configs, Digests, Key, Pods, Surroundings};
 use crate::image::Reference;
-use crate::kubernetes::Workload;
 use crate::kubernetes::pod_security::Policy;
+use crate::kubernetes::{Container, Workload};
 use crate::levels::{Levels, WorkloadLevel};
 use crate::link::Links;
 use crate::registry::{ResolveError, Resolver};
 use crate::repository::{Content, FileId, Manifest, Repository};
-use crate::source::Position;
+use crate::source::{Position, Span};
 use crate::suppression;
 use crate::transforms::{ALL, Proposal, Subject, Transform, Verdict};
 use crate::verify;
@@ -584,18 +584,30 @@ fn to_replace(before: &Content, after: &Content) -> Vec<String> {
     let pairs = before.workloads.iter().zip(&after.workloads);
     let is_fixed = |workload: &Workload| matches!(workload.kind.as_str(), "Job" | "Pod");
     let changed = pairs.filter(|(before_it, after_it)| {
-        let text = |manifest: &Manifest, workload: &Workload| {
-            let stream = &manifest.stream;
-            let text = workload.pod_node(stream).map(|pod| pod.raw().to_owned()).unwrap_or_default();
-            let images = workload.containers.iter().map(|container| container.image.as_str());
-            match workload.kind.as_str() {
-                "Pod" => images.fold(text, |text, image| text.replace(image, "")),
-                _ => text,
-            }
-        };
-        is_fixed(before_it) && text(before, before_it) != text(after, after_it)
+        is_fixed(before_it) && fixed_text(before, before_it) != fixed_text(after, after_it)
     });
     changed.map(|(workload, _)| workload.label()).collect()
+}
+
+/// The text of a workload's pod, without that of a Pod's images.
+fn fixed_text(manifest: &Manifest, workload: &Workload) -> String {
+    let stream = &manifest.stream;
+    let Some(pod) = workload.pod_node(stream) else { return String::new() };
+    let document = stream.document(workload.document);
+    let image = |container: &Container| Some(document?.at(&container.route)?.get("image")?.span());
+    let mut images: Vec<Span> = match workload.kind.as_str() {
+        "Pod" => workload.containers.iter().filter_map(image).collect(),
+        _ => Vec::new(),
+    };
+    images.sort_by_key(|span| span.start);
+    let (whole, mut text) = (pod.span(), String::new());
+    let mut from = whole.start;
+    for image in images.iter().filter(|image| whole.start <= image.start && image.end <= whole.end) {
+        text.push_str(Span::new(from, image.start.max(from)).of(stream.text()));
+        from = image.end.max(from);
+    }
+    text.push_str(Span::new(from, whole.end.max(from)).of(stream.text()));
+    text
 }
 
 /// All operations on one file, and their edits.
