@@ -2,7 +2,7 @@
 
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard};
-use super::{Application, ContainerFacts, EffectiveUser, Identity, MountedVolume, programs};
+use super::{Application, ContainerFacts, EffectiveUser, Identity, ImageFacts, MountedVolume, programs};
 use crate::discover::file_name;
 use crate::error::SkipReason;
 use crate::kubernetes::VolumeSource;
@@ -27,7 +27,8 @@ impl Application<'_> {
     /// What speaks against any other user of an image that nothing is known of.
     pub(super) fn speaks_against_trial(&self, container: &ContainerFacts<'_>) -> Option<Obstacle> {
         let is_known = container.known.is_some_and(|known| known.user.is_some() || known.service.is_some());
-        if self.image.is_some() || is_known || container.is_configured_non_root() {
+        let is_told = self.image.as_ref().is_some_and(|image| !image.is_untold(self.around));
+        if is_told || is_known || container.is_configured_non_root() {
             return None;
         }
         let place = container.place();
@@ -47,6 +48,31 @@ impl Application<'_> {
             return Some(hard(SkipReason::SystemDirectory, detail));
         }
         self.given_away(container, None)
+    }
+
+    /// What speaks against any other user of an image whose base nothing is known of: what it adds to may be a server or a database that has a user of its
+    /// own, or becomes one.
+    pub(super) fn speaks_against_base(&self, image: &ImageFacts<'_>) -> Option<Obstacle> {
+        let images = &self.around.config.images;
+        let name = file_name(image.base.as_ref()?.repository());
+        let base = printable(&image.base_text);
+        if programs::needs_root(name) || images.services().any(|service| file_name(&service.name) == name) {
+            let detail = format!("the base {base} may be {name}, which starts as root or has a user of its own");
+            return Some(hard(SkipReason::NeedsRoot, detail));
+        }
+        let ports: Vec<i64> =
+            image.dockerfile.ports(image.stage).into_iter().map(|(port, _)| i64::from(port)).collect();
+        let keeps = image.dockerfile.volumes(image.stage);
+        let env = image.env();
+        let is_set = |variable: &str| env.iter().any(|(name, _)| name == variable);
+        if ports.contains(&22) || self.is_like_service(&ports, &keeps, &is_set) {
+            let detail = format!("the base {base} is not known, and {} adds to it what a service has", image.path);
+            return Some(hard(SkipReason::NeedsRoot, detail));
+        }
+        let container = self.containers.iter().find(|container| self.looks_like_service(container))?;
+        let detail =
+            format!("{} listens or keeps its data as a service does that has a user of its own", container.place());
+        Some(hard(SkipReason::NeedsRoot, detail))
     }
 
     /// A volume that another container of the pod gives to somebody else than the container is to be: `user`, where that is known.

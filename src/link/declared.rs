@@ -74,7 +74,7 @@ fn compose(
                 image: named(image.as_deref().or(name.as_str().as_deref())),
                 dockerfile,
                 target: build.get("target").and_then(Node::as_str).map(|target| target.into_owned()),
-                how: How::Declared(path.to_owned()),
+                how: if image.is_some() { How::Declared(path.to_owned()) } else { How::Service(path.to_owned()) },
             });
         }
     }
