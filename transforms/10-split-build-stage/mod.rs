@@ -94,7 +94,7 @@ impl Transform for SplitBuildStage {
         if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
             return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
         }
-        let split = survey::survey(image).and_then(|survey| {
+        let split = survey::survey(application, image).and_then(|survey| {
             let split = recipe(application, image, &survey)?;
             final_base::judge(application, image, &split.base)?;
             health::judge(image, &survey, &split.base)?;
@@ -119,16 +119,17 @@ fn started_by_operator(container: &ContainerFacts<'_>) -> Option<String> {
     Some(format!("{}: the operator of a {kind} starts {starts}, which the final image may not hold", container.place()))
 }
 
-/// The name of the stage that builds.
-const BUILD: &str = "build";
-
 fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Operation> {
     let dockerfile = image.dockerfile;
     let text = dockerfile.text();
-    let mut operations = vec![Operation::Replace {
-        span: image.stage.base_span,
-        text: format!("{} AS {BUILD}", split.builder.as_deref().unwrap_or(image.stage.base_span.of(text))),
-    }];
+    let builder = split.builder.as_deref().unwrap_or(image.stage.base_span.of(text));
+    let build = &survey.names.build;
+    let replaced = match image.stage.name_span {
+        Some(span) => vec![(image.stage.base_span, builder.to_owned()), (span, build.clone())],
+        None => vec![(image.stage.base_span, format!("{builder} AS {build}"))],
+    };
+    let replaced = replaced.into_iter().filter(|(span, new)| span.of(text) != new);
+    let mut operations: Vec<Operation> = replaced.map(|(span, text)| Operation::Replace { span, text }).collect();
     operations.extend(split.build.iter().cloned());
     operations.extend(survey.moved.iter().map(|index| Operation::Remove { instruction: *index, with_comments: true }));
     let mut lines = Vec::new();
@@ -137,7 +138,8 @@ fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Ope
     }
     let from = &dockerfile.instructions()[image.stage.from];
     let flags: String = from.flags.iter().map(|flag| format!("{} ", flag.span.of(text))).collect();
-    lines.push(format!("FROM {flags}{}", split.base));
+    let name = survey.names.last.iter().map(|name| format!(" AS {name}")).collect::<String>();
+    lines.push(format!("FROM {flags}{}{name}", split.base));
     lines.extend(split.lines.iter().cloned());
     for index in &survey.copied {
         lines.push(dockerfile.instructions()[*index].span.of(text).to_owned());

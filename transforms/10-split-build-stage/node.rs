@@ -1,7 +1,7 @@
 //! Node.js: install and build with everything, run with what production needs, on the same base.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, binary, final_base, front_end, packages};
+use super::{Refusal, Split, binary, final_base, front_end, launch, packages};
 use crate::config::FinalBase;
 use crate::discover::join;
 use crate::dockerfile::Operation;
@@ -64,11 +64,10 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         let last = image.last_file_instruction();
         build.push(Operation::InsertAfter { instruction: last, lines: vec![prune(image)] });
     }
-    let from = &image.dockerfile.instructions()[image.stage.from];
-    let mut base = from.arguments.of(image.dockerfile.text()).trim().to_owned();
+    let mut base = image.stage.base_span.of(image.dockerfile.text()).to_owned();
     let kept = packages::line(image, survey);
     let mut lines: Vec<String> = kept.iter().cloned().collect();
-    lines.extend([format!("WORKDIR {workdir}"), format!("COPY --from={} {workdir} {workdir}", super::BUILD)]);
+    lines.extend([format!("WORKDIR {workdir}"), format!("COPY --from={} {workdir} {workdir}", survey.names.build)]);
     let mut command = None;
     let mut obstacles = Vec::new();
     if develops && package.depends_on("@prisma/client") {
@@ -98,7 +97,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
             }
             // WORKDIR would make the directory as root's, and COPY leave it so.
             lines = vec![
-                format!("COPY --from={} --chown=65532:0 {workdir} {workdir}", super::BUILD),
+                format!("COPY --from={} --chown=65532:0 {workdir} {workdir}", survey.names.build),
                 format!("WORKDIR {workdir}"),
             ];
         }
@@ -219,13 +218,7 @@ fn runs_without_development(
     image: &ImageFacts<'_>,
     package: &PackageJson,
 ) -> Result<(), Refusal> {
-    let mut commands = vec![(image.path.to_owned(), image.argv())];
-    for container in &application.containers {
-        commands.extend(container.argv(Some(image)).map(|argv| (container.place().to_string(), argv)));
-        commands
-            .extend(container.view.exec_commands().into_iter().map(|command| (container.place().to_string(), command)));
-    }
-    for (place, argv) in commands {
+    for (place, argv) in launch::all(application, image) {
         let line = match argv.first().map(String::as_str) {
             Some("/bin/sh" | "sh") if argv.get(1).map(String::as_str) == Some("-c") => {
                 argv.get(2).cloned().unwrap_or_default()
