@@ -9,6 +9,7 @@ mod health;
 mod java;
 mod launch;
 mod node;
+mod node_packages;
 mod packages;
 mod php;
 mod python;
