@@ -180,7 +180,7 @@ type Fates = BTreeMap<String, usize>;
 /// A line of counts, with the share of those that end with a numeric user in front.
 fn told(fates: &Fates) -> String {
     let count = |what: &str| fates.get(what).copied().unwrap_or(0);
-    let share = |part: usize, whole: usize| if whole == 0 { 0 } else { part * 100 / whole };
+    let share = |part: usize, whole: usize| (part * 100).checked_div(whole).unwrap_or(0);
     let numeric = count("numeric user after");
     let split = share(count("split"), count("single-stage"));
     format!("{}% numeric, {split}% of single stages split, {fates:?}", share(numeric, count("files")))

@@ -81,35 +81,44 @@ impl Transform for SplitBuildStage {
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
         let Some(image) = &application.image else { return Vec::new() };
-        let subject = Subject::image(image);
-        if image.dockerfile.stages().len() > 1 {
-            return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
-        }
-        let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
-            let detail = match image.stack {
-                Some(stack) => format!("no recipe for {stack}"),
-                None => "no recipe for its language".to_owned(),
-            };
-            return vec![Proposal::declined(subject, SkipReason::UnknownStack, detail)];
+        let proposal = propose(application, image);
+        vec![match final_base::note(image) {
+            Some(note) => proposal.with_note(&note),
+            None => proposal,
+        }]
+    }
+}
+
+/// What becomes of an image.
+fn propose(application: &Application<'_>, image: &ImageFacts<'_>) -> Proposal {
+    let subject = Subject::image(image);
+    if image.dockerfile.stages().len() > 1 {
+        return Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()));
+    }
+    let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
+        let detail = match image.stack {
+            Some(stack) => format!("no recipe for {stack}"),
+            None => "no recipe for its language".to_owned(),
         };
-        if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
-            return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
+        return Proposal::declined(subject, SkipReason::UnknownStack, detail);
+    };
+    if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
+        return Proposal::declined(subject, SkipReason::ManifestOverride, detail);
+    }
+    let split = survey::survey(application, image).and_then(|survey| {
+        let split = recipe(application, image, &survey)?;
+        final_base::judge(application, image, &split.base)?;
+        health::judge(image, &survey, &split.base)?;
+        health::judge_services(application, image, &split.base)?;
+        Ok((split, survey))
+    });
+    match split {
+        Ok((split, survey)) => {
+            let mut change = Change::default();
+            change.dockerfile(image.file, operations(image, &split, &survey));
+            Proposal::change(subject, change, &split.obstacles, split.detail)
         }
-        let split = survey::survey(application, image).and_then(|survey| {
-            let split = recipe(application, image, &survey)?;
-            final_base::judge(application, image, &split.base)?;
-            health::judge(image, &survey, &split.base)?;
-            health::judge_services(application, image, &split.base)?;
-            Ok((split, survey))
-        });
-        match split {
-            Ok((split, survey)) => {
-                let mut change = Change::default();
-                change.dockerfile(image.file, operations(image, &split, &survey));
-                vec![Proposal::change(subject, change, &split.obstacles, split.detail)]
-            }
-            Err((reason, detail)) => vec![Proposal::declined(subject, reason, detail)],
-        }
+        Err((reason, detail)) => Proposal::declined(subject, reason, detail),
     }
 }
 
