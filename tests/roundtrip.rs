@@ -157,15 +157,42 @@ fn no_workload_comes_out_at_a_weaker_level() {
     println!("missing after --unsafe, in workloads: {missing:?}");
 }
 
-/// Prints, for each language, how many Dockerfiles there are, how many have one stage and what became of that, and how many end with a numeric user other
-/// than root.
+/// Prints, apart for our own files and for those that are asked for beside, and for each language: how many Dockerfiles there are, how many have one stage
+/// and what became of that, and how many end with a numeric user other than root.
 #[test]
 fn no_dockerfile_loses_its_user() {
-    let mut stacks: BTreeMap<String, [BTreeMap<String, usize>; 2]> = BTreeMap::new();
-    for root in roots() {
-        let config = Config::load(&root).unwrap();
+    for (collection, roots) in [("cases and corpus", own_roots()), ("UNROOT_CORPUS", other_roots())] {
+        let stacks = fates(&roots);
+        for (allow, index) in [("", 0), (" with --unsafe", 1)] {
+            let mut total = Fates::new();
+            for (stack, fates) in &stacks {
+                println!("{collection}{allow}, {stack}: {}", told(&fates[index]));
+                fates[index].iter().for_each(|(what, count)| *total.entry(what.clone()).or_default() += count);
+            }
+            println!("{collection}{allow}, total: {}", told(&total));
+        }
+    }
+}
+
+/// How many Dockerfiles something holds for.
+type Fates = BTreeMap<String, usize>;
+
+/// A line of counts, with the share of those that end with a numeric user in front.
+fn told(fates: &Fates) -> String {
+    let count = |what: &str| fates.get(what).copied().unwrap_or(0);
+    let share = |part: usize, whole: usize| (part * 100).checked_div(whole).unwrap_or(0);
+    let numeric = count("numeric user after");
+    let split = share(count("split"), count("single-stage"));
+    format!("{}% numeric, {split}% of single stages split, {fates:?}", share(numeric, count("files")))
+}
+
+/// What became of the Dockerfiles of each language, without and with `--unsafe`.
+fn fates(roots: &[PathBuf]) -> BTreeMap<String, [Fates; 2]> {
+    let mut stacks: BTreeMap<String, [Fates; 2]> = BTreeMap::new();
+    for root in roots {
+        let config = Config::load(root).unwrap();
         let repository =
-            Repository::parse(Tree::discover(std::slice::from_ref(&root), &config.exclude).unwrap(), &config);
+            Repository::parse(Tree::discover(std::slice::from_ref(root), &config.exclude).unwrap(), &config);
         let links = Links::find(&repository, &config);
         let (digests, configs, pods) = (BTreeMap::new(), BTreeMap::new(), Pods::default());
         let around = Surroundings {
@@ -176,7 +203,7 @@ fn no_dockerfile_loses_its_user() {
             configs: &configs,
             pods: &pods,
         };
-        let runs = [false, true].map(|allow_unsafe| run(&root, allow_unsafe));
+        let runs = [false, true].map(|allow_unsafe| run(root, allow_unsafe));
         for (file, dockerfile) in repository.dockerfiles() {
             let application = Application::new(around, Key::Dockerfile(file)).unwrap();
             let image = application.image.as_ref().unwrap();
@@ -197,8 +224,14 @@ fn no_dockerfile_loses_its_user() {
                 };
                 if dockerfile.stages().len() == 1 {
                     count("single-stage");
+                    let is_hardened = ended("switch-user") == Some(None);
                     match ended("split-build-stage") {
-                        Some(Some(code)) => count(&format!("not split: {code}")),
+                        Some(Some(code)) => {
+                            count(&format!("not split: {code}"));
+                            if is_hardened {
+                                count("hardened in place");
+                            }
+                        }
                         Some(None) => count("split"),
                         None => {}
                     }
@@ -216,9 +249,7 @@ fn no_dockerfile_loses_its_user() {
             }
         }
     }
-    for (stack, [safe, risky]) in &stacks {
-        println!("{stack}: {safe:?}\n  with --unsafe: {risky:?}");
-    }
+    stacks
 }
 
 #[test]
@@ -382,6 +413,13 @@ impl Counts {
 
 /// Each `before` and `after` of the cases, each application of the corpus, and whatever is asked for beside.
 fn roots() -> Vec<PathBuf> {
+    let mut roots = own_roots();
+    roots.extend(other_roots());
+    roots
+}
+
+/// Each `before` and `after` of the cases, and each application of the corpus.
+fn own_roots() -> Vec<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut roots = folders(&here.join("tests/corpus"));
     for transform in folders(&here.join("transforms")) {
@@ -389,10 +427,12 @@ fn roots() -> Vec<PathBuf> {
             roots.extend(folders(&case));
         }
     }
-    if let Some(directory) = std::env::var_os("UNROOT_CORPUS") {
-        roots.extend(folders(Path::new(&directory)));
-    }
     roots
+}
+
+/// The folders of the directory that `UNROOT_CORPUS` names.
+fn other_roots() -> Vec<PathBuf> {
+    std::env::var_os("UNROOT_CORPUS").map(|directory| folders(Path::new(&directory))).unwrap_or_default()
 }
 
 fn folders(parent: &Path) -> Vec<PathBuf> {

@@ -90,6 +90,10 @@ pub struct Service {
     pub mounts: Vec<ServiceMount>,
     /// The first of its keys that names a program of the image: `healthcheck`, `command` or `entrypoint`.
     pub starts: Option<&'static str>,
+    /// `entrypoint`, word by word.
+    pub entrypoint: Option<Vec<String>>,
+    /// `command`, word by word.
+    pub command: Option<Vec<String>>,
 }
 
 /// A volume of a service that outlives its container.
