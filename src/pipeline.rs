@@ -223,7 +223,7 @@ impl Lookups {
         }
         for (reference, result) in resolver.resolve(&Vec::from_iter(references)) {
             let result = match result {
-                Ok(digest) => Ok(digest.as_str().to_owned()),
+                Ok(resolved) => Ok(resolved),
                 Err(error) => {
                     if !matches!(error, ResolveError::Offline) {
                         self.failures.insert(error.to_string());
@@ -245,7 +245,7 @@ impl Lookups {
                     self.configs.insert(reference, Err(why.clone()));
                     continue;
                 }
-                Some(Ok(digest)) => Reference::parse(&reference.with_digest(digest)).ok(),
+                Some(Ok(resolved)) => Reference::parse(&reference.with_digest(resolved.digest.as_str())).ok(),
                 None => None,
             };
             asked.entry(pinned.unwrap_or_else(|| reference.clone())).or_default().push(reference);

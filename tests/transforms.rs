@@ -16,9 +16,9 @@ use support::workspace::Workspace;
 use unroot::config::Config;
 use unroot::discover::Tree;
 use unroot::error::{Finding, Outcome};
-use unroot::image::{ImageConfig, Reference};
+use unroot::image::{Digest, ImageConfig, Kind, Reference, Resolved};
 use unroot::pipeline::{self, Options, Run};
-use unroot::registry::{Digest, Recorded};
+use unroot::registry::Recorded;
 use unroot::repository::Repository;
 use unroot::transforms::ALL;
 
@@ -307,7 +307,10 @@ fn transform(id: &str, before: &Files, expect: &Expect) -> (Files, Run) {
     let tree = Tree::discover(&[root], &config.exclude).unwrap();
     let mut recorded = Recorded::new();
     for (reference, digest) in &expect.digests {
-        recorded.record(&Reference::parse(reference).unwrap(), Ok(Digest::parse(digest).unwrap()));
+        recorded.record(
+            &Reference::parse(reference).unwrap(),
+            Ok(Resolved { digest: Digest::parse(digest).unwrap(), kind: Kind::Index }),
+        );
     }
     for (reference, config) in &expect.configs {
         recorded.record_config(&Reference::parse(reference).unwrap(), Ok(config.clone()));

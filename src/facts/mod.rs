@@ -48,14 +48,14 @@ pub use stack::Stack;
 
 use crate::config::Config;
 use crate::error::SkipReason;
-use crate::image::{ImageConfig, Reference};
+use crate::image::{ImageConfig, Reference, Resolved};
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What registries said about references: a digest, or why there is none.
-pub type Digests = BTreeMap<Reference, Result<String, (SkipReason, String)>>;
+/// What registries said references stand for, or why they did not.
+pub type Digests = BTreeMap<Reference, Result<Resolved, (SkipReason, String)>>;
 
 /// What registries said about images that nothing else tells of: the configuration, or why it is not known.
 pub type Configs = BTreeMap<Reference, Result<ImageConfig, (SkipReason, String)>>;

@@ -5,7 +5,7 @@ use crate::change::Change;
 use crate::dockerfile::{Base, Operation};
 use crate::error::{Applicability, SkipReason};
 use crate::facts::{Application, ContainerFacts, ImageFacts};
-use crate::image::Reference;
+use crate::image::{Reference, Resolved};
 use crate::link::Link;
 use crate::source::Span;
 use crate::yaml::{self, Action, Value};
@@ -140,14 +140,14 @@ fn pin(
         return Proposal::already(subject, format!("pinned to {digest}"));
     }
     match application.around.digests.get(reference) {
-        Some(Ok(digest)) => {
+        Some(Ok(Resolved { digest, .. })) => {
             let mut change = Change::default();
-            write(&mut change, reference.with_digest(digest));
+            write(&mut change, reference.with_digest(digest.as_str()));
             let verdict = super::Verdict::Change {
                 change,
                 applicability: Applicability::Safe,
                 excuse: None,
-                detail: digest.clone(),
+                detail: digest.to_string(),
             };
             Proposal { subject, verdict }
         }
