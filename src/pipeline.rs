@@ -6,7 +6,7 @@ use crate::change::Change;
 use crate::config::Config;
 use crate::dockerfile;
 use crate::edit::{Edit, EditSet};
-use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
+use crate::error::{Applicability, Error, Finding, Outcome, SkipReason, without_credentials};
 use crate::facts::{Application, Configs, Digests, Key, Pods, Surroundings};
 use crate::image::Reference;
 use crate::kubernetes::pod_security::Policy;
@@ -390,12 +390,13 @@ impl Recorder {
         let steps = self.history.get(&subject.file).map_or(&[][..], Vec::as_slice);
         let offset = steps.iter().rev().fold(subject.offset, |offset, edits| edits.before(offset));
         self.places.push((subject.file, offset));
+        let detail = without_credentials(outcome.detail());
         self.findings.push(Finding {
             transform,
             path: file.path.clone(),
             position: None,
-            subject: subject.label,
-            outcome,
+            subject: without_credentials(&subject.label),
+            outcome: outcome.with_detail(detail),
         });
         self.findings.len() - 1
     }

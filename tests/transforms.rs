@@ -208,12 +208,7 @@ fn invariants(id: &str, after: &Files, expect: &Expect, run: &Run) -> Result<(),
         return Err(format!("a change did not prove to be what was planned: {:#?}", run.findings));
     }
     for finding in &run.findings {
-        let detail = match &finding.outcome {
-            Outcome::Fixed { detail, .. }
-            | Outcome::AlreadyRight { detail }
-            | Outcome::Skipped { detail, .. }
-            | Outcome::NeedsPerson { detail, .. } => detail,
-        };
+        let detail = finding.outcome.detail();
         if detail.is_empty() || detail.contains('\n') || detail.ends_with('.') {
             return Err(format!("a finding's detail is one line without a full stop: {detail:?}"));
         }
