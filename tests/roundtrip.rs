@@ -174,6 +174,7 @@ fn no_dockerfile_loses_its_user() {
             config: &config,
             digests: &digests,
             configs: &configs,
+            update: false,
             pods: &pods,
         };
         let runs = [false, true].map(|allow_unsafe| run(&root, allow_unsafe));
