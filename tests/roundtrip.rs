@@ -202,6 +202,7 @@ fn fates(roots: &[PathBuf]) -> BTreeMap<String, [Fates; 2]> {
             config: &config,
             digests: &digests,
             configs: &configs,
+            update: false,
             pods: &pods,
         };
         let runs = [false, true].map(|allow_unsafe| run(root, allow_unsafe, &Offline));

@@ -75,6 +75,8 @@ pub struct Surroundings<'a> {
     pub digests: &'a Digests,
     /// What registries said about images.
     pub configs: &'a Configs,
+    /// Whether digests that are already written give way to what their tags stand for now.
+    pub update: bool,
     /// What was found about pods since a file last changed.
     pub pods: &'a Pods,
 }
