@@ -67,8 +67,8 @@ pub struct Run {
 pub struct FileChange {
     /// Relative to the root, with `/`.
     pub path: String,
-    /// The text that was read.
-    pub before: Arc<str>,
+    /// The text that was read; `None` of a file that does not exist yet.
+    pub before: Option<Arc<str>>,
     /// The text that would be written.
     pub after: Arc<str>,
 }
@@ -384,7 +384,7 @@ impl Recorder {
         let mut replaced = Vec::new();
         for Outgoing { file, edits, content } in outgoing {
             replaced.extend(to_replace(&repository.file(file).content, &content));
-            let before = repository.file(file).text().clone();
+            let before = Some(repository.file(file).text().clone());
             repository.update(file, content);
             let entry = repository.file(file);
             files.push(FileChange { path: entry.path.clone(), before, after: entry.text().clone() });
@@ -565,7 +565,7 @@ impl Recorder {
             files: changed
                 .map(|file| FileChange {
                     path: file.path.clone(),
-                    before: file.original.clone(),
+                    before: Some(file.original.clone()),
                     after: file.text().clone(),
                 })
                 .collect(),

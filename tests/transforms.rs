@@ -383,7 +383,7 @@ fn same(expected: &Files, actual: &Files) -> Result<(), String> {
     for (path, bytes) in expected {
         if bytes != &actual[path] {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let difference = unroot::report::diff::unified(path, &text(bytes), &text(&actual[path]));
+            let difference = unroot::report::diff::unified(path, text(bytes).as_str(), &text(&actual[path]));
             return Err(format!("{path} is not as expected (expected -, actual +):\n{difference}"));
         }
     }
