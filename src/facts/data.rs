@@ -79,8 +79,9 @@ impl Application<'_> {
         let mount = container.mount_for_data().filter(|mount| mount.source == VolumeSource::EmptyDir)?;
         let variable = container.known?.data_variable.clone()?;
         let [data] = container.data_directories().try_into().ok()?;
-        let others = self.containers_of_pod(container);
-        let mounted = others.iter().flat_map(|other| other.mounts()).filter(|other| other.name == mount.name).count();
+        let pod = self.around.pods.of(container.id);
+        let all = pod.containers(self.around, container).iter().flat_map(|other| &other.mounted);
+        let mounted = all.filter(|name| **name == mount.name).take(2).count();
         let names_data = |words: &[String]| words.iter().any(|word| word.contains(&data));
         let says_so =
             container.view.exec_commands().iter().chain(&container.view.args()).any(|words| names_data(words));

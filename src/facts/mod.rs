@@ -28,6 +28,7 @@ mod read_only;
 mod served;
 mod sources;
 mod stack;
+mod targets;
 mod trial;
 mod user_namespace;
 mod volumes;
@@ -37,26 +38,27 @@ pub use accounts::Unnumbered;
 pub use container::{Arranged, ContainerFacts, MountedVolume};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
-pub use image::{Doubt, ImageFacts, User};
+pub use image::{Doubt, ImageFacts, User, is_for_developers};
 pub use inputs::RunTimeInputs;
 pub use lock::{LockedPackage, PackageLock};
 pub use obstacles::Obstacle;
 pub use pod::Pods;
 pub use read_only::ReadOnlyRoot;
-pub use sources::{GoSources, PackageJson, finds_text, loads_package};
+pub use sources::{GoSources, PackageJson, finds_text, loads_package, loads_undeclared};
 pub use stack::Stack;
+pub use targets::names_target;
 
 use crate::config::Config;
 use crate::error::SkipReason;
-use crate::image::{ImageConfig, Reference};
+use crate::image::{ImageConfig, Reference, Resolved};
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Repository};
 use home::RootsHome;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What registries said about references: a digest, or why there is none.
-pub type Digests = BTreeMap<Reference, Result<String, (SkipReason, String)>>;
+/// What registries said references stand for, or why they did not.
+pub type Digests = BTreeMap<Reference, Result<Resolved, (SkipReason, String)>>;
 
 /// What registries said about images that nothing else tells of: the configuration, or why it is not known.
 pub type Configs = BTreeMap<Reference, Result<ImageConfig, (SkipReason, String)>>;
@@ -74,6 +76,8 @@ pub struct Surroundings<'a> {
     pub digests: &'a Digests,
     /// What registries said about images.
     pub configs: &'a Configs,
+    /// Whether digests that are already written give way to what their tags stand for now.
+    pub update: bool,
     /// What was found about pods since a file last changed.
     pub pods: &'a Pods,
 }
