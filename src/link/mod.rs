@@ -135,6 +135,8 @@ pub struct Links {
     services: Vec<Service>,
     contexts: Vec<NamedContext>,
     names: Names,
+    /// What Dockerfiles add to and are started as, of services that step down on their own.
+    bases: BTreeMap<FileId, String>,
 }
 
 impl Links {
@@ -181,6 +183,7 @@ impl Links {
             links.containers.insert(id, link);
         }
         links.find_heirs(repository, &names);
+        links.bases = services;
         links.names = names;
         links
     }
@@ -228,6 +231,17 @@ impl Links {
     /// The services of compose files that are built from this Dockerfile.
     pub fn services(&self, dockerfile: FileId) -> impl Iterator<Item = &Service> {
         self.services.iter().filter(move |service| service.dockerfile == dockerfile)
+    }
+
+    /// Whether the image of this Dockerfile is started as the service is that it adds to, which steps down on its own.
+    pub fn adds_to_service(&self, dockerfile: FileId) -> bool {
+        self.bases.contains_key(&dockerfile)
+    }
+
+    /// The containers that run such an image.
+    pub fn service_containers(&self, file: FileId) -> impl Iterator<Item = ContainerId> {
+        let is_of = move |link: &Link| matches!(link, Link::Service { dockerfile, .. } if *dockerfile == file);
+        self.containers.iter().filter(move |(_, link)| is_of(link)).map(|(id, _)| *id)
     }
 
     /// What people said about this Dockerfile.
