@@ -17,9 +17,9 @@ use support::workspace::Workspace;
 use unroot::cli::Mode;
 use unroot::config::Config;
 use unroot::discover::Tree;
-use unroot::image::{ImageConfig, Reference};
+use unroot::image::{Digest, ImageConfig, Kind, Reference, Resolved};
 use unroot::pipeline::{self, Options, Run};
-use unroot::registry::{Digest, Offline, Recorded, ResolveError, Resolver};
+use unroot::registry::{Offline, Recorded, ResolveError, Resolver};
 use unroot::report::{diff, patches, text};
 use unroot::repository::Repository;
 
@@ -188,7 +188,8 @@ impl Hardened {
         assert!(offline.lookup_failures.is_empty() && pinned.lookup_failures.is_empty());
 
         let mut snapshot = Snapshot::new();
-        let differences = pinned.files.iter().map(|file| diff::unified(&file.path, &file.before, &file.after));
+        let differences =
+            pinned.files.iter().map(|file| diff::unified(&file.path, file.before.as_deref(), &file.after));
         snapshot.insert("run.diff".to_owned(), differences.collect());
         snapshot.insert("ledger.txt".to_owned(), ledger(&pinned));
         snapshot.insert("ledger-offline.txt".to_owned(), ledger(&offline));
@@ -268,12 +269,12 @@ fn check_series(before: &Files, series: &[(String, String)], after: &Files) {
 struct AnyDigest;
 
 impl Resolver for AnyDigest {
-    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
-        let digest = |reference: &Reference| {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
+        let resolved = |reference: &Reference| {
             let hash: String = Sha256::digest(reference.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
-            Digest::parse(&format!("sha256:{hash}")).unwrap()
+            Resolved { digest: Digest::parse(&format!("sha256:{hash}")).unwrap(), kind: Kind::Index }
         };
-        references.iter().map(|reference| (reference.clone(), Ok(digest(reference)))).collect()
+        references.iter().map(|reference| (reference.clone(), Ok(resolved(reference)))).collect()
     }
 
     fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {

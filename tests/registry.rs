@@ -15,10 +15,10 @@ use support::registry::{
     DOCKER_LIST, DOCKER_MANIFEST, LOGIN, OCI_INDEX, OCI_MANIFEST, Registry, docker_config, free_address, sha256,
 };
 use support::workspace::Workspace;
-use unroot::image::Reference;
-use unroot::registry::{Digest, NetworkSettings, Online, RegistrySettings, ResolveError, Resolver};
+use unroot::image::{Kind, Reference, Resolved};
+use unroot::registry::{NetworkSettings, Online, RegistrySettings, ResolveError, Resolver};
 
-type Answers = BTreeMap<Reference, Result<Digest, ResolveError>>;
+type Answers = BTreeMap<Reference, Result<Resolved, ResolveError>>;
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -40,6 +40,7 @@ fn settings(host: &str, mirror: Option<String>, docker_config: &Path) -> Network
     NetworkSettings {
         registries: BTreeMap::from([(host.to_owned(), registry)]),
         timeout: Duration::from_secs(5),
+        platform: None,
         docker_config: Some(docker_config.to_owned()),
     }
 }
@@ -49,7 +50,7 @@ fn plain(address: SocketAddr) -> NetworkSettings {
 }
 
 /// Asks a server of ours for one reference and returns what it is told.
-fn ask(server: &Server) -> Result<Digest, ResolveError> {
+fn ask(server: &Server) -> Result<Resolved, ResolveError> {
     let written = format!("{}/app:1", server.address);
     resolve(plain(server.address), std::slice::from_ref(&written)).remove(&reference(&written)).unwrap()
 }
@@ -85,13 +86,16 @@ fn the_digest_is_that_of_the_index_where_there_is_one() {
 
     let asked = ["multi/oci:1", "multi/docker", "single/oci:1", "single/docker:1"].map(|name| format!("{host}/{name}"));
     let answers = resolve(plain(host), &asked);
-    let digest = |name: &str| answers[&reference(&format!("{host}/{name}"))].as_ref().unwrap().as_str();
+    let digest = |name: &str| answers[&reference(&format!("{host}/{name}"))].as_ref().unwrap().digest.as_str();
     assert_eq!(digest("multi/oci:1"), sha256(oci_index.as_bytes()));
     assert_eq!(digest("multi/docker"), sha256(docker_list.as_bytes()));
     assert_eq!(digest("single/oci:1"), oci_image);
     assert_eq!(digest("single/docker:1"), docker_image);
+    let kind = |name: &str| answers[&reference(&format!("{host}/{name}"))].as_ref().unwrap().kind;
+    assert_eq!(["multi/oci:1", "multi/docker"].map(kind), [Kind::Index; 2]);
+    assert_eq!(["single/oci:1", "single/docker:1"].map(kind), [Kind::Image; 2]);
     for child in oci_children.iter().chain(&docker_children) {
-        assert!(answers.values().all(|answer| answer.as_ref().unwrap().as_str() != child));
+        assert!(answers.values().all(|answer| answer.as_ref().unwrap().digest.as_str() != child));
     }
 }
 
@@ -155,7 +159,7 @@ fn docker_logins_are_used() {
     let (user, password) = LOGIN;
     let config = docker_config(&host, user, password);
     let answers = resolve(settings(&host, None, config.path()), &written);
-    assert_eq!(answers[&reference(&written[0])].as_ref().map(Digest::as_str), Ok(image.as_str()));
+    assert_eq!(answers[&reference(&written[0])].as_ref().map(|resolved| resolved.digest.as_str()), Ok(image.as_str()));
 
     let elsewhere = docker_config("ghcr.io", user, password);
     let mut answers = resolve(settings(&host, None, elsewhere.path()), &written);
@@ -192,7 +196,7 @@ fn docker_environment_and_credential_helpers_are_respected() {
         let (online, app) = (Online::new(network), [reference(&format!("{address}/app:1"))]);
         let answer = online.resolve(&app).into_values().next().unwrap();
         assert!(online.configs(&app).values().all(Result::is_err), "the server knows digests only");
-        assert_eq!(answer.map_or_else(|error| error.to_string(), |digest| digest.to_string()), expected);
+        assert_eq!(answer.map_or_else(|error| error.to_string(), |resolved| resolved.digest.to_string()), expected);
         return;
     }
     let server = Server::start(|request, _| match request.header("authorization") {
@@ -266,7 +270,7 @@ fn a_dead_host_does_not_keep_others_from_answering() {
     network.timeout = Duration::from_millis(400);
     let answers = resolve(network, &written);
     outage(&answers[&reference(&written[0])]);
-    assert_eq!(answers[&reference(&written[1])].as_ref().map(Digest::as_str), Ok(DIGEST));
+    assert_eq!(answers[&reference(&written[1])].as_ref().map(|resolved| resolved.digest.as_str()), Ok(DIGEST));
 }
 
 #[test]
@@ -361,7 +365,7 @@ fn a_login_does_not_follow_a_redirect_to_another_host() {
 fn the_manifest_is_hashed_where_a_registry_sends_no_header() {
     let body = r#"{"schemaVersion":2,"manifests":[]}"#;
     let server = registry_that_answers(move |_| Response::new(200, &[("Content-Type", OCI_INDEX)], body));
-    assert_eq!(ask(&server).as_ref().map(Digest::as_str), Ok(sha256(body.as_bytes()).as_str()));
+    assert_eq!(ask(&server).as_ref().map(|resolved| resolved.digest.as_str()), Ok(sha256(body.as_bytes()).as_str()));
 }
 
 #[test]

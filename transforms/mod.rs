@@ -82,6 +82,12 @@ pub trait Transform: Sync {
         Vec::new()
     }
 
+    /// References of which [`Self::plan`] would like to know more, and that it does without where no registry answers: no run fails for them. Each
+    /// answer may raise a further question.
+    fn pins(&self, _application: &Application<'_>) -> Vec<Reference> {
+        Vec::new()
+    }
+
     /// The references whose image [`Self::plan`] needs to know more of than files and the table tell. They are looked up after the digests.
     fn configs(&self, _application: &Application<'_>) -> Vec<Reference> {
         Vec::new()

@@ -1,7 +1,7 @@
 //! A sign of life while registries are asked: the one thing a run waits for.
 
-use crate::image::{ImageConfig, Reference};
-use crate::registry::{Digest, ResolveError, Resolver};
+use crate::image::{ImageConfig, Reference, Resolved};
+use crate::registry::{ResolveError, Resolver};
 use indicatif::ProgressBar;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(super) struct WithProgress<R>(pub(super) R);
 
 impl<R: Resolver> Resolver for WithProgress<R> {
-    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
         while_spinning(references, || self.0.resolve(references))
     }
 

@@ -282,6 +282,16 @@ impl<'a> ImageFacts<'a> {
             .unwrap_or(self.stage.from)
     }
 
+    /// Whether nobody tells who the image runs as, so that another user may be tried: nothing is known of its base, which is not built here, no instruction
+    /// names a user, and no other stage inherits it.
+    pub fn is_untold(&self, around: Surroundings<'_>) -> bool {
+        matches!(self.user, User::Unknown { .. })
+            && self.user_instruction.is_none()
+            && self.base_config.is_none()
+            && self.asks_registry(around).is_some()
+            && self.heirs().is_empty()
+    }
+
     /// Whether other stages are built FROM the deployed one, and so inherit its user.
     pub fn heirs(&self) -> Vec<&'a Stage> {
         self.dockerfile.stages().iter().filter(|stage| stage.base == Base::Stage(self.stage.index)).collect()

@@ -50,14 +50,14 @@ pub use targets::names_target;
 
 use crate::config::Config;
 use crate::error::SkipReason;
-use crate::image::{ImageConfig, Reference};
+use crate::image::{ImageConfig, Reference, Resolved};
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What registries said about references: a digest, or why there is none.
-pub type Digests = BTreeMap<Reference, Result<String, (SkipReason, String)>>;
+/// What registries said references stand for, or why they did not.
+pub type Digests = BTreeMap<Reference, Result<Resolved, (SkipReason, String)>>;
 
 /// What registries said about images that nothing else tells of: the configuration, or why it is not known.
 pub type Configs = BTreeMap<Reference, Result<ImageConfig, (SkipReason, String)>>;
@@ -75,6 +75,8 @@ pub struct Surroundings<'a> {
     pub digests: &'a Digests,
     /// What registries said about images.
     pub configs: &'a Configs,
+    /// Whether digests that are already written give way to what their tags stand for now.
+    pub update: bool,
     /// What was found about pods since a file last changed.
     pub pods: &'a Pods,
 }

@@ -4,10 +4,12 @@ mod config;
 mod known;
 mod lifetimes;
 mod reference;
+mod resolved;
 mod versions;
 
 pub use config::{ConfiguredUser, ImageConfig};
 pub use known::{Account, Claim, Family, Ids, KnownImage, KnownImages, is_public};
 pub use lifetimes::Lifetime;
 pub use reference::{DEFAULT_REGISTRY, InvalidReference, Reference};
+pub use resolved::{Digest, Kind, Platform, Resolved};
 pub use versions::Versions;

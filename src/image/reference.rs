@@ -134,6 +134,12 @@ impl Reference {
         let named = self.tag.map_or(self.name_length, |(_, end)| end);
         format!("{}@{digest}", &self.written[..named])
     }
+
+    /// The same image by its tag alone. `None` where no tag is written beside the digest: then `latest` was not meant.
+    pub fn without_digest(&self) -> Option<Self> {
+        let (_, end) = self.tag?;
+        Some(Self { written: self.written[..end].to_owned(), digest: None, ..self.clone() })
+    }
 }
 
 impl fmt::Display for Reference {

@@ -4,10 +4,9 @@
 //! that was hashed before it, the first from whoever asks. A tag alone has no digest to compare with but the one that is sent
 //! beside the body.
 
-use super::Digest;
 use super::failure::Failure;
 use super::session::{Body, MANIFEST_MEDIA_TYPES, Session, is_index, is_manifest};
-use crate::image::ImageConfig;
+use crate::image::{Digest, ImageConfig};
 use oci_distribution::manifest::{IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE};
 use reqwest::header::HeaderValue;
 use serde::Deserialize;

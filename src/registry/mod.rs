@@ -14,10 +14,8 @@ mod session;
 pub use online::Online;
 pub use recorded::Recorded;
 
-use crate::image::{ImageConfig, Reference};
-use sha2::{Digest as _, Sha256};
+use crate::image::{ImageConfig, Platform, Reference, Resolved};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,37 +24,6 @@ const DEFAULT_TAG: &str = "latest";
 
 /// How long one request may take where nothing else is configured.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// `sha256:` and 64 lower-case hexadecimal digits.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(String);
-
-impl Digest {
-    /// Reads a digest. `None` for anything but `sha256:` and 64 lower-case hexadecimal digits: other algorithms are legal
-    /// in the image specification, but no registry computes them of its own accord.
-    pub fn parse(text: &str) -> Option<Self> {
-        let hex = text.strip_prefix("sha256:")?;
-        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        (hex.len() == 64 && hex.bytes().all(is_hex)).then(|| Self(text.to_owned()))
-    }
-
-    /// The digest of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("sha256:{hex}"))
-    }
-
-    /// The digest as it stands behind `@`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Why there is no answer. The messages are one line, name the reference as written, and hold neither credentials nor
 /// anything a server said in its own words.
@@ -75,11 +42,10 @@ pub enum ResolveError {
 
 /// Where digests and configurations come from.
 pub trait Resolver: Sync {
-    /// The index digest of each reference (the manifest's where there is no index). One request per distinct image and
-    /// tag, however often and in whatever spelling it is written; the result holds each reference that was given.
-    ///
-    /// A digest that is already part of a reference is not looked at: the answer is what the tag points to now.
-    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>>;
+    /// What each reference names: by its digest where one is written, else by its tag. To ask what a tag stands for now, leave
+    /// the digest out ([`Reference::without_digest`]). One request per distinct image and tag or digest, however often and in
+    /// whatever spelling it is written; the result holds each reference that was given.
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>>;
 
     /// The configuration of the image that each reference names: by its digest where one is written, else by its tag. Of an
     /// index, the image for Linux on amd64 speaks, else the first for Linux. Two or three requests per distinct image; the
@@ -104,13 +70,15 @@ pub struct NetworkSettings {
     /// For one step, connecting and reading included: logging in is one step, each request another. A registry that never
     /// answers therefore costs this much once.
     pub timeout: Duration,
+    /// Of an index, answer with the image for this platform instead.
+    pub platform: Option<Platform>,
     /// The directory of Docker's `config.json`. Without it `DOCKER_CONFIG` decides, then `~/.docker`, as Docker does it.
     pub docker_config: Option<PathBuf>,
 }
 
 impl Default for NetworkSettings {
     fn default() -> Self {
-        Self { registries: BTreeMap::new(), timeout: DEFAULT_TIMEOUT, docker_config: None }
+        Self { registries: BTreeMap::new(), timeout: DEFAULT_TIMEOUT, platform: None, docker_config: None }
     }
 }
 
@@ -119,7 +87,7 @@ impl Default for NetworkSettings {
 pub struct Offline;
 
 impl Resolver for Offline {
-    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
         references.iter().map(|reference| (reference.clone(), Err(ResolveError::Offline))).collect()
     }
 
@@ -131,31 +99,6 @@ impl Resolver for Offline {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_whole_lower_case_sha256_is_a_digest() {
-        let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let whole = format!("sha256:{hex}");
-        assert_eq!(Digest::parse(&whole).unwrap().as_str(), whole);
-        for wrong in [
-            String::new(),
-            hex.to_owned(),
-            format!("sha512:{hex}"),
-            format!("sha256:{}", &hex[1..]),
-            format!("sha256:{hex}0"),
-            format!("sha256:{}", hex.to_uppercase()),
-            format!("sha256:{hex}\n"),
-            format!(" sha256:{hex}"),
-        ] {
-            assert_eq!(Digest::parse(&wrong), None, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn the_digest_of_nothing_is_the_well_known_one() {
-        let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(Digest::of(b"").as_str(), empty);
-    }
 
     #[test]
     fn offline_answers_each_reference() {

@@ -3,8 +3,8 @@
 use super::credentials::{DOCKER_HUB_HOST, Login, login_for};
 use super::failure::Failure;
 use super::session::{Clients, Session};
-use super::{DEFAULT_TAG, Digest, NetworkSettings, ResolveError, Resolver, chain};
-use crate::image::{DEFAULT_REGISTRY, ImageConfig, Reference};
+use super::{DEFAULT_TAG, NetworkSettings, ResolveError, Resolver, chain};
+use crate::image::{DEFAULT_REGISTRY, ImageConfig, Reference, Resolved};
 use reqwest::header::HeaderValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -37,9 +37,6 @@ trait Ask: 'static {
     /// What a registry does not give when it refuses.
     const WANTED: &'static str;
 
-    /// The tag or digest to ask for.
-    fn version(reference: &Reference) -> &str;
-
     fn ask(
         session: &Session,
         repository: &str,
@@ -48,24 +45,20 @@ trait Ask: 'static {
     ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
 }
 
-/// The digest behind a tag.
-enum OfTag {}
+/// What a tag or digest names.
+enum OfName {}
 
-impl Ask for OfTag {
-    type Answer = Digest;
+impl Ask for OfName {
+    type Answer = Resolved;
     const WANTED: &'static str = "digest";
-
-    fn version(reference: &Reference) -> &str {
-        reference.tag().unwrap_or(DEFAULT_TAG)
-    }
 
     async fn ask(
         session: &Session,
         repository: &str,
         version: &str,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Digest, Failure> {
-        session.digest(repository, version, authorization).await
+    ) -> Result<Resolved, Failure> {
+        session.resolve(repository, version, authorization).await
     }
 }
 
@@ -75,10 +68,6 @@ enum OfImage {}
 impl Ask for OfImage {
     type Answer = ImageConfig;
     const WANTED: &'static str = "configuration";
-
-    fn version(reference: &Reference) -> &str {
-        reference.digest().or(reference.tag()).unwrap_or(DEFAULT_TAG)
-    }
 
     async fn ask(
         session: &Session,
@@ -96,7 +85,7 @@ impl Online {
         Self { settings, memory: Mutex::default() }
     }
 
-    fn question<A: Ask>(&self, reference: &Reference) -> Question {
+    fn question(&self, reference: &Reference) -> Question {
         let registry = reference.registry();
         let settings = self.settings.registries.get(registry).cloned().unwrap_or_default();
         let mirror = settings.mirror.as_deref().map(|mirror| mirror.trim_end_matches('/'));
@@ -112,13 +101,13 @@ impl Online {
         Question {
             host: Host { address: address.to_owned(), plain_http: settings.plain_http },
             repository,
-            version: A::version(reference).to_owned(),
+            version: version(reference).to_owned(),
         }
     }
 
     fn answers<A: Ask>(&self, references: &[Reference]) -> BTreeMap<Reference, Result<A::Answer, ResolveError>> {
         let questions: BTreeMap<&Reference, Question> =
-            references.iter().map(|reference| (reference, self.question::<A>(reference))).collect();
+            references.iter().map(|reference| (reference, self.question(reference))).collect();
         let distinct: BTreeSet<Question> = questions.values().cloned().collect();
         let answers = if distinct.is_empty() { Answers::<A>::new() } else { self.ask_all::<A>(&distinct) };
         let lost = Err(Failure::refused("the request was not carried out"));
@@ -187,9 +176,14 @@ impl Online {
     }
 }
 
+/// What to ask for: the digest where one is written, else the tag.
+fn version(reference: &Reference) -> &str {
+    reference.digest().or(reference.tag()).unwrap_or(DEFAULT_TAG)
+}
+
 impl Resolver for Online {
-    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
-        self.answers::<OfTag>(references)
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
+        self.answers::<OfName>(references)
     }
 
     fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {
@@ -313,7 +307,7 @@ mod tests {
         let settings = RegistrySettings { mirror: mirror.map(str::to_owned), plain_http: false };
         let registries = BTreeMap::from([(registry.to_owned(), settings)]);
         let online = Online::new(NetworkSettings { registries, ..NetworkSettings::default() });
-        let question = online.question::<OfTag>(&Reference::parse(written).unwrap());
+        let question = online.question(&Reference::parse(written).unwrap());
         (question.host.address, question.repository, question.version)
     }
 
@@ -338,13 +332,13 @@ mod tests {
     }
 
     #[test]
-    fn configurations_are_asked_for_by_digest_where_there_is_one() {
+    fn images_are_asked_for_by_digest_where_there_is_one() {
         let digest = format!("sha256:{}", "a".repeat(64));
-        for (written, version) in [("node", "latest"), ("node:20", "20"), (&format!("node@{digest}"), digest.as_str())]
-        {
-            assert_eq!(OfImage::version(&Reference::parse(written).unwrap()), version);
+        for (written, asked) in [("node", "latest"), ("node:20", "20"), (&format!("node@{digest}"), digest.as_str())] {
+            assert_eq!(version(&Reference::parse(written).unwrap()), asked);
         }
         let both = Reference::parse(&format!("node:20@{digest}")).unwrap();
-        assert_eq!((OfImage::version(&both), OfTag::version(&both)), (digest.as_str(), "20"));
+        assert_eq!(version(&both.without_digest().unwrap()), "20");
+        assert_eq!(version(&both), digest);
     }
 }

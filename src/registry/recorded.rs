@@ -1,13 +1,13 @@
 //! Digests and configurations that are known beforehand, for tests and for runs that must not depend on the day they are made.
 
-use super::{DEFAULT_TAG, Digest, ResolveError, Resolver};
-use crate::image::{ImageConfig, Reference};
+use super::{DEFAULT_TAG, ResolveError, Resolver};
+use crate::image::{Digest, ImageConfig, Kind, Reference, Resolved};
 use std::collections::BTreeMap;
 
 /// Answers from a list. As with a registry, `node` and `docker.io/library/node:latest` are the same question.
 #[derive(Clone, Debug, Default)]
 pub struct Recorded {
-    digests: BTreeMap<(String, String, String), Result<Digest, ResolveError>>,
+    resolved: BTreeMap<(String, String, String), Result<Resolved, ResolveError>>,
     configs: BTreeMap<(String, String, String), Result<ImageConfig, ResolveError>>,
 }
 
@@ -17,9 +17,9 @@ impl Recorded {
         Self::default()
     }
 
-    /// Records the answer to one reference; a later record of the same image and tag replaces an earlier one.
-    pub fn record(&mut self, reference: &Reference, answer: Result<Digest, ResolveError>) {
-        self.digests.insert(question(reference), answer);
+    /// Records the answer to one reference; a later record of the same image and tag or digest replaces an earlier one.
+    pub fn record(&mut self, reference: &Reference, answer: Result<Resolved, ResolveError>) {
+        self.resolved.insert(question(reference), answer);
     }
 
     /// Records the configuration of an image. A reference without a tag is told apart by its digest.
@@ -32,15 +32,15 @@ impl FromIterator<(Reference, Digest)> for Recorded {
     fn from_iter<I: IntoIterator<Item = (Reference, Digest)>>(records: I) -> Self {
         let mut recorded = Self::new();
         for (reference, digest) in records {
-            recorded.record(&reference, Ok(digest));
+            recorded.record(&reference, Ok(Resolved { digest, kind: Kind::Index }));
         }
         recorded
     }
 }
 
 impl Resolver for Recorded {
-    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Digest, ResolveError>> {
-        let answer = |reference: &Reference| match self.digests.get(&question(reference)) {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
+        let answer = |reference: &Reference| match self.resolved.get(&question(reference)) {
             Some(answer) => answer.clone(),
             None => Err(ResolveError::Refused(format!("no digest is recorded for {reference}"))),
         };
@@ -56,19 +56,19 @@ impl Resolver for Recorded {
     }
 }
 
+/// As a registry is asked: by the digest where there is one.
 fn question(reference: &Reference) -> (String, String, String) {
-    (
-        reference.registry().to_owned(),
-        reference.repository().to_owned(),
-        reference.tag().unwrap_or(DEFAULT_TAG).to_owned(),
-    )
+    under(reference, reference.digest().or(reference.tag()))
 }
 
 /// A digest beside a tag is what the tag stood for when it was written; alone it is all there is.
 fn image(reference: &Reference) -> (String, String, String) {
-    let (registry, repository, tag) = question(reference);
-    let digest = reference.digest().filter(|_| reference.tag().is_none());
-    (registry, repository, digest.map_or(tag, str::to_owned))
+    under(reference, reference.tag().or(reference.digest()))
+}
+
+fn under(reference: &Reference, version: Option<&str>) -> (String, String, String) {
+    let version = version.unwrap_or(DEFAULT_TAG);
+    (reference.registry().to_owned(), reference.repository().to_owned(), version.to_owned())
 }
 
 #[cfg(test)]
@@ -97,7 +97,8 @@ mod tests {
         let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
         let recorded = Recorded::from_iter([(parse("node"), digest.clone())]);
         let answers = recorded.resolve(&[parse("index.docker.io/library/node:latest"), parse("node:20")]);
-        assert_eq!(answers[&parse("index.docker.io/library/node:latest")], Ok(digest));
+        let resolved = Resolved { digest, kind: Kind::Index };
+        assert_eq!(answers[&parse("index.docker.io/library/node:latest")], Ok(resolved));
         assert_eq!(
             answers[&parse("node:20")],
             Err(ResolveError::Refused("no digest is recorded for node:20".to_owned()))

@@ -5,10 +5,11 @@
 //! pinned as an image. It also asks GET after every refused HEAD, and GET is what Docker Hub counts against its limit. It
 //! remains the way to ask registries that know manifests but not the header.
 
+use super::NetworkSettings;
 use super::credentials::Login;
 use super::failure::Failure;
 use super::online::Host;
-use super::{Digest, NetworkSettings};
+use crate::image::{Digest, Kind, Resolved};
 use oci_distribution::client::{ClientConfig, ClientProtocol};
 use oci_distribution::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
@@ -103,15 +104,15 @@ impl Session {
         }
     }
 
-    /// The digest that `tag` points to now.
-    pub(super) async fn digest(
+    /// What `version`, a tag or a digest, names.
+    pub(super) async fn resolve(
         &self,
         repository: &str,
-        tag: &str,
+        version: &str,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Digest, Failure> {
+    ) -> Result<Resolved, Failure> {
         let timeout = self.clients.timeout;
-        let mut request = self.clients.http.head(self.manifest_url(repository, tag));
+        let mut request = self.clients.http.head(self.manifest_url(repository, version));
         request = request.header(ACCEPT, MANIFEST_MEDIA_TYPES.join(", "));
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
@@ -120,19 +121,23 @@ impl Session {
         if response.status() != reqwest::StatusCode::OK {
             return Err(Failure::of_status(response.status().as_u16(), self.login.description));
         }
-        match response.headers().get(DIGEST_HEADER) {
+        let kind = match media_type(response.headers()) {
+            Some(media_type) if is_index(&media_type) => Kind::Index,
+            Some(media_type) if is_manifest(&media_type) => Kind::Image,
+            _ => return Err(Failure::refused("the answer is not that of a registry")),
+        };
+        let digest = match response.headers().get(DIGEST_HEADER) {
             Some(digest) => digest
                 .to_str()
                 .ok()
                 .and_then(Digest::parse)
-                .ok_or_else(|| Failure::refused("the digest it sent is not a SHA-256 digest")),
-            None if media_type(response.headers())
-                .is_some_and(|media_type| is_index(&media_type) || is_manifest(&media_type)) =>
-            {
-                self.computed_digest(repository, tag).await
-            }
-            None => Err(Failure::refused("the answer is not that of a registry")),
+                .ok_or_else(|| Failure::refused("the digest it sent is not a SHA-256 digest"))?,
+            None => self.computed_digest(repository, version).await?,
+        };
+        if version.contains(':') && version != digest.as_str() {
+            return Err(Failure::refused("it answers with another digest than it was asked for"));
         }
+        Ok(Resolved { digest, kind })
     }
 
     /// Reads what stands at `path`, which starts with a repository. A registry may send the question on to another host, as
