@@ -48,7 +48,7 @@ pub(super) fn replace(application: &Application<'_>, image: &ImageFacts<'_>) -> 
     let none = |detail: String| Err((SkipReason::NoBuildStep, detail));
     let runtime = Runtime::of(image)?;
     let written = image.stage.base_span.of(image.dockerfile.text());
-    if !image.known_base.is_some_and(|known| known.name == "eclipse-temurin") {
+    if image.known_base.is_none_or(|known| known.name != "eclipse-temurin") {
         return none(format!(
             "{} builds with neither Maven nor Gradle, and {written} has no runtime of its own",
             image.path
