@@ -136,6 +136,12 @@ skip_reasons! {
     RegistryUnreachable => "registry-unreachable", false;
     /// The registry answered, but not with a digest.
     RegistryRefused => "registry-refused", false;
+    /// The digest is that of one platform's image, while its tag stands for several platforms.
+    PlatformDigest => "platform-digest", true;
+    /// The image is for another platform than the one that `--platform` names.
+    OtherPlatform => "other-platform", false;
+    /// A build context of this name takes the image's place.
+    NamedContext => "named-context", false;
     /// The image is built from a Dockerfile of this tree, so no registry knows its digest yet.
     LocallyBuilt => "locally-built", false;
     /// Variables stand in the reference; a digest beside them would make them ineffective.

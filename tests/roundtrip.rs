@@ -10,7 +10,8 @@ mod support;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use support::trees::{self, copy_tree, roots, run};
+use std::path::PathBuf;
+use support::trees::{self, copy_tree, other_roots, own_roots, roots, run};
 use support::{api_types, second_parser};
 use unroot::config::Config;
 use unroot::discover::{Candidate, Class, Tree};
@@ -100,7 +101,7 @@ fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
                     if let Err(difference) = compare(&after) {
                         panic!("{}: {difference}", file.path);
                     }
-                    let known = api_types::unknown(&file.before);
+                    let known = api_types::unknown(file.before.as_deref().unwrap_or_default());
                     let new: Vec<String> = api_types::unknown(&file.after)
                         .into_iter()
                         .filter(|unknown| !known.contains(unknown))
@@ -118,7 +119,7 @@ fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
 
 /// What another parser and bash read before they read after, and every comment is still there.
 fn others_read(file: &FileChange) {
-    let [before, after] = [&file.before, &file.after];
+    let (before, after) = (file.before.as_deref().unwrap_or_default(), &*file.after);
     if let Some(refusal) = second_parser::refusal(after) {
         assert!(second_parser::refusal(before).is_some(), "{}: {refusal}", file.path);
     }
@@ -157,15 +158,42 @@ fn no_workload_comes_out_at_a_weaker_level() {
     println!("missing after --unsafe, in workloads: {missing:?}");
 }
 
-/// Prints, for each language, how many Dockerfiles there are, how many have one stage and what became of that, and how many end with a numeric user other
-/// than root.
+/// Prints, apart for our own files and for those that are asked for beside, and for each language: how many Dockerfiles there are, how many have one stage
+/// and what became of that, and how many end with a numeric user other than root.
 #[test]
 fn no_dockerfile_loses_its_user() {
-    let mut stacks: BTreeMap<String, [BTreeMap<String, usize>; 2]> = BTreeMap::new();
-    for root in roots() {
-        let config = Config::load(&root).unwrap();
+    for (collection, roots) in [("cases and corpus", own_roots()), ("UNROOT_CORPUS", other_roots())] {
+        let stacks = fates(&roots);
+        for (allow, index) in [("", 0), (" with --unsafe", 1)] {
+            let mut total = Fates::new();
+            for (stack, fates) in &stacks {
+                println!("{collection}{allow}, {stack}: {}", told(&fates[index]));
+                fates[index].iter().for_each(|(what, count)| *total.entry(what.clone()).or_default() += count);
+            }
+            println!("{collection}{allow}, total: {}", told(&total));
+        }
+    }
+}
+
+/// How many Dockerfiles something holds for.
+type Fates = BTreeMap<String, usize>;
+
+/// A line of counts, with the share of those that end with a numeric user in front.
+fn told(fates: &Fates) -> String {
+    let count = |what: &str| fates.get(what).copied().unwrap_or(0);
+    let share = |part: usize, whole: usize| (part * 100).checked_div(whole).unwrap_or(0);
+    let numeric = count("numeric user after");
+    let split = share(count("split"), count("single-stage"));
+    format!("{}% numeric, {split}% of single stages split, {fates:?}", share(numeric, count("files")))
+}
+
+/// What became of the Dockerfiles of each language, without and with `--unsafe`.
+fn fates(roots: &[PathBuf]) -> BTreeMap<String, [Fates; 2]> {
+    let mut stacks: BTreeMap<String, [Fates; 2]> = BTreeMap::new();
+    for root in roots {
+        let config = Config::load(root).unwrap();
         let repository =
-            Repository::parse(Tree::discover(std::slice::from_ref(&root), &config.exclude).unwrap(), &config);
+            Repository::parse(Tree::discover(std::slice::from_ref(root), &config.exclude).unwrap(), &config);
         let links = Links::find(&repository, &config);
         let (digests, configs, pods) = (BTreeMap::new(), BTreeMap::new(), Pods::default());
         let around = Surroundings {
@@ -174,9 +202,10 @@ fn no_dockerfile_loses_its_user() {
             config: &config,
             digests: &digests,
             configs: &configs,
+            update: false,
             pods: &pods,
         };
-        let runs = [false, true].map(|allow_unsafe| run(&root, allow_unsafe, &Offline));
+        let runs = [false, true].map(|allow_unsafe| run(root, allow_unsafe, &Offline));
         for (file, dockerfile) in repository.dockerfiles() {
             let application = Application::new(around, Key::Dockerfile(file)).unwrap();
             let image = application.image.as_ref().unwrap();
@@ -197,8 +226,14 @@ fn no_dockerfile_loses_its_user() {
                 };
                 if dockerfile.stages().len() == 1 {
                     count("single-stage");
+                    let is_hardened = ended("switch-user") == Some(None);
                     match ended("split-build-stage") {
-                        Some(Some(code)) => count(&format!("not split: {code}")),
+                        Some(Some(code)) => {
+                            count(&format!("not split: {code}"));
+                            if is_hardened {
+                                count("hardened in place");
+                            }
+                        }
                         Some(None) => count("split"),
                         None => {}
                     }
@@ -216,9 +251,7 @@ fn no_dockerfile_loses_its_user() {
             }
         }
     }
-    for (stack, [safe, risky]) in &stacks {
-        println!("{stack}: {safe:?}\n  with --unsafe: {risky:?}");
-    }
+    stacks
 }
 
 #[test]

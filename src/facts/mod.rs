@@ -29,6 +29,7 @@ mod served;
 mod sources;
 mod stack;
 mod start;
+mod targets;
 mod trial;
 mod user_namespace;
 mod volumes;
@@ -38,14 +39,15 @@ pub use accounts::Unnumbered;
 pub use container::{Arranged, ContainerFacts, MountedVolume};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
-pub use image::{Doubt, ImageFacts, User};
+pub use image::{Doubt, ImageFacts, User, is_for_developers};
 pub use inputs::RunTimeInputs;
 pub use lock::{LockedPackage, PackageLock};
 pub use obstacles::Obstacle;
 pub use pod::Pods;
 pub use read_only::ReadOnlyRoot;
-pub use sources::{GoSources, PackageJson, finds_text, loads_package};
+pub use sources::{GoSources, PackageJson, finds_text, loads_package, loads_undeclared};
 pub use stack::Stack;
+pub use targets::names_target;
 
 use crate::config::Config;
 use crate::error::SkipReason;
@@ -74,6 +76,8 @@ pub struct Surroundings<'a> {
     pub digests: &'a Digests,
     /// What registries said about images.
     pub configs: &'a Configs,
+    /// Whether digests that are already written give way to what their tags stand for now.
+    pub update: bool,
     /// What was found about pods since a file last changed.
     pub pods: &'a Pods,
 }

@@ -10,12 +10,21 @@ use unroot::repository::Repository;
 
 /// Each `before` and `after` of the cases, each application of the corpus, and whatever is asked for beside.
 pub(crate) fn roots() -> Vec<PathBuf> {
+    let mut roots = own_roots();
+    roots.extend(other_roots());
+    roots
+}
+
+/// Each `before` and `after` of the cases, and each application of the corpus.
+pub(crate) fn own_roots() -> Vec<PathBuf> {
     let mut roots = applications();
     roots.extend(cases().iter().flat_map(|case| folders(case)));
-    if let Some(directory) = std::env::var_os("UNROOT_CORPUS") {
-        roots.extend(folders(Path::new(&directory)));
-    }
     roots
+}
+
+/// The folders of the directory that `UNROOT_CORPUS` names.
+pub(crate) fn other_roots() -> Vec<PathBuf> {
+    std::env::var_os("UNROOT_CORPUS").map(|directory| folders(Path::new(&directory))).unwrap_or_default()
 }
 
 /// The applications of the corpus.
