@@ -28,6 +28,7 @@ mod read_only;
 mod served;
 mod sources;
 mod stack;
+mod start;
 mod targets;
 mod trial;
 mod user_namespace;
