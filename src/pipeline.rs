@@ -6,16 +6,16 @@ use crate::change::Change;
 use crate::config::Config;
 use crate::dockerfile;
 use crate::edit::{Edit, EditSet};
-use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
+use crate::error::{Applicability, Error, Finding, Outcome, SkipReason, without_credentials};
 use crate::facts::{Application, Configs, Digests, Key, Pods, Surroundings};
 use crate::image::Reference;
-use crate::kubernetes::Workload;
 use crate::kubernetes::pod_security::Policy;
+use crate::kubernetes::{Container, Workload};
 use crate::levels::{Levels, WorkloadLevel};
 use crate::link::Links;
 use crate::registry::{ResolveError, Resolver};
 use crate::repository::{Content, FileId, Manifest, Repository};
-use crate::source::Position;
+use crate::source::{Position, Span};
 use crate::suppression;
 use crate::transforms::{ALL, Proposal, Subject, Transform, Verdict};
 use crate::verify;
@@ -67,8 +67,8 @@ pub struct Run {
 pub struct FileChange {
     /// Relative to the root, with `/`.
     pub path: String,
-    /// The text that was read.
-    pub before: Arc<str>,
+    /// The text that was read; `None` of a file that does not exist yet.
+    pub before: Option<Arc<str>>,
     /// The text that would be written.
     pub after: Arc<str>,
 }
@@ -384,7 +384,7 @@ impl Recorder {
         let mut replaced = Vec::new();
         for Outgoing { file, edits, content } in outgoing {
             replaced.extend(to_replace(&repository.file(file).content, &content));
-            let before = repository.file(file).text().clone();
+            let before = Some(repository.file(file).text().clone());
             repository.update(file, content);
             let entry = repository.file(file);
             files.push(FileChange { path: entry.path.clone(), before, after: entry.text().clone() });
@@ -421,12 +421,13 @@ impl Recorder {
         let steps = self.history.get(&subject.file).map_or(&[][..], Vec::as_slice);
         let offset = steps.iter().rev().fold(subject.offset, |offset, edits| edits.before(offset));
         self.places.push((subject.file, offset));
+        let detail = without_credentials(outcome.detail());
         self.findings.push(Finding {
             transform,
             path: file.path.clone(),
             position: None,
-            subject: subject.label,
-            outcome,
+            subject: without_credentials(&subject.label),
+            outcome: outcome.with_detail(detail),
         });
         self.findings.len() - 1
     }
@@ -564,7 +565,7 @@ impl Recorder {
             files: changed
                 .map(|file| FileChange {
                     path: file.path.clone(),
-                    before: file.original.clone(),
+                    before: Some(file.original.clone()),
                     after: file.text().clone(),
                 })
                 .collect(),
@@ -615,18 +616,30 @@ fn to_replace(before: &Content, after: &Content) -> Vec<String> {
     let pairs = before.workloads.iter().zip(&after.workloads);
     let is_fixed = |workload: &Workload| matches!(workload.kind.as_str(), "Job" | "Pod");
     let changed = pairs.filter(|(before_it, after_it)| {
-        let text = |manifest: &Manifest, workload: &Workload| {
-            let stream = &manifest.stream;
-            let text = workload.pod_node(stream).map(|pod| pod.raw().to_owned()).unwrap_or_default();
-            let images = workload.containers.iter().map(|container| container.image.as_str());
-            match workload.kind.as_str() {
-                "Pod" => images.fold(text, |text, image| text.replace(image, "")),
-                _ => text,
-            }
-        };
-        is_fixed(before_it) && text(before, before_it) != text(after, after_it)
+        is_fixed(before_it) && fixed_text(before, before_it) != fixed_text(after, after_it)
     });
     changed.map(|(workload, _)| workload.label()).collect()
+}
+
+/// The text of a workload's pod, without that of a Pod's images.
+fn fixed_text(manifest: &Manifest, workload: &Workload) -> String {
+    let stream = &manifest.stream;
+    let Some(pod) = workload.pod_node(stream) else { return String::new() };
+    let document = stream.document(workload.document);
+    let image = |container: &Container| Some(document?.at(&container.route)?.get("image")?.span());
+    let mut images: Vec<Span> = match workload.kind.as_str() {
+        "Pod" => workload.containers.iter().filter_map(image).collect(),
+        _ => Vec::new(),
+    };
+    images.sort_by_key(|span| span.start);
+    let (whole, mut text) = (pod.span(), String::new());
+    let mut from = whole.start;
+    for image in images.iter().filter(|image| whole.start <= image.start && image.end <= whole.end) {
+        text.push_str(Span::new(from, image.start.max(from)).of(stream.text()));
+        from = image.end.max(from);
+    }
+    text.push_str(Span::new(from, whole.end.max(from)).of(stream.text()));
+    text
 }
 
 /// All operations on one file, and their edits.

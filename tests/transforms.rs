@@ -215,12 +215,7 @@ fn invariants(id: &str, after: &Files, expect: &Expect, run: &Run) -> Result<(),
         return Err(format!("a change did not prove to be what was planned: {:#?}", run.findings));
     }
     for finding in &run.findings {
-        let detail = match &finding.outcome {
-            Outcome::Fixed { detail, .. }
-            | Outcome::AlreadyRight { detail }
-            | Outcome::Skipped { detail, .. }
-            | Outcome::NeedsPerson { detail, .. } => detail,
-        };
+        let detail = finding.outcome.detail();
         if detail.is_empty() || detail.contains('\n') || detail.ends_with('.') {
             return Err(format!("a finding's detail is one line without a full stop: {detail:?}"));
         }
@@ -388,7 +383,7 @@ fn same(expected: &Files, actual: &Files) -> Result<(), String> {
     for (path, bytes) in expected {
         if bytes != &actual[path] {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let difference = unroot::report::diff::unified(path, &text(bytes), &text(&actual[path]));
+            let difference = unroot::report::diff::unified(path, text(bytes).as_str(), &text(&actual[path]));
             return Err(format!("{path} is not as expected (expected -, actual +):\n{difference}"));
         }
     }

@@ -167,6 +167,14 @@ impl Proposal {
         let applicability = if excuse.is_some() { Applicability::Unsafe } else { Applicability::Safe };
         Self { subject, verdict: Verdict::Change { change, applicability, excuse, detail: detail.into() } }
     }
+
+    /// The same, with something more to tell.
+    fn with_note(mut self, note: &str) -> Self {
+        let (Verdict::Change { detail, .. } | Verdict::AlreadyRight(detail) | Verdict::Declined(_, detail)) =
+            &mut self.verdict;
+        *detail = format!("{detail}; {note}");
+        self
+    }
 }
 
 impl Proposal {

@@ -97,7 +97,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         write::write_new(directory, &report::patches::series(&run))?;
     } else if !mode.check {
         for file in &run.files {
-            print!("{}", report::diff::coloured(&file.path, &file.before, &file.after));
+            print!("{}", report::diff::coloured(&file.path, file.before.as_deref(), &file.after));
         }
         if !run.files.is_empty() {
             println!();

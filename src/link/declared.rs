@@ -81,6 +81,8 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
                 user: service.get("user").map(|user| user.raw().trim_matches(['"', '\'']).to_owned()),
                 asks_privileges: asks_privileges(service),
                 starts: starts(service),
+                entrypoint: command_line(service, "entrypoint"),
+                command: command_line(service, "command"),
                 mounts: service.get("volumes").into_iter().flat_map(Node::items).filter_map(mount).collect(),
             });
             let image = service.get("image").and_then(Node::as_str).map(|image| image.into_owned());
@@ -88,7 +90,7 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
                 image: named(image.as_deref().or(name.as_str().as_deref())),
                 dockerfile,
                 target: build.get("target").and_then(Node::as_str).map(|target| target.into_owned()),
-                how: How::Declared(path.to_owned()),
+                how: if image.is_some() { How::Declared(path.to_owned()) } else { How::Service(path.to_owned()) },
             });
         }
     }
@@ -106,6 +108,17 @@ fn starts(service: Node<'_>) -> Option<&'static str> {
     let checks = service.get("healthcheck").is_some_and(|check| check.resolved().has("test"));
     let set = |key: &&str| service.get(key).is_some_and(|value| !value.resolved().is_null());
     if checks { Some("healthcheck") } else { ["command", "entrypoint"].into_iter().find(set) }
+}
+
+/// The words of a command line; one that is a text is no shell's, and is cut at white space as far as is looked at here.
+fn command_line(service: Node<'_>, key: &str) -> Option<Vec<String>> {
+    let value = service.get(key)?.resolved();
+    if value.is_null() {
+        return None;
+    }
+    let words = |text: std::borrow::Cow<'_, str>| text.split_whitespace().map(str::to_owned).collect();
+    let items = || value.items().filter_map(Node::as_str).map(std::borrow::Cow::into_owned).collect();
+    Some(value.as_str().map_or_else(items, words))
 }
 
 fn asks_privileges(service: Node<'_>) -> bool {

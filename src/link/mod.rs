@@ -44,6 +44,8 @@ pub enum How {
     Configured,
     /// By a build definition in this file.
     Declared(String),
+    /// By the name of a service in this compose file, whose image has none: Compose calls it `project-service`, and a deployment is free to follow.
+    Service(String),
     /// By the name of the folder or Dockerfile.
     Named,
 }
@@ -52,7 +54,7 @@ impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configured => f.write_str("unroot.toml"),
-            Self::Declared(path) => f.write_str(path),
+            Self::Declared(path) | Self::Service(path) => f.write_str(path),
             Self::Named => f.write_str("its name"),
         }
     }
@@ -88,6 +90,10 @@ pub struct Service {
     pub mounts: Vec<ServiceMount>,
     /// The first of its keys that names a program of the image: `healthcheck`, `command` or `entrypoint`.
     pub starts: Option<&'static str>,
+    /// `entrypoint`, word by word.
+    pub entrypoint: Option<Vec<String>>,
+    /// `command`, word by word.
+    pub command: Option<Vec<String>>,
 }
 
 /// A volume of a service that outlives its container.
@@ -271,7 +277,10 @@ impl Links {
                 .filter(|declaration| !configured || declaration.how == How::Configured)
                 .map(|declaration| declaration.dockerfile)
                 .collect();
+            // A service may be called what everybody calls another image: `nginx` is that, unless somebody says that it is built.
+            let is_told = !is_public(name) || declared.iter().any(|found| !matches!(found.how, How::Service(_)));
             return match nearest(repository, from, &candidates) {
+                Ok(dockerfile) if !is_told => Link::Ambiguous(vec![dockerfile]),
                 Ok(dockerfile) => {
                     let how = declared
                         .iter()
