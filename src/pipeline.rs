@@ -269,7 +269,8 @@ impl Lookups {
     fn ask_configs(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
         let mut asked: BTreeMap<Reference, Vec<Reference>> = BTreeMap::new();
         for reference in references {
-            let pinned = match self.digests.get(&reference) {
+            let of_tag = self.digests.get(&reference).filter(|_| reference.digest().is_none());
+            let pinned = match of_tag {
                 Some(Err(why)) => {
                     self.configs.insert(reference, Err(why.clone()));
                     continue;
@@ -751,7 +752,8 @@ fn carry_out(repository: &Repository, plan: FilePlan) -> Result<Outgoing, Failur
         }
         (Content::Manifest(before), Operations::Manifest(operations)) => {
             let after = yaml::verify(&before.stream, &operations, &edits, &after)?;
-            let after = Manifest::new(after, repository.kinds());
+            let role = before.role;
+            let after = Manifest::new(after, repository.kinds()).with_role(role);
             verify::same_workloads(&before.workloads, &after.workloads)?;
             Content::Manifest(after)
         }
