@@ -4,9 +4,13 @@
 
 #[path = "registry/configs.rs"]
 mod configs;
+#[path = "registry/logins.rs"]
+mod logins;
 #[path = "registry/patience.rs"]
 mod patience;
 mod support;
+#[path = "registry/tls.rs"]
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

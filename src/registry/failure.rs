@@ -109,7 +109,7 @@ fn system_reason(error: &(dyn Error + 'static)) -> String {
     let certificate = |words: &str| format!("its certificate {words}");
     match message {
         _ if message.contains("InvalidContentType") => "it does not speak TLS".to_owned(),
-        _ if message.contains("UnknownIssuer") => {
+        _ if message.contains("UnknownIssuer") || message.contains("BadSignature") => {
             certificate("is from no authority that is known here, see `ca` in unroot.toml")
         }
         _ if message.contains("certificate not valid for name") || message.contains("NotValidForName") => {

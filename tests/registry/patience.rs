@@ -1,5 +1,6 @@
 //! Registries that are busy, limit requests, or go away for a while: how long they are waited for, and what is said when that was in vain.
 
+use super::support::nginx::Nginx;
 use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -184,4 +185,27 @@ fn a_registry_that_goes_away_for_good_is_given_up() {
         let message = outage(answer);
         assert!(message.contains("(connection refused; still so "), "{message}");
     }
+}
+
+/// 5 requests in a second and 2 at once, as a proxy in front of a registry may have it.
+#[test]
+fn a_proxy_that_limits_requests_is_kept_to() {
+    let Some(registry) = Registry::start() else { return };
+    for n in 0..24 {
+        registry.push_image(&format!("app{n}"), Some("1"), OCI_MANIFEST, "amd64");
+    }
+    let nginx = Nginx::start(
+        "limit_req_zone $binary_remote_addr zone=all:1m rate=5r/s;",
+        "",
+        &format!(
+            "limit_req zone=all burst=2 nodelay;\nlimit_req_status 429;\nlocation / {{ proxy_pass http://{}; }}",
+            registry.address
+        ),
+    );
+    let Some(nginx) = nginx else { return };
+    let answers = resolve(plain(nginx.address), &many(nginx.address, 24));
+    assert!(answers.len() == 24 && answers.values().all(Result::is_ok), "{answers:?}");
+    let refused = nginx.logged("\" 429 ").len();
+    assert!(refused > 0 && refused < 40, "{refused} refusals");
+    assert_eq!(nginx.logged("\" 200 ").iter().filter(|line| line.contains("\"HEAD ")).count(), 24);
 }

@@ -1,9 +1,10 @@
 //! The reference registry server (Debian's `docker-registry`) on a loopback port, with its data in a temporary directory.
 
 use super::http::{Response, send};
+use super::openssl::{Authority, ISSUER, SERVICE};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -33,15 +34,43 @@ pub(crate) struct Registry {
 impl Registry {
     /// `None`, with a word on standard output, where the server is not installed; in CI that is a failure instead.
     pub(crate) fn start() -> Option<Self> {
-        Self::launch(None)
+        Self::launch(None, "")
+    }
+
+    /// The same behind a token service at `realm` that signs in the name of `authority`. What is pushed needs [`Registry::authorize`].
+    pub(crate) fn with_tokens(authority: &Authority, realm: &str) -> Option<Self> {
+        let roots = authority.path("ca.pem").display().to_string();
+        let token = format!("realm: \"{realm}\", service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: \"{roots}\"");
+        Self::launch(None, &format!("auth: {{token: {{{token}}}}}\n"))
+    }
+
+    /// Sends this with everything that is pushed from now on.
+    pub(crate) fn authorize(&mut self, authorization: String) {
+        self.authorization = Some(authorization);
+    }
+
+    /// Starts the server once more, with TLS. Nothing can be pushed after that.
+    pub(crate) fn speak_tls(&mut self, authority: &Authority) {
+        self.stop();
+        let path = self.data.path().join("config.yml");
+        let [certificate, key] = ["server.pem", "server.key"].map(|name| authority.path(name).display().to_string());
+        let tls = format!("tls: {{certificate: \"{certificate}\", key: \"{key}\"}}");
+        let config = std::fs::read_to_string(&path).unwrap().replace("http: {", &format!("http: {{{tls}, "));
+        std::fs::write(path, config).unwrap();
+        self.process = spawn(self.data.path()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(self.address).is_err() {
+            assert!(Instant::now() < deadline, "docker-registry does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The same behind user and password.
     pub(crate) fn with_login() -> Option<Self> {
-        Self::launch(Some(format!("Basic {BASIC}")))
+        Self::launch(Some(format!("Basic {BASIC}")), "")
     }
 
-    fn launch(authorization: Option<String>) -> Option<Self> {
+    fn launch(authorization: Option<String>, more: &str) -> Option<Self> {
         let data = tempfile::tempdir().unwrap();
         let address = free_address();
         let auth = if authorization.is_some() {
@@ -51,7 +80,7 @@ impl Registry {
             String::new()
         };
         let config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"}}\n{auth}",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"}}\n{auth}{more}",
             data.path().join("data").display()
         );
         std::fs::write(data.path().join("config.yml"), config).unwrap();
