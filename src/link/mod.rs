@@ -3,12 +3,13 @@
 //! What a person declared (configuration, compose, skaffold, build commands) comes before what names suggest; within one level the Dockerfile
 //! nearest to the manifest wins; whatever then is still in doubt is [`Link::Ambiguous`] and nobody's to edit.
 
+mod arguments;
 mod declared;
 mod service;
 
 use crate::config::Config;
 use crate::discover::{directory, file_name};
-use crate::dockerfile::Base;
+use crate::dockerfile::{Base, GivenArguments};
 use crate::image::{KnownImages, is_public};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,6 +135,7 @@ pub struct Links {
     declarations: Vec<Declaration>,
     services: Vec<Service>,
     contexts: Vec<NamedContext>,
+    arguments: BTreeMap<FileId, GivenArguments>,
     names: Names,
     /// What Dockerfiles add to and are started as, of services that step down on their own.
     bases: BTreeMap<FileId, String>,
@@ -148,6 +150,7 @@ impl Links {
             links.declarations = declared.declarations;
             links.services = declared.services;
             links.contexts = declared.contexts;
+            links.arguments = arguments::of(&declared.builds);
         }
         // Most manifests of a tree name few distinct images from few folders.
         let mut known: BTreeMap<(&str, Wanted<'_>), Link> = BTreeMap::new();
@@ -226,6 +229,11 @@ impl Links {
     /// The containers that run an image of this Dockerfile.
     pub fn containers(&self, dockerfile: FileId) -> &[ContainerId] {
         self.linked.get(&dockerfile).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the builds of the tree give for arguments, by the Dockerfile; those that give none are left out.
+    pub fn arguments(&self) -> &BTreeMap<FileId, GivenArguments> {
+        &self.arguments
     }
 
     /// The services of compose files that are built from this Dockerfile.
