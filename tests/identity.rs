@@ -11,16 +11,14 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::trees::{applications, cases, copy_tree, run};
+use support::trees::{applications, cases, copy_tree, each_image, run};
 use unroot::config::Config;
 use unroot::discover::{Class, Tree, directory, file_name};
 use unroot::dockerfile;
-use unroot::facts::{Application, ContainerFacts, Key, Pods, Surroundings, User};
+use unroot::facts::{ContainerFacts, User};
 use unroot::image::{ImageConfig, Reference};
 use unroot::kubernetes::Settings;
-use unroot::link::Links;
 use unroot::registry::Recorded;
-use unroot::repository::Repository;
 use unroot::yaml::{self, Node};
 
 #[test]
@@ -170,28 +168,14 @@ fn disagreement_is_noticed() {
 }
 
 fn state(root: &Path) -> BTreeMap<String, Image> {
-    let config = Config::load(root).unwrap();
-    let repository = Repository::parse(discover(root), &config);
-    let links = Links::find(&repository, &config);
-    let (digests, configs, pods) = (BTreeMap::new(), BTreeMap::new(), Pods::default());
-    let around = Surroundings {
-        repository: &repository,
-        links: &links,
-        config: &config,
-        digests: &digests,
-        configs: &configs,
-        pods: &pods,
-    };
-    let applications =
-        repository.dockerfiles().map(|(file, _)| Application::new(around, Key::Dockerfile(file)).unwrap());
-    applications
-        .map(|application| {
-            let image = application.image.as_ref().unwrap();
-            let containers = application.containers.iter().map(container).collect();
-            let is_written = image.user_instruction.is_some();
-            (image.path.to_owned(), Image { user: image.user.clone(), is_written, containers })
-        })
-        .collect()
+    let mut images = BTreeMap::new();
+    each_image(root, |application| {
+        let image = application.image.as_ref().unwrap();
+        let containers = application.containers.iter().map(container).collect();
+        let is_written = image.user_instruction.is_some();
+        images.insert(image.path.to_owned(), Image { user: image.user.clone(), is_written, containers });
+    });
+    images
 }
 
 fn container(facts: &ContainerFacts<'_>) -> Container {
