@@ -121,7 +121,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     programs::of_script(application, image, &writable, found);
     ports::of_image(application, image, found);
     file_capabilities(image, found);
-    home::of_image(application, image, found);
+    found.extend(image.roots_home.obstacles());
     browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
     paths_in_variables(application, image, &writable, found);
@@ -565,7 +565,9 @@ fn of_container(
     }
     patches(application, container, found);
     operator::of_container(container, &place, &writable, found);
-    found.extend(home::of_container(container, &place));
+    if application.image.is_none() {
+        found.extend(home::of_container(container, &place));
+    }
     if container.view.has_volume_devices() {
         let detail = format!("{place} is given a block device, which only root may open");
         found.push(hard(SkipReason::VolumeOwnership, detail));
