@@ -137,8 +137,11 @@ fn agree(before: &Image, after: &Image) -> Result<(), String> {
         _ => None,
     };
     for (was, is) in before.containers.iter().zip(&after.containers) {
+        // Who it is was its author's choice, where a number stood there before.
+        let is_chosen = was.run_as_user.is_some_and(|uid| uid != 0) && is.run_as_user == was.run_as_user;
         let told = is.run_as_user.is_some_and(|uid| uid != 0) || is.run_as_non_root == Some(true);
-        if told && is != was && (uid.is_none() || is.run_as_user.is_some_and(|told| Some(told) != uid)) {
+        let agrees = uid.is_some() && is.run_as_user.is_none_or(|told| Some(told) == uid);
+        if told && is != was && !is_chosen && !agrees {
             return Err(format!("{is:?}, but the image ends as {:?}", after.user));
         }
         let follows = is.run_as_user == uid || is.assigned && is.run_as_user.is_none();
