@@ -81,7 +81,8 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
             found.services.push(Service {
                 dockerfile,
                 path: path.to_owned(),
-                name: name.as_str().unwrap_or_default().into_owned(),
+                // `on` and `1` are names as well.
+                name: name.text().into_owned(),
                 user: service.get("user").map(|user| user.raw().trim_matches(['"', '\'']).to_owned()),
                 asks_privileges: asks_privileges(service),
                 starts: starts(service),
@@ -91,7 +92,7 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
             });
             let image = service.get("image").and_then(Node::as_str).map(|image| image.into_owned());
             found.declarations.push(Declaration {
-                image: named(image.as_deref().or(name.as_str().as_deref())),
+                image: named(Some(image.as_deref().unwrap_or(&name.text()))),
                 dockerfile,
                 target: build.get("target").and_then(Node::as_str).map(|target| target.into_owned()),
                 how: if image.is_some() { How::Declared(path.to_owned()) } else { How::Service(path.to_owned()) },
