@@ -269,7 +269,8 @@ impl Lookups {
     fn ask_configs(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
         let mut asked: BTreeMap<Reference, Vec<Reference>> = BTreeMap::new();
         for reference in references {
-            let pinned = match self.digests.get(&reference) {
+            let of_tag = self.digests.get(&reference).filter(|_| reference.digest().is_none());
+            let pinned = match of_tag {
                 Some(Err(why)) => {
                     self.configs.insert(reference, Err(why.clone()));
                     continue;

@@ -28,6 +28,7 @@ mod read_only;
 mod served;
 mod sources;
 mod stack;
+mod start;
 mod targets;
 mod trial;
 mod user_namespace;
@@ -53,6 +54,7 @@ use crate::error::SkipReason;
 use crate::image::{ImageConfig, Reference, Resolved};
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Manifest, Repository, Role};
+use home::RootsHome;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -153,7 +155,8 @@ impl<'a> Application<'a> {
                 (None, &[][..])
             }
         };
-        let containers = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
+        let containers: Vec<_> = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
+        let image = image.map(|image| ImageFacts { roots_home: RootsHome::of(around, &image, &containers), ..image });
         Some(Self {
             around,
             image,
