@@ -4,6 +4,8 @@
 
 #[path = "registry/configs.rs"]
 mod configs;
+#[path = "registry/pins.rs"]
+mod pins;
 mod support;
 
 use std::collections::BTreeMap;
