@@ -8,6 +8,8 @@ mod configs;
 mod logins;
 #[path = "registry/patience.rs"]
 mod patience;
+#[path = "registry/pins.rs"]
+mod pins;
 mod support;
 #[path = "registry/tls.rs"]
 mod tls;

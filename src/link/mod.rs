@@ -133,6 +133,8 @@ pub struct Links {
     linked: BTreeMap<FileId, Vec<ContainerId>>,
     heirs: BTreeMap<FileId, Vec<FileId>>,
     declarations: Vec<Declaration>,
+    /// Indices into `declarations` by the last component of the image's name.
+    by_name: BTreeMap<String, Vec<usize>>,
     services: Vec<Service>,
     contexts: Vec<NamedContext>,
     arguments: BTreeMap<FileId, GivenArguments>,
@@ -148,6 +150,12 @@ impl Links {
         if repository.dockerfiles().next().is_some() {
             let declared = declared::declarations(repository, config);
             links.declarations = declared.declarations;
+            for (index, declaration) in links.declarations.iter().enumerate() {
+                if let Some(image) = &declaration.image {
+                    let last = last_component(without_tag(image)).to_owned();
+                    links.by_name.entry(last).or_default().push(index);
+                }
+            }
             links.services = declared.services;
             links.contexts = declared.contexts;
             links.arguments = arguments::of(&declared.builds);
@@ -284,17 +292,13 @@ impl Links {
         if last.is_empty() {
             return Link::External;
         }
-        let mut declared: Vec<&Declaration> = self
-            .declarations
-            .iter()
+        let of_name = self.by_name.get(last).into_iter().flatten();
+        let mut declared: Vec<&Declaration> = of_name
+            .filter_map(|index| self.declarations.get(*index))
             .filter(|declaration| {
                 declaration.image.as_deref().is_some_and(|declared| {
                     // The registry in front differs between a build and a deployment; the configuration means what it says.
-                    if declaration.how == How::Configured {
-                        declared == name || declared == image
-                    } else {
-                        last_component(declared) == last
-                    }
+                    declaration.how != How::Configured || declared == name || declared == image
                 })
             })
             .collect();
