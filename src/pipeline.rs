@@ -6,21 +6,20 @@ use crate::change::Change;
 use crate::config::Config;
 use crate::dockerfile;
 use crate::edit::{Edit, EditSet};
-use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
+use crate::error::{Applicability, Error, Finding, Outcome, SkipReason, without_credentials};
 use crate::facts::{Application, Configs, Digests, Key, Pods, Surroundings};
 use crate::image::Reference;
-use crate::kubernetes::Workload;
 use crate::kubernetes::pod_security::Policy;
+use crate::kubernetes::{Container, Workload};
 use crate::levels::{Levels, WorkloadLevel};
 use crate::link::Links;
 use crate::registry::{ResolveError, Resolver};
 use crate::repository::{Content, FileId, Manifest, Repository};
-use crate::source::Position;
+use crate::source::{Position, Span};
 use crate::suppression;
 use crate::transforms::{ALL, Proposal, Subject, Transform, Verdict};
 use crate::verify;
 use crate::yaml::{self, Action, Code, Value};
-use rayon::iter::Either;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -36,6 +35,8 @@ pub struct Options {
     pub skip: Vec<String>,
     /// Also changes that may alter behaviour.
     pub allow_unsafe: bool,
+    /// Also replace digests that are already written by what their tags stand for now.
+    pub update: bool,
     /// Judge every workload before and after, and say what is missing for this.
     pub target: Option<Policy>,
 }
@@ -66,8 +67,8 @@ pub struct Run {
 pub struct FileChange {
     /// Relative to the root, with `/`.
     pub path: String,
-    /// The text that was read.
-    pub before: Arc<str>,
+    /// The text that was read; `None` of a file that does not exist yet.
+    pub before: Option<Arc<str>>,
     /// The text that would be written.
     pub after: Arc<str>,
 }
@@ -113,7 +114,7 @@ pub fn run(
     let touched: Vec<BTreeSet<FileId>> = keys.iter().map(|key| key.files(&links)).collect();
 
     let levels = options.target.map(|policy| Levels::measure(&repository, policy));
-    let mut lookups = Lookups::default();
+    let mut lookups = Lookups { update: options.update, ..Lookups::default() };
     lookups.ask(&repository, &links, config, &keys, &transforms, resolver);
 
     let mut recorder = Recorder::default();
@@ -128,7 +129,9 @@ pub fn run(
         }
         let (digests, configs) = (&lookups.digests, &lookups.configs);
         let pods = Pods::default();
-        let around = Surroundings { repository: &repository, links: &links, config, digests, configs, pods: &pods };
+        let update = options.update;
+        let around =
+            Surroundings { repository: &repository, links: &links, config, digests, configs, update, pods: &pods };
         let plan = |key: &Key| -> Vec<Vec<Proposal>> {
             let Some(application) = Application::new(around, *key) else { return Vec::new() };
             transforms[position..].iter().rev().map(|transform| transform.plan(&application)).collect()
@@ -179,11 +182,15 @@ struct Lookups {
     configs: Configs,
     /// One line per reference that could not be looked up.
     failures: BTreeSet<String>,
+    /// What would have been one for references that nothing depends on.
+    unneeded: BTreeMap<Reference, String>,
+    /// Whether pins are to be replaced by what their tags stand for now.
+    update: bool,
 }
 
 impl Lookups {
-    /// Asks the resolver, in one go for digests and one for configurations, for everything that `transforms` will want to know about these applications
-    /// and that it was not asked before.
+    /// Asks the resolver for everything that `transforms` will want to know about these applications and that it was not asked before: in one go for
+    /// digests and one for configurations, and again as long as answers about pins raise questions about them.
     fn ask(
         &mut self,
         repository: &Repository,
@@ -193,45 +200,67 @@ impl Lookups {
         transforms: &[&dyn Transform],
         resolver: &dyn Resolver,
     ) {
-        let (digests, configs, pods) = (&self.digests, &self.configs, &Pods::default());
-        let around = Surroundings { repository, links, config, digests, configs, pods };
-        let (digests, configs): (BTreeSet<Reference>, BTreeSet<Reference>) = keys
-            .par_iter()
-            .filter_map(|key| Application::new(around, *key))
-            .flat_map_iter(|application| {
-                let wanted = |transform: &&dyn Transform| {
-                    let digests = transform.references(&application).into_iter().map(Wanted::Digest);
-                    digests.chain(transform.configs(&application).into_iter().map(Wanted::Config)).collect::<Vec<_>>()
-                };
-                transforms.iter().flat_map(wanted).collect::<Vec<_>>()
-            })
-            .filter(|wanted| match wanted {
-                Wanted::Digest(reference) => !self.digests.contains_key(reference),
-                Wanted::Config(reference) => !self.configs.contains_key(reference),
-            })
-            .partition_map(|wanted| match wanted {
-                Wanted::Digest(reference) => Either::Left(reference),
-                Wanted::Config(reference) => Either::Right(reference),
-            });
-        self.ask_digests(digests, resolver);
-        self.ask_configs(configs, resolver);
+        loop {
+            let (digests, configs, pods) = (&self.digests, &self.configs, &Pods::default());
+            let update = self.update;
+            let around = Surroundings { repository, links, config, digests, configs, update, pods };
+            let wanted: Vec<Wanted> = keys
+                .par_iter()
+                .filter_map(|key| Application::new(around, *key))
+                .flat_map_iter(|application| {
+                    let wanted = |transform: &&dyn Transform| {
+                        let digests = transform.references(&application).into_iter().map(Wanted::Digest);
+                        let pins = transform.pins(&application).into_iter().map(Wanted::Pin);
+                        let configs = transform.configs(&application).into_iter().map(Wanted::Config);
+                        digests.chain(pins).chain(configs).collect::<Vec<_>>()
+                    };
+                    transforms.iter().flat_map(wanted).collect::<Vec<_>>()
+                })
+                .collect();
+            let (mut needed, mut pins, mut images) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            for wanted in wanted {
+                match wanted {
+                    Wanted::Digest(reference) => {
+                        // That it could not be had matters from now on.
+                        self.failures.extend(self.unneeded.remove(&reference));
+                        needed.insert(reference);
+                    }
+                    Wanted::Pin(reference) => {
+                        pins.insert(reference);
+                    }
+                    Wanted::Config(reference) => {
+                        images.insert(reference);
+                    }
+                }
+            }
+            pins.retain(|reference| !needed.contains(reference) && !self.digests.contains_key(reference));
+            needed.retain(|reference| !self.digests.contains_key(reference));
+            images.retain(|reference| !self.configs.contains_key(reference));
+            self.ask_digests(&needed, &pins, resolver);
+            self.ask_configs(images, resolver);
+            if !pins.iter().any(|reference| matches!(self.digests.get(reference), Some(Ok(_)))) {
+                return;
+            }
+        }
     }
 
-    fn ask_digests(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
+    fn ask_digests(&mut self, needed: &BTreeSet<Reference>, pins: &BTreeSet<Reference>, resolver: &dyn Resolver) {
+        let references: Vec<Reference> = needed.union(pins).cloned().collect();
         if references.is_empty() {
             return;
         }
-        for (reference, result) in resolver.resolve(&Vec::from_iter(references)) {
-            let result = match result {
-                Ok(resolved) => Ok(resolved),
-                Err(error) => {
-                    if !matches!(error, ResolveError::Offline) {
-                        self.failures.insert(error.to_string());
-                    }
-                    Err(declined(error))
+        for (reference, result) in resolver.resolve(&references) {
+            if let Err(error) = &result
+                && !matches!(error, ResolveError::Offline)
+            {
+                let message = error.to_string();
+                if needed.contains(&reference) {
+                    self.failures.insert(message);
+                } else {
+                    self.unneeded.insert(reference.clone(), message);
                 }
-            };
-            self.digests.insert(reference, result);
+            }
+            self.digests.insert(reference, result.map_err(declined));
         }
     }
 
@@ -240,7 +269,8 @@ impl Lookups {
     fn ask_configs(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
         let mut asked: BTreeMap<Reference, Vec<Reference>> = BTreeMap::new();
         for reference in references {
-            let pinned = match self.digests.get(&reference) {
+            let of_tag = self.digests.get(&reference).filter(|_| reference.digest().is_none());
+            let pinned = match of_tag {
                 Some(Err(why)) => {
                     self.configs.insert(reference, Err(why.clone()));
                     continue;
@@ -272,6 +302,8 @@ impl Lookups {
 /// A reference, and what a transform wants to know of it.
 enum Wanted {
     Digest(Reference),
+    /// Something about a digest that is written already.
+    Pin(Reference),
     Config(Reference),
 }
 
@@ -353,7 +385,7 @@ impl Recorder {
         let mut replaced = Vec::new();
         for Outgoing { file, edits, content } in outgoing {
             replaced.extend(to_replace(&repository.file(file).content, &content));
-            let before = repository.file(file).text().clone();
+            let before = Some(repository.file(file).text().clone());
             repository.update(file, content);
             let entry = repository.file(file);
             files.push(FileChange { path: entry.path.clone(), before, after: entry.text().clone() });
@@ -390,12 +422,13 @@ impl Recorder {
         let steps = self.history.get(&subject.file).map_or(&[][..], Vec::as_slice);
         let offset = steps.iter().rev().fold(subject.offset, |offset, edits| edits.before(offset));
         self.places.push((subject.file, offset));
+        let detail = without_credentials(outcome.detail());
         self.findings.push(Finding {
             transform,
             path: file.path.clone(),
             position: None,
-            subject: subject.label,
-            outcome,
+            subject: without_credentials(&subject.label),
+            outcome: outcome.with_detail(detail),
         });
         self.findings.len() - 1
     }
@@ -533,7 +566,7 @@ impl Recorder {
             files: changed
                 .map(|file| FileChange {
                     path: file.path.clone(),
-                    before: file.original.clone(),
+                    before: Some(file.original.clone()),
                     after: file.text().clone(),
                 })
                 .collect(),
@@ -584,18 +617,30 @@ fn to_replace(before: &Content, after: &Content) -> Vec<String> {
     let pairs = before.workloads.iter().zip(&after.workloads);
     let is_fixed = |workload: &Workload| matches!(workload.kind.as_str(), "Job" | "Pod");
     let changed = pairs.filter(|(before_it, after_it)| {
-        let text = |manifest: &Manifest, workload: &Workload| {
-            let stream = &manifest.stream;
-            let text = workload.pod_node(stream).map(|pod| pod.raw().to_owned()).unwrap_or_default();
-            let images = workload.containers.iter().map(|container| container.image.as_str());
-            match workload.kind.as_str() {
-                "Pod" => images.fold(text, |text, image| text.replace(image, "")),
-                _ => text,
-            }
-        };
-        is_fixed(before_it) && text(before, before_it) != text(after, after_it)
+        is_fixed(before_it) && fixed_text(before, before_it) != fixed_text(after, after_it)
     });
     changed.map(|(workload, _)| workload.label()).collect()
+}
+
+/// The text of a workload's pod, without that of a Pod's images.
+fn fixed_text(manifest: &Manifest, workload: &Workload) -> String {
+    let stream = &manifest.stream;
+    let Some(pod) = workload.pod_node(stream) else { return String::new() };
+    let document = stream.document(workload.document);
+    let image = |container: &Container| Some(document?.at(&container.route)?.get("image")?.span());
+    let mut images: Vec<Span> = match workload.kind.as_str() {
+        "Pod" => workload.containers.iter().filter_map(image).collect(),
+        _ => Vec::new(),
+    };
+    images.sort_by_key(|span| span.start);
+    let (whole, mut text) = (pod.span(), String::new());
+    let mut from = whole.start;
+    for image in images.iter().filter(|image| whole.start <= image.start && image.end <= whole.end) {
+        text.push_str(Span::new(from, image.start.max(from)).of(stream.text()));
+        from = image.end.max(from);
+    }
+    text.push_str(Span::new(from, whole.end.max(from)).of(stream.text()));
+    text
 }
 
 /// All operations on one file, and their edits.
@@ -707,7 +752,8 @@ fn carry_out(repository: &Repository, plan: FilePlan) -> Result<Outgoing, Failur
         }
         (Content::Manifest(before), Operations::Manifest(operations)) => {
             let after = yaml::verify(&before.stream, &operations, &edits, &after)?;
-            let after = Manifest::new(after, repository.kinds());
+            let role = before.role;
+            let after = Manifest::new(after, repository.kinds()).with_role(role);
             verify::same_workloads(&before.workloads, &after.workloads)?;
             Content::Manifest(after)
         }

@@ -19,18 +19,18 @@ use tempfile::TempPath;
 /// Temporary files are hidden and say whose they are, in case the machine stops between two steps.
 const TEMPORARY_PREFIX: &str = ".unroot-";
 
-/// Writes `after` of each file below `root`; a file whose text does not change is not touched.
+/// Writes `after` of each file below `root`; a file whose text does not change is not touched, and one without a `before` is made.
 ///
 /// A symlink that stays below the root is written through and remains a symlink.
 ///
 /// # Errors
 /// [`Error::Write`] with one line, and every file as it was: a path or symlink leads out of the root, a file is not a regular
-/// one, is read-only, or changed since it was read, a directory is not writable, an owner cannot be kept, a disk is full.
+/// one, is read-only, or changed since it was read, a new file is there already, a directory is not writable, an owner cannot be kept, a disk is full.
 pub fn write_all(root: &Path, files: &[FileChange]) -> Result<(), Error> {
     let root = root.canonicalize().map_err(|error| failed("open", &root.to_string_lossy(), &error))?;
     let mut staged: Vec<Staged<'_>> = Vec::new();
     let mut seen: BTreeMap<PathBuf, &FileChange> = BTreeMap::new();
-    for file in files.iter().filter(|file| file.before != file.after) {
+    for file in files.iter().filter(|file| file.before.as_ref() != Some(&file.after)) {
         let target = Target::find(&root, file)?;
         match seen.insert(target.path.clone(), file) {
             None => staged.push(target.stage()?),
@@ -94,21 +94,29 @@ pub fn write_new(directory: &Path, files: &[(String, String)]) -> Result<(), Err
     Ok(())
 }
 
-/// A file that exists and may be replaced.
+/// A file that exists and may be replaced, or one that is to come.
 struct Target<'a> {
     /// As the run names it.
     shown: String,
     /// Where it really is, all symlinks followed.
     path: PathBuf,
     directory: PathBuf,
-    metadata: Metadata,
+    /// Of the file that is replaced.
+    metadata: Option<Metadata>,
     change: &'a FileChange,
 }
 
 impl<'a> Target<'a> {
     fn find(root: &Path, change: &'a FileChange) -> Result<Self, Error> {
-        let path = resolve(root, &change.path)?;
         let shown = printable(&change.path);
+        if change.before.is_none() {
+            let (parent, name) = change.path.rsplit_once('/').unwrap_or(("", &change.path));
+            let directory = resolve(root, parent)?;
+            let target = Self { shown, path: directory.join(name), directory, metadata: None, change };
+            target.check_unchanged()?;
+            return Ok(target);
+        }
+        let path = resolve(root, &change.path)?;
         let metadata = fs::metadata(&path).map_err(|error| failed("read", &change.path, &error))?;
         if !metadata.is_file() {
             return Err(Error::Write(format!("{shown} is not a regular file")));
@@ -117,14 +125,22 @@ impl<'a> Target<'a> {
             return Err(Error::Write(format!("{shown} is read-only")));
         }
         let directory = path.parent().unwrap_or(root).to_owned();
-        let target = Self { shown, path, directory, metadata, change };
+        let target = Self { shown, path, directory, metadata: Some(metadata), change };
         target.check_unchanged()?;
         Ok(target)
     }
 
     fn check_unchanged(&self) -> Result<(), Error> {
+        let Some(before) = &self.change.before else {
+            // A link to nothing is there as well.
+            return match fs::symlink_metadata(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(failed("write", &self.change.path, &error)),
+                Ok(_) => Err(Error::Write(format!("{} is there already", self.shown))),
+            };
+        };
         let current = fs::read(&self.path).map_err(|error| failed("read", &self.change.path, &error))?;
-        if current == self.change.before.as_bytes() {
+        if current == before.as_bytes() {
             Ok(())
         } else {
             Err(Error::Write(format!("{} changed since it was read", self.shown)))
@@ -137,12 +153,26 @@ impl<'a> Target<'a> {
     }
 
     fn beside(&self, text: &str) -> io::Result<TempPath> {
-        stage_beside(&self.directory, text.as_bytes(), |file| keep_owner_and_mode(file, &self.metadata))
+        stage_beside(&self.directory, text.as_bytes(), |file| match &self.metadata {
+            Some(metadata) => keep_owner_and_mode(file, metadata),
+            None => new_file_mode(file),
+        })
+    }
+
+    fn place(&self, temporary: TempPath) -> io::Result<()> {
+        let placed = match self.metadata {
+            Some(_) => temporary.persist(&self.path),
+            None => temporary.persist_noclobber(&self.path),
+        };
+        placed.map_err(|error| error.error)
     }
 
     /// Puts the old text back, which by then only memory holds.
     fn restore(&self) -> io::Result<()> {
-        self.beside(&self.change.before)?.persist(&self.path).map_err(|error| error.error)
+        match &self.change.before {
+            Some(before) => self.beside(before)?.persist(&self.path).map_err(|error| error.error),
+            None => fs::remove_file(&self.path),
+        }
     }
 }
 
@@ -157,9 +187,9 @@ fn commit(staged: Vec<Staged<'_>>) -> Result<(), Error> {
     let mut renamed: Vec<Target<'_>> = Vec::new();
     for Staged { target, temporary } in staged {
         // Staging many files takes its time, and an editor may have saved one of them meanwhile.
-        let placed = target.check_unchanged().and_then(|()| {
-            temporary.persist(&target.path).map_err(|error| failed("write", &target.change.path, &error.error))
-        });
+        let placed = target
+            .check_unchanged()
+            .and_then(|()| target.place(temporary).map_err(|error| failed("write", &target.change.path, &error)));
         match placed {
             Ok(()) => renamed.push(target),
             Err(error) => return Err(put_back(&renamed, error)),
@@ -269,7 +299,7 @@ mod tests {
     use super::*;
 
     fn change(path: &str) -> FileChange {
-        FileChange { path: path.to_owned(), before: "before\n".into(), after: "after\n".into() }
+        FileChange { path: path.to_owned(), before: Some("before\n".into()), after: "after\n".into() }
     }
 
     fn workspace(paths: &[&str]) -> tempfile::TempDir {

@@ -188,7 +188,8 @@ impl Hardened {
         assert!(offline.lookup_failures.is_empty() && pinned.lookup_failures.is_empty());
 
         let mut snapshot = Snapshot::new();
-        let differences = pinned.files.iter().map(|file| diff::unified(&file.path, &file.before, &file.after));
+        let differences =
+            pinned.files.iter().map(|file| diff::unified(&file.path, file.before.as_deref(), &file.after));
         snapshot.insert("run.diff".to_owned(), differences.collect());
         snapshot.insert("ledger.txt".to_owned(), ledger(&pinned));
         snapshot.insert("ledger-offline.txt".to_owned(), ledger(&offline));

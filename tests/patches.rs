@@ -19,7 +19,7 @@ const TITLES: [(u16, &str, &str); 3] = [
 ];
 
 fn change(path: &str, before: &str, after: &str) -> FileChange {
-    FileChange { path: path.to_owned(), before: Arc::from(before), after: Arc::from(after) }
+    FileChange { path: path.to_owned(), before: Some(Arc::from(before)), after: Arc::from(after) }
 }
 
 /// The run whose steps take each file through its history.
@@ -224,7 +224,7 @@ fn a_difference_is_the_one_git_writes() {
                 None => line.to_owned(),
             })
             .collect();
-        assert_eq!(diff::unified(path, before, after), theirs);
+        assert_eq!(diff::unified(path, *before, after), theirs);
     }
 }
 
@@ -247,7 +247,7 @@ fn any_difference_applies() {
             continue;
         }
         workspace.write("file", &before);
-        workspace.write("patch", &diff::unified("file", &before, &after));
+        workspace.write("patch", &diff::unified("file", before.as_str(), &after));
         workspace.git_ok(&["apply", "--whitespace=nowarn", "patch"]);
         assert_eq!(workspace.read("file"), after, "from {before:?}");
     }

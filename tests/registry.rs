@@ -8,6 +8,8 @@ mod configs;
 mod logins;
 #[path = "registry/patience.rs"]
 mod patience;
+#[path = "registry/scale.rs"]
+mod scale;
 mod support;
 #[path = "registry/tls.rs"]
 mod tls;

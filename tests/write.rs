@@ -14,7 +14,7 @@ use unroot::pipeline::FileChange;
 use unroot::write::{write_all, write_new};
 
 fn change(path: &str, before: &str, after: &str) -> FileChange {
-    FileChange { path: path.to_owned(), before: Arc::from(before), after: Arc::from(after) }
+    FileChange { path: path.to_owned(), before: Some(Arc::from(before)), after: Arc::from(after) }
 }
 
 #[track_caller]
@@ -57,6 +57,31 @@ fn a_file_that_does_not_change_is_not_touched() {
     write_all(workspace.root(), &[change("missing", "same\n", "same\n"), change("a", "a\n", "b\n")]).unwrap();
     assert_eq!(workspace.read("a"), "b\n");
     assert_eq!(workspace.entries(), ["a"]);
+}
+
+#[test]
+fn a_new_file_is_made_with_the_rest_and_taken_back_with_it() {
+    let new = |path: &str, after: &str| FileChange { path: path.to_owned(), before: None, after: Arc::from(after) };
+    let workspace = Workspace::with(&[("a", "a\n"), ("k8s/b", "b\n")]);
+    write_all(workspace.root(), &[new("new.lock", ""), new("k8s/new", "n\n"), change("a", "a\n", "A\n")]).unwrap();
+    assert_eq!((workspace.read("new.lock").as_str(), workspace.read("k8s/new").as_str()), ("", "n\n"));
+    assert_eq!(workspace.entries(), ["a", "k8s", "k8s/b", "k8s/new", "new.lock"]);
+    for (path, expected) in [("new.lock", "new.lock is there already"), ("../x", ".. leads out of ")] {
+        assert_refused(&workspace, new(path, "other\n"), expected);
+    }
+    assert_eq!(workspace.read("new.lock"), "");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_new_file_does_not_take_the_place_of_a_link() {
+    let workspace = Workspace::with(&[("a", "a\n")]);
+    std::os::unix::fs::symlink("nothing-here", workspace.path("new")).unwrap();
+    assert_refused(
+        &workspace,
+        FileChange { path: "new".to_owned(), before: None, after: Arc::from("n\n") },
+        "new is there already",
+    );
 }
 
 /// Each refusal comes with a first file that could be written, and must not be.

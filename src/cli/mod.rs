@@ -78,6 +78,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         only: arguments.selection.only.clone(),
         skip: arguments.selection.skip.clone(),
         allow_unsafe: arguments.selection.allow_unsafe,
+        update: arguments.selection.update,
         target: arguments.output.level.then_some(arguments.output.target),
     };
     let resolver = resolver(arguments, &config, &root);
@@ -96,7 +97,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         write::write_new(directory, &report::patches::series(&run))?;
     } else if !mode.check {
         for file in &run.files {
-            print!("{}", report::diff::coloured(&file.path, &file.before, &file.after));
+            print!("{}", report::diff::coloured(&file.path, file.before.as_deref(), &file.after));
         }
         if !run.files.is_empty() {
             println!();
@@ -127,6 +128,7 @@ fn discover(arguments: &Arguments) -> Result<(Tree, Config), Error> {
     let root = crate::discover::root_of(paths)?;
     let mut config = Config::load(&root)?;
     config.final_base = arguments.selection.final_base.or(config.final_base);
+    config.platform = arguments.network.platform.clone().or(config.platform);
     Ok((Tree::discover(paths, &config.exclude)?, config))
 }
 
@@ -143,6 +145,7 @@ fn resolver(arguments: &Arguments, config: &Config, root: &Path) -> Box<dyn Reso
         registries: registries.collect(),
         timeout: Duration::from_secs(arguments.network.timeout),
         deadline: Duration::from_secs(arguments.network.deadline),
+        platform: config.platform.clone(),
         ..NetworkSettings::default()
     })))
 }

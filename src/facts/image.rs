@@ -1,5 +1,6 @@
 //! Facts of an image that a Dockerfile of this tree builds.
 
+use super::home::RootsHome;
 use super::{Stack, Surroundings, Unnumbered, stack};
 use crate::discover::Tree;
 use crate::dockerfile::{Base, CommandForm, Dockerfile, Keyword, Stage};
@@ -36,6 +37,8 @@ pub struct ImageFacts<'a> {
     pub user_instruction: Option<usize>,
     /// The language, when it is one whose needs are known.
     pub stack: Option<Stack>,
+    /// What is kept in root's home; known of an application's own image.
+    pub(super) roots_home: RootsHome,
 }
 
 /// Why it is not certain which stage is deployed.
@@ -105,6 +108,7 @@ impl<'a> ImageFacts<'a> {
             user: User::Root,
             user_instruction: None,
             stack: None,
+            roots_home: RootsHome::default(),
         };
         if let Some(base) = facts.asks_registry(around) {
             facts.base_config = around.configs.get(base).and_then(|answer| answer.as_ref().ok());
@@ -282,6 +286,21 @@ impl<'a> ImageFacts<'a> {
             .unwrap_or(self.stage.from)
     }
 
+    /// Whether another user is given root's home, which its files are kept in: group 0 is let in, and the home stays what it is.
+    pub fn keeps_roots_home(&self) -> bool {
+        self.roots_home.is_kept
+    }
+
+    /// Whether nobody tells who the image runs as, so that another user may be tried: nothing is known of its base, which is not built here, no instruction
+    /// names a user, and no other stage inherits it.
+    pub fn is_untold(&self, around: Surroundings<'_>) -> bool {
+        matches!(self.user, User::Unknown { .. })
+            && self.user_instruction.is_none()
+            && self.base_config.is_none()
+            && self.asks_registry(around).is_some()
+            && self.heirs().is_empty()
+    }
+
     /// Whether other stages are built FROM the deployed one, and so inherit its user.
     pub fn heirs(&self) -> Vec<&'a Stage> {
         self.dockerfile.stages().iter().filter(|stage| stage.base == Base::Stage(self.stage.index)).collect()
@@ -354,14 +373,9 @@ fn words(form: CommandForm) -> Vec<String> {
     }
 }
 
-/// The last stage, unless the configuration names another. Where the last one is for developers, the one stage that build definitions name is what is
-/// deployed; where they name one for developers, that is what these build for themselves.
-fn deployed_stage<'a>(
-    around: Surroundings<'a>,
-    file: FileId,
-    dockerfile: &'a Dockerfile,
-) -> Option<(&'a Stage, Option<Doubt>)> {
-    const FOR_DEVELOPERS: [&str; 15] = [
+/// Whether a stage is called as those are that developers and builds use, and that are not deployed.
+pub fn is_for_developers(stage: &Stage) -> bool {
+    const NAMES: [&str; 15] = [
         "dev",
         "development",
         "dev-envs",
@@ -378,9 +392,16 @@ fn deployed_stage<'a>(
         "build",
         "e2e",
     ];
-    let is_for_developers = |stage: &Stage| {
-        stage.name.as_deref().is_some_and(|name| FOR_DEVELOPERS.contains(&name.to_lowercase().as_str()))
-    };
+    stage.name.as_deref().is_some_and(|name| NAMES.contains(&name.to_lowercase().as_str()))
+}
+
+/// The last stage, unless the configuration names another. Where the last one is for developers, the one stage that build definitions name is what is
+/// deployed; where they name one for developers, that is what these build for themselves.
+fn deployed_stage<'a>(
+    around: Surroundings<'a>,
+    file: FileId,
+    dockerfile: &'a Dockerfile,
+) -> Option<(&'a Stage, Option<Doubt>)> {
     let last = dockerfile.stages().last()?;
     let mut named: Vec<(&Stage, String)> = Vec::new();
     let mut builds_last = false;

@@ -28,6 +28,8 @@ mod read_only;
 mod served;
 mod sources;
 mod stack;
+mod start;
+mod targets;
 mod trial;
 mod user_namespace;
 mod volumes;
@@ -37,20 +39,22 @@ pub use accounts::Unnumbered;
 pub use container::{Arranged, ContainerFacts, MountedVolume};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
-pub use image::{Doubt, ImageFacts, User};
+pub use image::{Doubt, ImageFacts, User, is_for_developers};
 pub use inputs::RunTimeInputs;
 pub use lock::{LockedPackage, PackageLock};
 pub use obstacles::Obstacle;
 pub use pod::Pods;
 pub use read_only::ReadOnlyRoot;
-pub use sources::{GoSources, PackageJson, finds_text, loads_package};
+pub use sources::{GoSources, PackageJson, finds_text, loads_package, loads_undeclared};
 pub use stack::Stack;
+pub use targets::names_target;
 
 use crate::config::Config;
 use crate::error::SkipReason;
 use crate::image::{ImageConfig, Reference, Resolved};
 use crate::link::{Link, Links};
-use crate::repository::{ContainerId, FileId, Repository};
+use crate::repository::{ContainerId, FileId, Manifest, Repository, Role};
+use home::RootsHome;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,6 +77,8 @@ pub struct Surroundings<'a> {
     pub digests: &'a Digests,
     /// What registries said about images.
     pub configs: &'a Configs,
+    /// Whether digests that are already written give way to what their tags stand for now.
+    pub update: bool,
     /// What was found about pods since a file last changed.
     pub pods: &'a Pods,
 }
@@ -85,6 +91,8 @@ pub struct Application<'a> {
     pub image: Option<ImageFacts<'a>>,
     /// The containers that run the image, in file order.
     pub containers: Vec<ContainerFacts<'a>>,
+    /// A file that names images for manifests that stand elsewhere; then there is neither an image nor a container.
+    pub overrides: Option<(FileId, &'a Manifest)>,
     obstacles: OnceCell<(Vec<Obstacle>, BTreeSet<FileId>)>,
     /// What speaks for its image being a client of the Kubernetes API.
     api: OnceCell<Vec<Obstacle>>,
@@ -99,6 +107,8 @@ pub enum Key {
     Dockerfile(FileId),
     /// The one of a container whose image comes from elsewhere.
     Container(ContainerId),
+    /// A kustomization, or the values of a chart.
+    Overrides(FileId),
 }
 
 impl Surroundings<'_> {
@@ -113,6 +123,7 @@ impl Key {
     pub fn files(self, links: &Links) -> BTreeSet<FileId> {
         match self {
             Self::Dockerfile(file) => links.containers(file).iter().map(|id| id.file).chain([file]).collect(),
+            Self::Overrides(file) => BTreeSet::from([file]),
             Self::Container(id) => match links.of(id) {
                 Link::Ambiguous(candidates) => candidates.iter().copied().chain([id.file]).collect(),
                 Link::Service { dockerfile, .. } => BTreeSet::from([id.file, *dockerfile]),
@@ -123,25 +134,34 @@ impl Key {
 }
 
 impl<'a> Application<'a> {
-    /// The applications of a repository: those with a Dockerfile first, in path order, then the other containers in file order.
+    /// The applications of a repository: those with a Dockerfile first, in path order, then the other containers in file order, then what names images
+    /// for either.
     pub fn keys(repository: &Repository, links: &Links) -> Vec<Key> {
         let dockerfiles = repository.dockerfiles().map(|(file, _)| Key::Dockerfile(file));
         let others =
             repository.containers().filter(|id| !matches!(links.of(*id), Link::Linked { .. })).map(Key::Container);
-        dockerfiles.chain(others).collect()
+        let overrides = repository.manifests().filter(|(_, manifest)| manifest.role != Role::Objects);
+        dockerfiles.chain(others).chain(overrides.map(|(file, _)| Key::Overrides(file))).collect()
     }
 
     /// The application of this name, as the files are now.
     pub fn new(around: Surroundings<'a>, key: Key) -> Option<Self> {
+        let mut overrides = None;
         let (image, ids) = match &key {
             Key::Dockerfile(file) => (Some(ImageFacts::new(around, *file)?), around.links.containers(*file)),
             Key::Container(id) => (None, std::slice::from_ref(id)),
+            Key::Overrides(file) => {
+                overrides = Some((*file, around.repository.file(*file).manifest()?));
+                (None, &[][..])
+            }
         };
-        let containers = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
+        let containers: Vec<_> = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
+        let image = image.map(|image| ImageFacts { roots_home: RootsHome::of(around, &image, &containers), ..image });
         Some(Self {
             around,
             image,
             containers,
+            overrides,
             obstacles: OnceCell::new(),
             api: OnceCell::new(),
             survey: OnceCell::new(),

@@ -3,7 +3,7 @@
 use super::directories::is_within;
 use super::obstacles::{Obstacle, hard, soft};
 use super::ports::{low_port, low_port_argument};
-use super::{Application, ImageFacts, PackageJson, Stack, identity::printable, needs};
+use super::{Application, ImageFacts, Stack, identity::printable, needs, start};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use regex::Regex;
@@ -118,18 +118,32 @@ pub(super) fn of_base(application: &Application<'_>, image: &ImageFacts<'_>, fou
         && base.user.is_none()
         && image.served_by().is_none()
     {
+        // A program of which nobody says that it needs root may start as any user; that it does, nobody says either.
+        let is_open = base.service.is_none()
+            && base.root_only.is_none()
+            && base.needs.is_empty()
+            && !needs_root(crate::discover::file_name(&base.name));
+        let starts = format!("{} starts what its base {} starts, as root", image.path, base.name);
         match base.low_port() {
             None if image.hosted_by().is_some() => {}
             // A runtime that is told by its base where to listen; what else tells it is judged with the ports.
             Some(_) if base.service.is_none() && needs::told_where_to_listen(application, image) => {}
-            Some(port) if base.service.is_none() && !image.argv().is_empty() => found.push(low_port(
-                application,
-                format!("programs on the base {} listen on {port} unless told otherwise ({})", base.name, image.path),
-            )),
-            _ => found.push(hard(
-                SkipReason::NeedsRoot,
-                format!("{} starts what its base {} starts, as root", image.path, base.name),
-            )),
+            Some(port) if is_open => {
+                found.push(low_port(
+                    application,
+                    format!(
+                        "programs on the base {} listen on {port} unless told otherwise ({})",
+                        base.name, image.path
+                    ),
+                ));
+                if image.argv().is_empty() {
+                    found.push(soft(SkipReason::UnknownUser, format!("{starts}, and no other user is known to work")));
+                }
+            }
+            None if is_open => {
+                found.push(soft(SkipReason::UnknownUser, format!("{starts}, and no other user is known to work")));
+            }
+            _ => found.push(hard(SkipReason::NeedsRoot, starts)),
         }
     }
     let text = image.dockerfile.text();
@@ -147,6 +161,11 @@ pub(super) fn of_base(application: &Application<'_>, image: &ImageFacts<'_>, fou
             return;
         }
     }
+}
+
+/// Whether a program of this name needs root when a container starts it, or changes the user itself.
+pub(super) fn needs_root(name: &str) -> bool {
+    NEEDS_ROOT.contains(&name) || name == "openresty"
 }
 
 /// The words of a command line, and of the lines that it hands to a shell.
@@ -403,21 +422,6 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
     }
 }
 
-/// What npm or yarn is told to start is a line of package.json.
-fn package_script(application: &Application<'_>, image: &ImageFacts<'_>) -> Option<String> {
-    let argv = image.argv();
-    let words: Vec<&str> =
-        argv.iter().flat_map(|word| word.split_whitespace()).filter(|word| !word.starts_with('-')).collect();
-    let at = words.iter().position(|word| matches!(*word, "npm" | "yarn" | "pnpm"))?;
-    let name = match words.get(at + 1..)? {
-        ["run" | "run-script", name, ..] => name,
-        [name, ..] => name,
-        [] => "start",
-    };
-    let package = PackageJson::read(application.around.repository.tree(), image.directory())?;
-    package.script(name).map(str::to_owned)
-}
-
 /// A script that the image starts is read from the tree; one that is not there may do anything.
 pub(super) fn of_script(
     application: &Application<'_>,
@@ -425,7 +429,7 @@ pub(super) fn of_script(
     writable: &[String],
     found: &mut Vec<Obstacle>,
 ) {
-    if let Some(line) = package_script(application, image) {
+    if let Some(line) = start::package_script(application.around.repository.tree(), image, &image.argv()) {
         let place = format!("package.json beside {}", image.path);
         of_command(std::slice::from_ref(&line), &place, writable, found);
         if let Some(port) = low_port_argument(&[line]) {

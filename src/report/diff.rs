@@ -21,10 +21,10 @@ const ADDED: Style = AnsiColor::Green.on_default();
 const NO_NEWLINE: &str = "\\ No newline at end of file";
 
 /// The difference as `git diff` writes it and `git apply` takes it; empty where there is none. `path` is relative to the
-/// repository, with `/`.
-pub fn unified(path: &str, before: &str, after: &str) -> String {
+/// repository, with `/`; `before` is `None` where the file is a new one.
+pub fn unified<'a>(path: &str, before: impl Into<Option<&'a str>>, after: &str) -> String {
     let mut text = String::new();
-    each_line(path, before, after, |_, line| {
+    each_line(path, before.into(), after, |_, line| {
         text.push_str(line);
         if !line.ends_with('\n') {
             text.push('\n');
@@ -35,8 +35,9 @@ pub fn unified(path: &str, before: &str, after: &str) -> String {
 
 /// The same for a terminal, with colours. Control characters and those that reorder text are shown escaped, since a file under
 /// review must not move the cursor; the carriage returns of a file that ends every line with one are not shown at all.
-pub fn coloured(path: &str, before: &str, after: &str) -> String {
-    let crlf = ends_every_line_with_crlf(before) && ends_every_line_with_crlf(after);
+pub fn coloured<'a>(path: &str, before: impl Into<Option<&'a str>>, after: &str) -> String {
+    let before = before.into();
+    let crlf = before.is_none_or(ends_every_line_with_crlf) && ends_every_line_with_crlf(after);
     let mut text = String::new();
     each_line(path, before, after, |kind, line| {
         let line = line.strip_suffix('\n').unwrap_or(line);
@@ -65,18 +66,24 @@ enum Kind {
 }
 
 /// Calls `emit` with each line of the difference, the mark in its first column included.
-fn each_line(path: &str, before: &str, after: &str, mut emit: impl FnMut(Kind, &str)) {
-    if before == after {
+fn each_line(path: &str, before: Option<&str>, after: &str, mut emit: impl FnMut(Kind, &str)) {
+    if before == Some(after) {
         return;
     }
     // By `\n` alone, as git counts lines: a lone carriage return is part of one.
-    let old: Vec<&str> = before.split_inclusive('\n').collect();
+    let old: Vec<&str> = before.unwrap_or_default().split_inclusive('\n').collect();
     let new: Vec<&str> = after.split_inclusive('\n').collect();
     let (old_path, new_path) = (quoted_path("a/", path), quoted_path("b/", path));
     emit(Kind::Header, &format!("diff --git {old_path} {new_path}"));
     // A tab ends a name with spaces in it, or `patch` takes what follows the space for a date.
     let end = if path.contains(' ') { "\t" } else { "" };
-    emit(Kind::Header, &format!("--- {old_path}{end}"));
+    match before {
+        Some(_) => emit(Kind::Header, &format!("--- {old_path}{end}")),
+        None => {
+            emit(Kind::Header, "new file mode 100644");
+            emit(Kind::Header, "--- /dev/null");
+        }
+    }
     emit(Kind::Header, &format!("+++ {new_path}{end}"));
     let operations = similar::capture_diff_slices(Algorithm::Myers, &old, &new);
     for hunk in similar::group_diff_ops(operations, CONTEXT) {
@@ -190,6 +197,12 @@ mod tests {
     }
 
     #[test]
+    fn a_new_file_comes_out_of_nothing() {
+        let expected = "diff --git a/a b/a\nnew file mode 100644\n--- /dev/null\n+++ b/a\n@@ -0,0 +1,2 @@\n+1\n+2\n";
+        assert_eq!(unified("a", None, "1\n2\n"), expected);
+    }
+
+    #[test]
     fn names_are_quoted_as_git_does_it() {
         assert_eq!(quoted_path("a/", "dir/Dockerfile.dev"), "a/dir/Dockerfile.dev");
         assert_eq!(quoted_path("a/", "my app/x"), "a/my app/x");
@@ -217,7 +230,7 @@ mod tests {
     fn many_lines_with_few_changes_are_fast() {
         let before = "same\n".repeat(200_000);
         let after = format!("first\n{before}last\n");
-        let difference = unified("a", &before, &after);
+        let difference = unified("a", before.as_str(), &after);
         assert_eq!(difference.lines().filter(|line| line.starts_with('+')).count(), 3);
     }
 }

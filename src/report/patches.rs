@@ -39,7 +39,7 @@ fn name(step: &Step) -> String {
 }
 
 fn difference(step: &Step) -> String {
-    step.files.iter().map(|file| diff::unified(&file.path, &file.before, &file.after)).collect()
+    step.files.iter().map(|file| diff::unified(&file.path, file.before.as_deref(), &file.after)).collect()
 }
 
 fn patch(step: &Step, difference: &str, index: usize, total: usize) -> String {

@@ -27,7 +27,7 @@ pub(crate) fn assert_snapshot(folder: &str, actual: &Snapshot) {
             None => failures.push(format!("snapshots/{folder}/{name} does not exist; this would be in it:\n{text}")),
             Some(expected) if expected == text => {}
             Some(expected) => {
-                let difference = unroot::report::diff::unified(name, expected, text);
+                let difference = unroot::report::diff::unified(name, expected.as_str(), text);
                 failures.push(format!("snapshots/{folder}/{name} (expected -, actual +):\n{difference}"));
             }
         }

@@ -1,7 +1,7 @@
 //! .NET: publish with the SDK, run on the runtime that the image of the SDK is built from.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, binary, launch};
+use super::{Refusal, Split, binary, final_base, launch};
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, RunTimeInputs, Stack};
 use crate::image::Reference;
@@ -58,7 +58,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     // Without this the program would take watches of the node, which has few.
     lines.push("# watch files as in the image of the SDK".to_owned());
     lines.push("ENV DOTNET_USE_POLLING_FILE_WATCHER=true".to_owned());
-    lines.extend(kept.iter().map(|path| format!("COPY --from={} {path} {path}", super::BUILD)));
+    lines.extend(kept.iter().map(|path| format!("COPY --from={} {path} {path}", survey.names.build)));
     let base =
         format!("mcr.microsoft.com/dotnet/{}:{version}{variant}", if projects.web { "aspnet" } else { "runtime" });
     let detail = format!("the final image holds {} on {base}, without the SDK", kept.join(" and "));
@@ -67,6 +67,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
 
 /// Version and variant (with its dash) of the SDK that the image starts from.
 fn sdk(image: &ImageFacts<'_>) -> Result<(String, String), Refusal> {
+    final_base::is_literal(image)?;
     let unknown = || {
         let base = image.base_text.escape_debug();
         (SkipReason::NoBuildStep, format!("no runtime image is known to be {base} without the SDK"))
