@@ -4,6 +4,8 @@
 
 #[path = "registry/configs.rs"]
 mod configs;
+#[path = "registry/hostile.rs"]
+mod hostile;
 #[path = "registry/logins.rs"]
 mod logins;
 #[path = "registry/patience.rs"]
