@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::dockerfile;
 use crate::edit::{Edit, EditSet};
 use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
-use crate::facts::{Application, Configs, Digests, Key, Pods, Surroundings};
+use crate::facts::{Application, Configs, Digests, Key, Pods, Surroundings, kept};
 use crate::image::Reference;
 use crate::kubernetes::Workload;
 use crate::kubernetes::pod_security::Policy;
@@ -36,6 +36,8 @@ pub struct Options {
     pub skip: Vec<String>,
     /// Also changes that may alter behaviour.
     pub allow_unsafe: bool,
+    /// Also look up what a second run would, and tell which images are named, so that what was answered can be kept for it.
+    pub keeps_lock: bool,
     /// Judge every workload before and after, and say what is missing for this.
     pub target: Option<Policy>,
 }
@@ -59,6 +61,10 @@ pub struct Run {
     pub levels: Vec<WorkloadLevel>,
     /// Registries that did not answer, one line per reference. A run with any has not seen everything.
     pub lookup_failures: Vec<String>,
+    /// What `unroot.lock` lacks or has for nothing, one line each, where nothing else was to be used. Such a run has not seen everything either.
+    pub not_locked: Vec<String>,
+    /// The images that registries could be asked about, as the files name them after the last step; empty unless [`Options::keeps_lock`] asks.
+    pub named: BTreeSet<Reference>,
 }
 
 /// One file before and after.
@@ -149,8 +155,16 @@ pub fn run(
             stale = Some(changed);
         }
     }
+    let mut named = BTreeSet::new();
+    if options.keeps_lock {
+        let changed: BTreeSet<FileId> = recorder.history.keys().copied().collect();
+        let changed = keys.iter().zip(&touched).filter(|(_, files)| !files.is_disjoint(&changed));
+        let changed: Vec<Key> = changed.map(|(key, _)| *key).collect();
+        lookups.ask(&repository, &links, config, &changed, &transforms, resolver);
+        named = lookups.named(&repository, &links, config, &keys);
+    }
     let levels = levels.map(|levels| levels.compare(&repository)).unwrap_or_default();
-    Ok(Run { levels, lookup_failures: lookups.failures.into_iter().collect(), ..recorder.finish(&repository) })
+    Ok(Run { levels, named, lookup_failures: lookups.failures.into_iter().collect(), ..recorder.finish(&repository) })
 }
 
 fn selected(config: &Config, options: &Options) -> Result<Vec<&'static dyn Transform>, Error> {
@@ -217,6 +231,20 @@ impl Lookups {
         self.ask_configs(configs, resolver);
     }
 
+    /// Every image that any transform could ask about, whether it runs or not, or that is named in a place where it would if there were no digest.
+    fn named(&self, repository: &Repository, links: &Links, config: &Config, keys: &[Key]) -> BTreeSet<Reference> {
+        let (digests, configs, pods) = (&self.digests, &self.configs, &Pods::default());
+        let around = Surroundings { repository, links, config, digests, configs, pods };
+        let applications = keys.par_iter().filter_map(|key| Application::new(around, *key));
+        let named = applications.flat_map_iter(|application| {
+            let asked = ALL
+                .iter()
+                .flat_map(|transform| [transform.references(&application), transform.configs(&application)].concat());
+            asked.chain(application.images()).collect::<Vec<_>>()
+        });
+        named.collect()
+    }
+
     fn ask_digests(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
         if references.is_empty() {
             return;
@@ -225,7 +253,7 @@ impl Lookups {
             let result = match result {
                 Ok(resolved) => Ok(resolved),
                 Err(error) => {
-                    if !matches!(error, ResolveError::Offline) {
+                    if !matches!(error, ResolveError::Offline | ResolveError::NotLocked(_)) {
                         self.failures.insert(error.to_string());
                     }
                     Err(declined(error))
@@ -254,7 +282,7 @@ impl Lookups {
             return;
         }
         for (reference, result) in resolver.configs(&asked.keys().cloned().collect::<Vec<_>>()) {
-            let result = result.map_err(|error| {
+            let result = result.map(|config| kept(&config)).map_err(|error| {
                 if let ResolveError::Unreachable(message) = &error {
                     self.failures.insert(message.clone());
                 }
@@ -278,6 +306,7 @@ enum Wanted {
 fn declined(error: ResolveError) -> (SkipReason, String) {
     match error {
         ResolveError::Offline => (SkipReason::Offline, "--offline was given".to_owned()),
+        ResolveError::NotLocked(message) => (SkipReason::NotLocked, message),
         ResolveError::Unreachable(message) => (SkipReason::RegistryUnreachable, message),
         ResolveError::Refused(message) => (SkipReason::RegistryRefused, message),
     }
@@ -544,6 +573,8 @@ impl Recorder {
             manifests: repository.manifests().count(),
             levels: Vec::new(),
             lookup_failures: Vec::new(),
+            not_locked: Vec::new(),
+            named: BTreeSet::new(),
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  nothing to do, or everything written
-  1  --check found something to change
+  1  --check found something to change, or --locked that unroot.lock would
   2  wrong usage, something could not be read, written or looked up, or a defect of this program
   3  no Dockerfile and no manifest was found";
 
@@ -56,7 +56,7 @@ pub enum Command {
 }
 
 /// What to do with the result.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Mode")]
 #[group(multiple = false)]
 pub struct Mode {
@@ -133,6 +133,18 @@ pub struct Network {
     /// Ask no registry; images are not pinned, and unknown ones stay unknown
     #[arg(long)]
     pub offline: bool,
+
+    /// Write down what registries answer in unroot.lock; one that is there is kept up to date without this
+    #[arg(long, conflicts_with = "locked")]
+    pub lock: bool,
+
+    /// Take answers from unroot.lock alone, and fail if it would change
+    #[arg(long, conflicts_with = "update")]
+    pub locked: bool,
+
+    /// Ask anew what tags stand for, whatever unroot.lock says
+    #[arg(long, conflicts_with = "offline")]
+    pub update: bool,
 
     /// Seconds to wait for one answer of a registry
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]

@@ -15,6 +15,7 @@ mod home;
 mod identity;
 mod image;
 mod inputs;
+mod kept;
 mod lock;
 mod needs;
 mod node;
@@ -39,6 +40,7 @@ pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
 pub use image::{Doubt, ImageFacts, User};
 pub use inputs::RunTimeInputs;
+pub use kept::{is_secret, kept};
 pub use lock::{LockedPackage, PackageLock};
 pub use obstacles::Obstacle;
 pub use pod::Pods;
@@ -47,6 +49,7 @@ pub use sources::{GoSources, PackageJson, finds_text, loads_package};
 pub use stack::Stack;
 
 use crate::config::Config;
+use crate::dockerfile::Base;
 use crate::error::SkipReason;
 use crate::image::{ImageConfig, Reference, Resolved};
 use crate::link::{Link, Links};
@@ -153,6 +156,16 @@ impl<'a> Application<'a> {
         let containers = self.containers.iter().filter_map(|container| container.asks_registry(self.around));
         let image = self.image.iter().filter(|_| !self.containers.is_empty());
         containers.chain(image.filter_map(|image| image.asks_registry(self.around))).cloned().collect()
+    }
+
+    /// The images that its Dockerfile starts from and its containers run, as they are written.
+    pub fn images(&self) -> Vec<Reference> {
+        let stages = self.image.iter().flat_map(|image| image.dockerfile.stages());
+        let bases = stages.filter_map(|stage| match &stage.base {
+            Base::Image { reference, literal: true } => Reference::parse(reference).ok(),
+            _ => None,
+        });
+        bases.chain(self.containers.iter().filter_map(|container| container.reference.clone())).collect()
     }
 
     /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.

@@ -7,6 +7,7 @@
 mod chain;
 mod credentials;
 mod failure;
+pub mod lock;
 mod online;
 mod recorded;
 mod session;
@@ -32,6 +33,9 @@ pub enum ResolveError {
     /// The run was told not to use the network.
     #[error("offline")]
     Offline,
+    /// The run was told to use nothing but the lock, which does not have the answer.
+    #[error("{0}")]
+    NotLocked(String),
     /// No answer: name resolution, connection, TLS, time-out.
     #[error("{0}")]
     Unreachable(String),
@@ -51,6 +55,16 @@ pub trait Resolver: Sync {
     /// index, the image for Linux on amd64 speaks, else the first for Linux. Two or three requests per distinct image; the
     /// result holds each reference that was given.
     fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>>;
+}
+
+impl<R: Resolver + ?Sized> Resolver for Box<R> {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
+        (**self).resolve(references)
+    }
+
+    fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {
+        (**self).configs(references)
+    }
 }
 
 /// Settings of one registry, by its host (`docker.io`, `ghcr.io`, `localhost:5000`).

@@ -1,0 +1,194 @@
+//! Answers from the lock, and asks somebody else for what it lacks.
+
+use super::{FILE_NAME, Lock, Moment, Question, Row};
+use crate::facts::kept;
+use crate::image::{ImageConfig, Platform, Reference, Resolved};
+use crate::registry::{ResolveError, Resolver};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What becomes of questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// What the lock lacks is asked for.
+    Fill,
+    /// The same, and what tags stand for is asked for anew.
+    Update,
+    /// Nothing is asked for.
+    Only,
+}
+
+/// A lock in front of another resolver. It remembers what was asked and answered, for [`Self::brought_up_to_date`].
+pub struct Locked<R> {
+    lock: Lock,
+    rule: Rule,
+    platform: Option<Platform>,
+    inner: R,
+    seen: Mutex<Seen>,
+}
+
+/// What came up in this run.
+#[derive(Default)]
+struct Seen {
+    answers: BTreeMap<Question, Resolved>,
+    /// By digest.
+    configs: BTreeMap<String, ImageConfig>,
+    lacking: BTreeSet<String>,
+}
+
+impl<R: Resolver> Locked<R> {
+    /// `platform` is the one whose images `inner` answers with; without one, indices.
+    pub fn new(lock: Lock, rule: Rule, platform: Option<Platform>, inner: R) -> Self {
+        Self { lock, rule, platform, inner, seen: Mutex::default() }
+    }
+
+    /// What was asked for and not found under [`Rule::Only`], in order.
+    pub fn lacking(&self) -> Vec<String> {
+        self.seen().lacking.iter().cloned().collect()
+    }
+
+    /// The lock with the answers of this run, for a repository that names these images. A row that no image needs is left out if the `whole` repository
+    /// was looked at. A time changes with its answer only.
+    pub fn brought_up_to_date(&self, named: &BTreeSet<Reference>, whole: bool, now: Moment) -> Lock {
+        let seen = self.seen();
+        let mut rows = BTreeMap::new();
+        for question in self.lock.rows.keys().chain(seen.answers.keys()) {
+            let old = self.lock.rows.get(question);
+            let answer = seen.answers.get(question).or(old.map(|old| &old.answer));
+            let Some(answer) = answer.cloned() else { continue };
+            let is_new = seen.answers.contains_key(question);
+            let platform = if is_new { self.platform.clone() } else { old.and_then(|old| old.platform.clone()) };
+            let same = old.filter(|old| old.answer == answer && old.platform == platform);
+            let resolved = same.map_or(now, |old| old.resolved);
+            let mut row = Row { answer, platform, resolved, config: None };
+            let digest = row.subject(question);
+            row.config = seen.configs.get(digest).or_else(|| self.lock.config(digest)).cloned();
+            let is_kept = !whole && old.is_some();
+            if is_kept || named.iter().any(|reference| needs(reference, question, &row)) {
+                rows.insert(question.clone(), row);
+            }
+        }
+        // A digest that a tag stands for needs no row of its own.
+        let told: BTreeSet<(String, String)> = rows
+            .iter()
+            .filter(|(question, row)| question.digest().is_none() && row.platform.is_none())
+            .map(|(question, row)| (question.repository().to_owned(), row.answer.digest.as_str().to_owned()))
+            .collect();
+        rows.retain(|question, row| {
+            let of_tag = question.digest().map(|digest| (question.repository().to_owned(), digest.to_owned()));
+            row.platform.is_some() || of_tag.is_none_or(|of_tag| !told.contains(&of_tag))
+        });
+        Lock { rows }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known without asking.
+    fn answer(&self, reference: &Reference) -> Option<Resolved> {
+        let question = Question::of(reference);
+        if let Some(answer) = self.seen().answers.get(&question) {
+            return Some(answer.clone());
+        }
+        let is_outdated = self.rule == Rule::Update && question.digest().is_none();
+        let row = self.lock.rows.get(&question).filter(|row| !is_outdated && row.platform == self.platform);
+        let by_tag = || {
+            let digest = question.digest().filter(|_| self.platform.is_none())?;
+            let is_it = |other: &Question, row: &Row| {
+                row.platform.is_none()
+                    && row.answer.digest.as_str() == digest
+                    && other.repository() == question.repository()
+            };
+            self.lock.rows.iter().find(|(other, row)| is_it(other, row)).map(|(_, row)| row)
+        };
+        row.or_else(by_tag).map(|row| row.answer.clone())
+    }
+
+    fn config(&self, digest: &str) -> Option<ImageConfig> {
+        let known = self.seen().configs.get(digest).cloned();
+        known.or_else(|| self.lock.config(digest).cloned())
+    }
+
+    fn lacks(&self, reference: &Reference, what: String) -> ResolveError {
+        self.seen().lacking.insert(what);
+        ResolveError::NotLocked(format!("{FILE_NAME} does not have {reference}"))
+    }
+}
+
+/// Whether a repository that names `reference` needs the row.
+fn needs(reference: &Reference, question: &Question, row: &Row) -> bool {
+    let asked = Question::of(reference);
+    let is_of_its_tag = reference.tag().is_some() && Question::of_tag(reference) == *question;
+    asked == *question || (is_of_its_tag && reference.digest() == Some(row.answer.digest.as_str()))
+}
+
+impl<R: Resolver> Resolver for Locked<R> {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
+        let mut answers = BTreeMap::new();
+        let mut lacking = Vec::new();
+        for reference in references {
+            match self.answer(reference) {
+                Some(resolved) => {
+                    self.seen().answers.entry(Question::of(reference)).or_insert_with(|| resolved.clone());
+                    answers.insert(reference.clone(), Ok(resolved));
+                }
+                None if self.rule == Rule::Only => {
+                    let error = self.lacks(reference, Question::of(reference).0);
+                    answers.insert(reference.clone(), Err(error));
+                }
+                None => lacking.push(reference.clone()),
+            }
+        }
+        if lacking.is_empty() {
+            return answers;
+        }
+        for (reference, answer) in self.inner.resolve(&lacking) {
+            if let Ok(resolved) = &answer {
+                self.seen().answers.insert(Question::of(&reference), resolved.clone());
+            }
+            answers.insert(reference, answer);
+        }
+        answers
+    }
+
+    fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {
+        // A row has a digest and what it names; whose configuration is asked for gets one.
+        let mut resolved = self.resolve(references);
+        let mut answers = BTreeMap::new();
+        let mut asked: BTreeMap<Reference, Vec<Reference>> = BTreeMap::new();
+        for reference in references {
+            let answer = match resolved.remove(reference) {
+                Some(Ok(answer)) => answer,
+                Some(Err(error)) => {
+                    answers.insert(reference.clone(), Err(error));
+                    continue;
+                }
+                None => continue,
+            };
+            let digest = reference.digest().unwrap_or(answer.digest.as_str()).to_owned();
+            if let Some(config) = self.config(&digest) {
+                answers.insert(reference.clone(), Ok(config));
+            } else if self.rule == Rule::Only {
+                let error = self.lacks(reference, format!("{}, the configuration", Question::of(reference).0));
+                answers.insert(reference.clone(), Err(error));
+            } else {
+                let pinned = Reference::parse(&reference.with_digest(&digest)).unwrap_or_else(|_| reference.clone());
+                asked.entry(pinned).or_default().push(reference.clone());
+            }
+        }
+        if asked.is_empty() {
+            return answers;
+        }
+        for (pinned, answer) in self.inner.configs(&asked.keys().cloned().collect::<Vec<_>>()) {
+            let answer = answer.map(|config| kept(&config));
+            if let (Ok(config), Some(digest)) = (&answer, pinned.digest()) {
+                self.seen().configs.insert(digest.to_owned(), config.clone());
+            }
+            for reference in asked.remove(&pinned).unwrap_or_default() {
+                answers.insert(reference, answer.clone());
+            }
+        }
+        answers
+    }
+}
