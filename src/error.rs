@@ -1,9 +1,11 @@
 //! How things end: an [`Error`] stops the run; every finding ends in an [`Outcome`]; declining has a [`SkipReason`].
 
 use crate::source::Position;
+use regex::Regex;
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// The run cannot go on. Printed as one line; the process exits with 2.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +148,12 @@ skip_reasons! {
     RegistryUnreachable => "registry-unreachable", false;
     /// The registry answered, but not with a digest.
     RegistryRefused => "registry-refused", false;
+    /// The digest is that of one platform's image, while its tag stands for several platforms.
+    PlatformDigest => "platform-digest", true;
+    /// The image is for another platform than the one that `--platform` names.
+    OtherPlatform => "other-platform", false;
+    /// A build context of this name takes the image's place.
+    NamedContext => "named-context", false;
     /// The image is built from a Dockerfile of this tree, so no registry knows its digest yet.
     LocallyBuilt => "locally-built", false;
     /// Variables stand in the reference; a digest beside them would make them ineffective.
@@ -233,9 +241,54 @@ impl Serialize for SkipReason {
 }
 
 impl Outcome {
+    /// Its one line.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Fixed { detail, .. }
+            | Self::AlreadyRight { detail }
+            | Self::Skipped { detail, .. }
+            | Self::NeedsPerson { detail, .. } => detail,
+        }
+    }
+
+    /// The same outcome with another line.
+    pub(crate) fn with_detail(mut self, new: String) -> Self {
+        match &mut self {
+            Self::Fixed { detail, .. }
+            | Self::AlreadyRight { detail }
+            | Self::Skipped { detail, .. }
+            | Self::NeedsPerson { detail, .. } => *detail = new,
+        }
+        self
+    }
+
     /// Declines with `reason`; the reason decides whether a person is needed.
     pub fn declined(reason: SkipReason, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         if reason.needs_person() { Self::NeedsPerson { reason, detail } } else { Self::Skipped { reason, detail } }
+    }
+}
+
+static USER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"://[^/\s"'`]*@"#).ok());
+static QUERY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"(://[^\s"'`?]*\?)[^\s"'`]+"#).ok());
+
+/// A line without what may be secret in its addresses: user and password, and what follows a question mark.
+pub(crate) fn without_credentials(line: &str) -> String {
+    let (Some(user), Some(query)) = (USER.as_ref(), QUERY.as_ref()) else { return String::new() };
+    query.replace_all(&user.replace_all(line, "://…@"), "${1}…").into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_without_credentials() {
+        let told = without_credentials("ADD https://ann:pass@example.com/a.tar?token=abc /srv");
+        assert_eq!(told, "ADD https://…@example.com/a.tar?… /srv");
+        assert_eq!(without_credentials("`curl http://h/x?a=b&c=d -o x`"), "`curl http://h/x?… -o x`");
+        for line in ["ADD a@b:c /d", "https://example.com/a@b", "is it?"] {
+            assert_eq!(without_credentials(line), line);
+        }
     }
 }

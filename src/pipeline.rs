@@ -6,24 +6,27 @@ use crate::change::Change;
 use crate::config::Config;
 use crate::dockerfile;
 use crate::edit::{Edit, EditSet};
-use crate::error::{Applicability, Error, Finding, Outcome, SkipReason};
-use crate::facts::{Application, Configs, Digests, Key, Pods, Surroundings, kept};
+use crate::error::{Applicability, Error, Finding, Outcome, SkipReason, without_credentials};
+use crate::facts::{Application, Key, Pods, Surroundings};
 use crate::image::Reference;
-use crate::kubernetes::Workload;
 use crate::kubernetes::pod_security::Policy;
+use crate::kubernetes::{Container, Workload};
 use crate::levels::{Levels, WorkloadLevel};
 use crate::link::Links;
-use crate::registry::{ResolveError, Resolver};
+use crate::registry::Resolver;
 use crate::repository::{Content, FileId, Manifest, Repository};
-use crate::source::Position;
+use crate::source::{Position, Span};
 use crate::suppression;
 use crate::transforms::{ALL, Proposal, Subject, Transform, Verdict};
 use crate::verify;
 use crate::yaml::{self, Action, Code, Value};
-use rayon::iter::Either;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+
+mod lookups;
+
+use lookups::{Lookups, Named};
 
 pub use crate::repository::Unread;
 
@@ -38,6 +41,8 @@ pub struct Options {
     pub allow_unsafe: bool,
     /// Also look up what a second run would, and tell which images are named, so that what was answered can be kept for it.
     pub keeps_lock: bool,
+    /// Also replace digests that are already written by what their tags stand for now.
+    pub update: bool,
     /// Judge every workload before and after, and say what is missing for this.
     pub target: Option<Policy>,
 }
@@ -119,7 +124,10 @@ pub fn run(
     let touched: Vec<BTreeSet<FileId>> = keys.iter().map(|key| key.files(&links)).collect();
 
     let levels = options.target.map(|policy| Levels::measure(&repository, policy));
-    let mut lookups = Lookups::default();
+    let mut lookups = Lookups::new(options.update);
+    if options.keeps_lock {
+        resolver.are_named(&lookups.named(&repository, &links, config, &keys).images);
+    }
     lookups.ask(&repository, &links, config, &keys, &transforms, resolver);
 
     let mut recorder = Recorder::default();
@@ -134,7 +142,9 @@ pub fn run(
         }
         let (digests, configs) = (&lookups.digests, &lookups.configs);
         let pods = Pods::default();
-        let around = Surroundings { repository: &repository, links: &links, config, digests, configs, pods: &pods };
+        let update = options.update;
+        let around =
+            Surroundings { repository: &repository, links: &links, config, digests, configs, update, pods: &pods };
         let plan = |key: &Key| -> Vec<Vec<Proposal>> {
             let Some(application) = Application::new(around, *key) else { return Vec::new() };
             transforms[position..].iter().rev().map(|transform| transform.plan(&application)).collect()
@@ -161,7 +171,9 @@ pub fn run(
         let changed = keys.iter().zip(&touched).filter(|(_, files)| !files.is_disjoint(&changed));
         let changed: Vec<Key> = changed.map(|(key, _)| *key).collect();
         lookups.ask(&repository, &links, config, &changed, &transforms, resolver);
-        named = lookups.named(&repository, &links, config, &keys);
+        let Named { images, mut pins } = lookups.named(&repository, &links, config, &keys);
+        pins.extend(images);
+        named = pins;
     }
     let levels = levels.map(|levels| levels.compare(&repository)).unwrap_or_default();
     Ok(Run { levels, named, lookup_failures: lookups.failures.into_iter().collect(), ..recorder.finish(&repository) })
@@ -184,132 +196,6 @@ fn selected(config: &Config, options: &Options) -> Result<Vec<&'static dyn Trans
         (options.only.is_empty() || named(&options.only)) && !named(&options.skip) && !named(&config.skip)
     };
     Ok(ALL.iter().copied().filter(|transform| wanted(transform.metadata().id)).collect())
-}
-
-/// What registries were asked, and what they said.
-#[derive(Default)]
-struct Lookups {
-    digests: Digests,
-    configs: Configs,
-    /// One line per reference that could not be looked up.
-    failures: BTreeSet<String>,
-}
-
-impl Lookups {
-    /// Asks the resolver, in one go for digests and one for configurations, for everything that `transforms` will want to know about these applications
-    /// and that it was not asked before.
-    fn ask(
-        &mut self,
-        repository: &Repository,
-        links: &Links,
-        config: &Config,
-        keys: &[Key],
-        transforms: &[&dyn Transform],
-        resolver: &dyn Resolver,
-    ) {
-        let (digests, configs, pods) = (&self.digests, &self.configs, &Pods::default());
-        let around = Surroundings { repository, links, config, digests, configs, pods };
-        let (digests, configs): (BTreeSet<Reference>, BTreeSet<Reference>) = keys
-            .par_iter()
-            .filter_map(|key| Application::new(around, *key))
-            .flat_map_iter(|application| {
-                let wanted = |transform: &&dyn Transform| {
-                    let digests = transform.references(&application).into_iter().map(Wanted::Digest);
-                    digests.chain(transform.configs(&application).into_iter().map(Wanted::Config)).collect::<Vec<_>>()
-                };
-                transforms.iter().flat_map(wanted).collect::<Vec<_>>()
-            })
-            .filter(|wanted| match wanted {
-                Wanted::Digest(reference) => !self.digests.contains_key(reference),
-                Wanted::Config(reference) => !self.configs.contains_key(reference),
-            })
-            .partition_map(|wanted| match wanted {
-                Wanted::Digest(reference) => Either::Left(reference),
-                Wanted::Config(reference) => Either::Right(reference),
-            });
-        self.ask_digests(digests, resolver);
-        self.ask_configs(configs, resolver);
-    }
-
-    /// Every image that any transform could ask about, whether it runs or not, or that is named in a place where it would if there were no digest.
-    fn named(&self, repository: &Repository, links: &Links, config: &Config, keys: &[Key]) -> BTreeSet<Reference> {
-        let (digests, configs, pods) = (&self.digests, &self.configs, &Pods::default());
-        let around = Surroundings { repository, links, config, digests, configs, pods };
-        let applications = keys.par_iter().filter_map(|key| Application::new(around, *key));
-        let named = applications.flat_map_iter(|application| {
-            let asked = ALL
-                .iter()
-                .flat_map(|transform| [transform.references(&application), transform.configs(&application)].concat());
-            asked.chain(application.images()).collect::<Vec<_>>()
-        });
-        named.collect()
-    }
-
-    fn ask_digests(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
-        if references.is_empty() {
-            return;
-        }
-        for (reference, result) in resolver.resolve(&Vec::from_iter(references)) {
-            let result = match result {
-                Ok(resolved) => Ok(resolved),
-                Err(error) => {
-                    if !matches!(error, ResolveError::Offline | ResolveError::NotLocked(_)) {
-                        self.failures.insert(error.to_string());
-                    }
-                    Err(declined(error))
-                }
-            };
-            self.digests.insert(reference, result);
-        }
-    }
-
-    /// An image whose digest could not be had is not asked about again, and one whose digest is known is asked about by it, so that both answers are of one
-    /// image. A registry that does not tell costs a fact and no more; one that does not answer is a failure here as it is for digests.
-    fn ask_configs(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
-        let mut asked: BTreeMap<Reference, Vec<Reference>> = BTreeMap::new();
-        for reference in references {
-            let pinned = match self.digests.get(&reference) {
-                Some(Err(why)) => {
-                    self.configs.insert(reference, Err(why.clone()));
-                    continue;
-                }
-                Some(Ok(resolved)) => Reference::parse(&reference.with_digest(resolved.digest.as_str())).ok(),
-                None => None,
-            };
-            asked.entry(pinned.unwrap_or_else(|| reference.clone())).or_default().push(reference);
-        }
-        if asked.is_empty() {
-            return;
-        }
-        for (reference, result) in resolver.configs(&asked.keys().cloned().collect::<Vec<_>>()) {
-            let result = result.map(|config| kept(&config)).map_err(|error| {
-                if let ResolveError::Unreachable(message) = &error {
-                    self.failures.insert(message.clone());
-                }
-                declined(error)
-            });
-            for written in asked.remove(&reference).unwrap_or_default() {
-                self.configs.insert(written, result.clone());
-            }
-            // As pinning writes it down.
-            self.configs.insert(reference, result);
-        }
-    }
-}
-
-/// A reference, and what a transform wants to know of it.
-enum Wanted {
-    Digest(Reference),
-    Config(Reference),
-}
-
-fn declined(error: ResolveError) -> (SkipReason, String) {
-    match error {
-        ResolveError::Offline => (SkipReason::Offline, "--offline was given".to_owned()),
-        ResolveError::NotLocked(message) => (SkipReason::NotLocked, message),
-        ResolveError::Unreachable(message) => (SkipReason::RegistryUnreachable, message),
-        ResolveError::Refused(message) => (SkipReason::RegistryRefused, message),
-    }
 }
 
 /// What has happened so far.
@@ -419,12 +305,13 @@ impl Recorder {
         let steps = self.history.get(&subject.file).map_or(&[][..], Vec::as_slice);
         let offset = steps.iter().rev().fold(subject.offset, |offset, edits| edits.before(offset));
         self.places.push((subject.file, offset));
+        let detail = without_credentials(outcome.detail());
         self.findings.push(Finding {
             transform,
             path: file.path.clone(),
             position: None,
-            subject: subject.label,
-            outcome,
+            subject: without_credentials(&subject.label),
+            outcome: outcome.with_detail(detail),
         });
         self.findings.len() - 1
     }
@@ -615,18 +502,30 @@ fn to_replace(before: &Content, after: &Content) -> Vec<String> {
     let pairs = before.workloads.iter().zip(&after.workloads);
     let is_fixed = |workload: &Workload| matches!(workload.kind.as_str(), "Job" | "Pod");
     let changed = pairs.filter(|(before_it, after_it)| {
-        let text = |manifest: &Manifest, workload: &Workload| {
-            let stream = &manifest.stream;
-            let text = workload.pod_node(stream).map(|pod| pod.raw().to_owned()).unwrap_or_default();
-            let images = workload.containers.iter().map(|container| container.image.as_str());
-            match workload.kind.as_str() {
-                "Pod" => images.fold(text, |text, image| text.replace(image, "")),
-                _ => text,
-            }
-        };
-        is_fixed(before_it) && text(before, before_it) != text(after, after_it)
+        is_fixed(before_it) && fixed_text(before, before_it) != fixed_text(after, after_it)
     });
     changed.map(|(workload, _)| workload.label()).collect()
+}
+
+/// The text of a workload's pod, without that of a Pod's images.
+fn fixed_text(manifest: &Manifest, workload: &Workload) -> String {
+    let stream = &manifest.stream;
+    let Some(pod) = workload.pod_node(stream) else { return String::new() };
+    let document = stream.document(workload.document);
+    let image = |container: &Container| Some(document?.at(&container.route)?.get("image")?.span());
+    let mut images: Vec<Span> = match workload.kind.as_str() {
+        "Pod" => workload.containers.iter().filter_map(image).collect(),
+        _ => Vec::new(),
+    };
+    images.sort_by_key(|span| span.start);
+    let (whole, mut text) = (pod.span(), String::new());
+    let mut from = whole.start;
+    for image in images.iter().filter(|image| whole.start <= image.start && image.end <= whole.end) {
+        text.push_str(Span::new(from, image.start.max(from)).of(stream.text()));
+        from = image.end.max(from);
+    }
+    text.push_str(Span::new(from, whole.end.max(from)).of(stream.text()));
+    text
 }
 
 /// All operations on one file, and their edits.

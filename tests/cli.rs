@@ -413,6 +413,25 @@ fn an_unreachable_registry_stops_pinning_and_nothing_else() {
 }
 
 #[test]
+fn an_unreachable_registry_matters_to_pins_with_update_alone() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let workspace = Workspace::new();
+    let pinned = |digit: &str| format!("FROM node:22@sha256:{}\nUSER 1000:0\n", digit.repeat(64));
+    workspace.write("Dockerfile", &pinned("1"));
+    workspace.write("unroot.toml", &mirror(&["docker.io"], &address.to_string()));
+    let ended = unroot(workspace.root(), &["--check", "--only", "pin-digest", "--verbose"]);
+    assert_eq!(ended.code, 0, "{}", ended.stdout);
+    assert!(ended.stdout.contains("pinned to sha256:111"), "{}", ended.stdout);
+    let ended = unroot(workspace.root(), &["--write", "--only", "pin-digest", "--update"]);
+    assert_eq!(ended.code, 2, "{}", ended.stdout);
+    assert!(ended.stdout.contains("\nnot looked up: "), "{}", ended.stdout);
+    // What an unpinned place needs is a failure, though a pin asked for it first.
+    workspace.write("Dockerfile", &format!("{}FROM node:22\n", pinned("1")));
+    let ended = unroot(workspace.root(), &["--check", "--only", "pin-digest"]);
+    assert_eq!(ended.code, 2, "{}", ended.stdout);
+}
+
+#[test]
 fn a_registry_that_never_answers_costs_one_timeout() {
     // Connections are queued by the system and never accepted.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -37,7 +37,7 @@ fn link(files: &[(&str, &str)]) -> String {
         Link::Linked { dockerfile, how } => {
             let how = match how {
                 How::Configured => "configuration".to_owned(),
-                How::Declared(file) => file.clone(),
+                How::Declared(file) | How::Service(file) => file.clone(),
                 How::Named => "name".to_owned(),
             };
             format!("{} by {how}", path(dockerfile))
@@ -94,6 +94,11 @@ fn a_declaration_comes_before_a_name() {
         ),
         "a/Dockerfile by skaffold.yaml"
     );
+    let official = |compose: &str| {
+        link(&[("proxy/Dockerfile", DOCKERFILE), ("compose.yaml", compose), ("k8s.yaml", &pod("nginx:1.27"))])
+    };
+    assert_eq!(official("services:\n  nginx:\n    build: proxy\n"), "ambiguous: proxy/Dockerfile");
+    assert_eq!(official("services:\n  web:\n    image: nginx\n    build: proxy\n"), "proxy/Dockerfile by compose.yaml");
     assert_eq!(
         with("Makefile", "image:\n\tdocker build -t $(REGISTRY)/cart:$(TAG) \\\n\t  ./a\n"),
         "a/Dockerfile by Makefile"

@@ -10,7 +10,8 @@ mod support;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use support::trees::{self, copy_tree, other_roots, own_roots, roots, run};
 use support::{api_types, second_parser};
 use unroot::config::Config;
 use unroot::discover::{Candidate, Class, Tree};
@@ -20,7 +21,7 @@ use unroot::facts::{Application, Key, Pods, Surroundings, User};
 use unroot::kubernetes::pod_security::Level;
 use unroot::levels::WorkloadLevel;
 use unroot::link::Links;
-use unroot::pipeline::{self, FileChange, Options, Run};
+use unroot::pipeline::FileChange;
 use unroot::registry::Offline;
 use unroot::repository::Repository;
 use unroot::yaml::{self, Kind, Node, Scalar, Stream, Style};
@@ -85,7 +86,7 @@ fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
             let copy = workspace.path().join("app");
             fs::create_dir(&copy).unwrap();
             copy_tree(&root, &copy);
-            let run = run(&copy, allow_unsafe);
+            let run = run(&copy, allow_unsafe, &Offline);
             assert!(!run.has_internal_failures(), "{}: {:#?}", root.display(), run.findings);
             for file in &run.files {
                 counts.read += 1;
@@ -108,7 +109,7 @@ fn a_second_run_changes_nothing_and_the_second_parser_agrees() {
                     assert!(new.is_empty(), "{}: the API server knows no {new:?}", file.path);
                 }
             }
-            let again = self::run(&copy, allow_unsafe);
+            let again = trees::run(&copy, allow_unsafe, &Offline);
             let planned: Vec<&str> = again.files.iter().map(|file| file.path.as_str()).collect();
             assert!(planned.is_empty(), "{}, unsafe {allow_unsafe}: a second run changes {planned:?}", root.display());
         }
@@ -138,7 +139,7 @@ fn others_read(file: &FileChange) {
 fn no_workload_comes_out_at_a_weaker_level() {
     let mut missing: BTreeMap<&str, usize> = BTreeMap::new();
     for root in roots() {
-        let runs = [false, true].map(|allow_unsafe| run(&root, allow_unsafe).levels);
+        let runs = [false, true].map(|allow_unsafe| run(&root, allow_unsafe, &Offline).levels);
         for workload in runs.iter().flatten() {
             assert!(workload.after >= workload.before, "{}: {workload:?}", root.display());
         }
@@ -157,15 +158,42 @@ fn no_workload_comes_out_at_a_weaker_level() {
     println!("missing after --unsafe, in workloads: {missing:?}");
 }
 
-/// Prints, for each language, how many Dockerfiles there are, how many have one stage and what became of that, and how many end with a numeric user other
-/// than root.
+/// Prints, apart for our own files and for those that are asked for beside, and for each language: how many Dockerfiles there are, how many have one stage
+/// and what became of that, and how many end with a numeric user other than root.
 #[test]
 fn no_dockerfile_loses_its_user() {
-    let mut stacks: BTreeMap<String, [BTreeMap<String, usize>; 2]> = BTreeMap::new();
-    for root in roots() {
-        let config = Config::load(&root).unwrap();
+    for (collection, roots) in [("cases and corpus", own_roots()), ("UNROOT_CORPUS", other_roots())] {
+        let stacks = fates(&roots);
+        for (allow, index) in [("", 0), (" with --unsafe", 1)] {
+            let mut total = Fates::new();
+            for (stack, fates) in &stacks {
+                println!("{collection}{allow}, {stack}: {}", told(&fates[index]));
+                fates[index].iter().for_each(|(what, count)| *total.entry(what.clone()).or_default() += count);
+            }
+            println!("{collection}{allow}, total: {}", told(&total));
+        }
+    }
+}
+
+/// How many Dockerfiles something holds for.
+type Fates = BTreeMap<String, usize>;
+
+/// A line of counts, with the share of those that end with a numeric user in front.
+fn told(fates: &Fates) -> String {
+    let count = |what: &str| fates.get(what).copied().unwrap_or(0);
+    let share = |part: usize, whole: usize| (part * 100).checked_div(whole).unwrap_or(0);
+    let numeric = count("numeric user after");
+    let split = share(count("split"), count("single-stage"));
+    format!("{}% numeric, {split}% of single stages split, {fates:?}", share(numeric, count("files")))
+}
+
+/// What became of the Dockerfiles of each language, without and with `--unsafe`.
+fn fates(roots: &[PathBuf]) -> BTreeMap<String, [Fates; 2]> {
+    let mut stacks: BTreeMap<String, [Fates; 2]> = BTreeMap::new();
+    for root in roots {
+        let config = Config::load(root).unwrap();
         let repository =
-            Repository::parse(Tree::discover(std::slice::from_ref(&root), &config.exclude).unwrap(), &config);
+            Repository::parse(Tree::discover(std::slice::from_ref(root), &config.exclude).unwrap(), &config);
         let links = Links::find(&repository, &config);
         let (digests, configs, pods) = (BTreeMap::new(), BTreeMap::new(), Pods::default());
         let around = Surroundings {
@@ -174,9 +202,10 @@ fn no_dockerfile_loses_its_user() {
             config: &config,
             digests: &digests,
             configs: &configs,
+            update: false,
             pods: &pods,
         };
-        let runs = [false, true].map(|allow_unsafe| run(&root, allow_unsafe));
+        let runs = [false, true].map(|allow_unsafe| run(root, allow_unsafe, &Offline));
         for (file, dockerfile) in repository.dockerfiles() {
             let application = Application::new(around, Key::Dockerfile(file)).unwrap();
             let image = application.image.as_ref().unwrap();
@@ -197,8 +226,14 @@ fn no_dockerfile_loses_its_user() {
                 };
                 if dockerfile.stages().len() == 1 {
                     count("single-stage");
+                    let is_hardened = ended("switch-user") == Some(None);
                     match ended("split-build-stage") {
-                        Some(Some(code)) => count(&format!("not split: {code}")),
+                        Some(Some(code)) => {
+                            count(&format!("not split: {code}"));
+                            if is_hardened {
+                                count("hardened in place");
+                            }
+                        }
                         Some(None) => count("split"),
                         None => {}
                     }
@@ -216,9 +251,7 @@ fn no_dockerfile_loses_its_user() {
             }
         }
     }
-    for (stack, [safe, risky]) in &stacks {
-        println!("{stack}: {safe:?}\n  with --unsafe: {risky:?}");
-    }
+    stacks
 }
 
 #[test]
@@ -380,28 +413,6 @@ impl Counts {
     }
 }
 
-/// Each `before` and `after` of the cases, each application of the corpus, and whatever is asked for beside.
-fn roots() -> Vec<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut roots = folders(&here.join("tests/corpus"));
-    for transform in folders(&here.join("transforms")) {
-        for case in folders(&transform.join("cases")) {
-            roots.extend(folders(&case));
-        }
-    }
-    if let Some(directory) = std::env::var_os("UNROOT_CORPUS") {
-        roots.extend(folders(Path::new(&directory)));
-    }
-    roots
-}
-
-fn folders(parent: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> =
-        fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders
-}
-
 fn each_candidate(mut look: impl FnMut(&str, Candidate)) {
     for root in roots() {
         let mut tree = Tree::discover(std::slice::from_ref(&root), &[]).unwrap();
@@ -411,29 +422,7 @@ fn each_candidate(mut look: impl FnMut(&str, Candidate)) {
     }
 }
 
-fn run(root: &Path, allow_unsafe: bool) -> Run {
-    let config = Config::load(root).unwrap();
-    let tree = Tree::discover(&[root.to_path_buf()], &config.exclude).unwrap();
-    let target = Some("restricted@1.37".parse().unwrap());
-    let options = Options { allow_unsafe, target, ..Options::default() };
-    pipeline::run(Repository::parse(tree, &config), &config, &options, &Offline).unwrap()
-}
-
 fn dockerfile_name(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
     name.contains("dockerfile") || name.contains("containerfile")
-}
-
-/// Regular files and folders; links are not followed, as in a run.
-fn copy_tree(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
-        if kind.is_dir() {
-            fs::create_dir(&target).unwrap();
-            copy_tree(&entry.path(), &target);
-        } else if kind.is_file() {
-            fs::copy(entry.path(), &target).unwrap();
-        }
-    }
 }

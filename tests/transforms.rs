@@ -32,7 +32,14 @@ struct Expect {
     with_earlier: bool,
     /// It has nothing to say: no finding at all.
     silent: bool,
+    /// Run with `--update`.
+    update: bool,
+    /// Run with `--platform`.
+    platform: Option<String>,
+    /// What registries say that references stand for: an index.
     digests: BTreeMap<String, String>,
+    /// The same, of one platform's image.
+    images: BTreeMap<String, String>,
     /// What registries say of images.
     configs: BTreeMap<String, ImageConfig>,
     finding: Vec<ExpectedFinding>,
@@ -208,12 +215,7 @@ fn invariants(id: &str, after: &Files, expect: &Expect, run: &Run) -> Result<(),
         return Err(format!("a change did not prove to be what was planned: {:#?}", run.findings));
     }
     for finding in &run.findings {
-        let detail = match &finding.outcome {
-            Outcome::Fixed { detail, .. }
-            | Outcome::AlreadyRight { detail }
-            | Outcome::Skipped { detail, .. }
-            | Outcome::NeedsPerson { detail, .. } => detail,
-        };
+        let detail = finding.outcome.detail();
         if detail.is_empty() || detail.contains('\n') || detail.ends_with('.') {
             return Err(format!("a finding's detail is one line without a full stop: {detail:?}"));
         }
@@ -308,14 +310,18 @@ fn transform(id: &str, before: &Files, expect: &Expect) -> (Files, Run) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
-    let config = Config::load(&root).unwrap();
+    let mut config = Config::load(&root).unwrap();
+    config.platform = expect.platform.as_ref().map(|platform| platform.parse().unwrap()).or(config.platform);
     let tree = Tree::discover(&[root], &config.exclude).unwrap();
     let mut recorded = Recorded::new();
-    for (reference, digest) in &expect.digests {
-        recorded.record(
-            &Reference::parse(reference).unwrap(),
-            Ok(Resolved { digest: Digest::parse(digest).unwrap(), kind: Kind::Index }),
-        );
+    let of_kind = |kind: Kind, digests: &BTreeMap<String, String>| {
+        let digests = digests.iter();
+        digests.map(|(reference, digest)| (reference.clone(), digest.clone(), kind)).collect::<Vec<_>>()
+    };
+    let images = of_kind(Kind::Image, &expect.images);
+    for (reference, digest, kind) in of_kind(Kind::Index, &expect.digests).into_iter().chain(images) {
+        let resolved = Resolved { digest: Digest::parse(&digest).unwrap(), kind };
+        recorded.record(&Reference::parse(&reference).unwrap(), Ok(resolved));
     }
     for (reference, config) in &expect.configs {
         recorded.record_config(&Reference::parse(reference).unwrap(), Ok(config.clone()));
@@ -325,7 +331,7 @@ fn transform(id: &str, before: &Files, expect: &Expect) -> (Files, Run) {
         true => ids.take_while(|earlier| *earlier != id).chain([id]).map(str::to_owned).collect(),
         false => vec![id.to_owned()],
     };
-    let options = Options { only, allow_unsafe: expect.r#unsafe, ..Options::default() };
+    let options = Options { only, allow_unsafe: expect.r#unsafe, update: expect.update, ..Options::default() };
     let run = pipeline::run(Repository::parse(tree, &config), &config, &options, &recorded).unwrap();
     let mut after = before.clone();
     for file in &run.files {

@@ -82,6 +82,17 @@ pub trait Transform: Sync {
         Vec::new()
     }
 
+    /// References of which [`Self::plan`] would like to know more, and that it does without where no registry answers: no run fails for them. Each
+    /// answer may raise a further question.
+    fn pins(&self, _application: &Application<'_>) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    /// Every image that it finds named and may ever ask about, whether there is anything to ask now or not.
+    fn names(&self, _application: &Application<'_>) -> Vec<Reference> {
+        Vec::new()
+    }
+
     /// The references whose image [`Self::plan`] needs to know more of than files and the table tell. They are looked up after the digests.
     fn configs(&self, _application: &Application<'_>) -> Vec<Reference> {
         Vec::new()
@@ -160,6 +171,14 @@ impl Proposal {
         let excuse = obstacles.first().map(|obstacle| (obstacle.reason, obstacle.detail.clone()));
         let applicability = if excuse.is_some() { Applicability::Unsafe } else { Applicability::Safe };
         Self { subject, verdict: Verdict::Change { change, applicability, excuse, detail: detail.into() } }
+    }
+
+    /// The same, with something more to tell.
+    fn with_note(mut self, note: &str) -> Self {
+        let (Verdict::Change { detail, .. } | Verdict::AlreadyRight(detail) | Verdict::Declined(_, detail)) =
+            &mut self.verdict;
+        *detail = format!("{detail}; {note}");
+        self
     }
 }
 

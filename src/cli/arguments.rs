@@ -1,6 +1,7 @@
 //! The arguments, grouped as the help shows them.
 
 use crate::config::FinalBase;
+use crate::image::Platform;
 use crate::kubernetes::pod_security::Policy;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -89,6 +90,10 @@ pub struct Selection {
     #[arg(long = "unsafe")]
     pub allow_unsafe: bool,
 
+    /// Also replace digests that are already written by what their tags stand for now
+    #[arg(long)]
+    pub update: bool,
+
     /// Start the final stage of a split build from this, or leave the build in one stage [default: what suits the language]
     #[arg(long, value_enum, value_name = "BASE")]
     pub final_base: Option<FinalBase>,
@@ -142,9 +147,9 @@ pub struct Network {
     #[arg(long, conflicts_with = "update")]
     pub locked: bool,
 
-    /// Ask anew what tags stand for, whatever unroot.lock says
-    #[arg(long, conflicts_with = "offline")]
-    pub update: bool,
+    /// Pin images to what they are for this platform, as in linux/arm64 [default: to the index of all platforms]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<Platform>,
 
     /// Seconds to wait for one answer of a registry
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]

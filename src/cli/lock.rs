@@ -1,6 +1,6 @@
 //! `unroot.lock` of a run: read before it, and one of its files after it.
 
-use super::arguments::Network;
+use super::arguments::Arguments;
 use super::surroundings;
 use crate::discover::SIZE_LIMIT;
 use crate::error::Error;
@@ -26,7 +26,8 @@ impl LockFile {
     ///
     /// # Errors
     /// [`Error::Lock`] for a file that is no lock or cannot be read, and [`Error::Usage`] where one is asked for and there is none.
-    pub(super) fn load(root: &Path, network: &Network) -> Result<Option<Self>, Error> {
+    pub(super) fn load(root: &Path, arguments: &Arguments) -> Result<Option<Self>, Error> {
+        let network = &arguments.network;
         let path = root.join(FILE_NAME);
         let wrong = |position, message| Error::Lock { path: path.clone(), position, message };
         let text = read(root, &path).map_err(|message| wrong(Position { line: 1, column: 1 }, message))?;
@@ -44,8 +45,8 @@ impl LockFile {
     }
 
     /// The resolver that answers from the lock first.
-    pub(super) fn before<R: Resolver>(&self, network: &Network, platform: Option<Platform>, inner: R) -> Locked<R> {
-        let rule = match (network.locked, network.update) {
+    pub(super) fn before<R: Resolver>(&self, arguments: &Arguments, platform: Option<Platform>, inner: R) -> Locked<R> {
+        let rule = match (arguments.network.locked, arguments.selection.update) {
             (true, _) => Rule::Only,
             (false, true) => Rule::Update,
             (false, false) => Rule::Fill,
@@ -54,9 +55,9 @@ impl LockFile {
     }
 
     /// Makes the lock one of the files that `run` changes, or under `--locked` tells why it would have to be.
-    pub(super) fn add_to<R: Resolver>(self, run: &mut Run, locked: &Locked<R>, network: &Network, whole: bool) {
+    pub(super) fn add_to<R: Resolver>(self, run: &mut Run, locked: &Locked<R>, arguments: &Arguments, whole: bool) {
         let lock = locked.brought_up_to_date(&run.named, whole, surroundings::now());
-        if network.locked {
+        if arguments.network.locked {
             let lacking = locked.lacking().into_iter().map(|question| format!("{FILE_NAME} does not have {question}"));
             let unused = self.lock.without(&lock);
             let unused = unused.into_iter().map(|question| format!("{FILE_NAME} has {question}, which no file names"));

@@ -77,21 +77,21 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
     let (tree, config) = discover(arguments)?;
     let root = tree.root().to_path_buf();
     let repository = Repository::parse(tree, &config);
-    let network = &arguments.network;
-    let lock = LockFile::load(&root, network)?;
+    let lock = LockFile::load(&root, arguments)?;
     let options = Options {
         keeps_lock: lock.is_some(),
         only: arguments.selection.only.clone(),
         skip: arguments.selection.skip.clone(),
         allow_unsafe: arguments.selection.allow_unsafe,
+        update: arguments.selection.update,
         target: arguments.output.level.then_some(arguments.output.target),
     };
     let resolver = resolver(arguments, &config);
     let run = match lock {
         Some(lock) => {
-            let locked = lock.before(network, None, resolver);
+            let locked = lock.before(arguments, config.platform.clone(), resolver);
             let mut run = pipeline::run(repository, &config, &options, &locked)?;
-            lock.add_to(&mut run, &locked, network, arguments.looks_at(&root));
+            lock.add_to(&mut run, &locked, arguments, arguments.looks_at(&root));
             run
         }
         None => pipeline::run(repository, &config, &options, resolver.as_ref())?,
@@ -155,6 +155,7 @@ fn discover(arguments: &Arguments) -> Result<(Tree, Config), Error> {
     let root = crate::discover::root_of(&paths)?;
     let mut config = Config::load(&root)?;
     config.final_base = arguments.selection.final_base.or(config.final_base);
+    config.platform = arguments.network.platform.clone().or(config.platform);
     Ok((Tree::discover(&paths, &config.exclude)?, config))
 }
 
@@ -169,6 +170,7 @@ fn resolver(arguments: &Arguments, config: &Config) -> Box<dyn Resolver> {
     Box::new(progress::WithProgress(Online::new(NetworkSettings {
         registries: registries.collect(),
         timeout: Duration::from_secs(arguments.network.timeout),
+        platform: config.platform.clone(),
         ..NetworkSettings::default()
     })))
 }

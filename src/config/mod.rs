@@ -5,8 +5,9 @@ mod resources;
 pub use resources::{Amounts, Resources};
 
 use crate::error::Error;
-use crate::image::KnownImages;
-use serde::Deserialize;
+use crate::image::{KnownImages, Platform};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -39,6 +40,9 @@ pub struct Config {
     /// What is known of images beyond the program's own table, in rows of the same form.
     #[serde(rename = "image")]
     pub images: KnownImages,
+    /// The platform that images are pinned for, where not for all that their tags stand for.
+    #[serde(deserialize_with = "platform")]
+    pub platform: Option<Platform>,
     /// What containers are given that say nothing of resources. Without it none is written.
     pub resources: Option<Resources>,
     /// Whether the nodes of the cluster can give pods users of their own (`hostUsers: false`), which no file shows: Kubernetes 1.33, Linux 6.3, and a
@@ -170,6 +174,11 @@ impl KindEntry {
     }
 }
 
+fn platform<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Platform>, D::Error> {
+    let written = String::deserialize(deserializer)?;
+    written.parse().map(Some).map_err(D::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +201,12 @@ mod tests {
             assert_eq!(config.final_base, Some(base));
         }
         assert!(Config::parse("final_base = \"alpine\"\n").unwrap_err().contains("distroless"));
+    }
+
+    #[test]
+    fn a_platform_is_named_as_registries_do() {
+        assert_eq!(Config::parse("platform = \"linux/arm/v7\"").unwrap().platform.unwrap().to_string(), "linux/arm/v7");
+        assert!(Config::parse("platform = \"arm64\"").unwrap_err().contains("linux/arm64"));
     }
 
     #[test]

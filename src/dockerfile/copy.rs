@@ -12,7 +12,7 @@ use crate::source::Span;
 pub struct Source {
     /// What it names.
     pub origin: Origin,
-    /// The bytes of the name; the whole flag when quotes or a continuation stand in it.
+    /// The bytes of the name; the whole flag when quotes, escape characters or a continuation stand within it.
     pub span: Span,
 }
 
@@ -82,14 +82,17 @@ impl Dockerfile {
         Some(Source { origin, span: self.within(flag, value, "from=") })
     }
 
-    /// Where `value` stands in the flag, right behind `before`.
+    /// Where `value` stands in the flag, right behind `before` in any case, or behind a quote that follows it.
     fn within(&self, flag: &Flag, value: &str, before: &str) -> Span {
         let written = flag.span.of(&self.text);
-        match written.find(&format!("{before}{value}")) {
-            Some(at) => {
-                let start = flag.span.start + at + before.len();
-                Span::new(start, start + value.len())
-            }
+        let follows = |at: &usize| {
+            let ahead = written.get(..*at).unwrap_or_default();
+            let ahead = ahead.strip_suffix(['"', '\'']).unwrap_or(ahead);
+            let start = ahead.len().saturating_sub(before.len());
+            ahead.get(start..).is_some_and(|ahead| ahead.eq_ignore_ascii_case(before))
+        };
+        match written.match_indices(value).map(|(at, _)| at).find(follows) {
+            Some(at) => Span::new(flag.span.start + at, flag.span.start + at + value.len()),
             None => flag.span,
         }
     }

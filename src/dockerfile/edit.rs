@@ -41,6 +41,13 @@ pub enum Operation {
         /// What stands there afterwards.
         text: String,
     },
+    /// Gives a parser directive another value. Not for `escape`, which decides how everything below it reads.
+    SetDirective {
+        /// Index of the directive.
+        directive: usize,
+        /// The value.
+        value: String,
+    },
     /// Removes an instruction with its lines; with the comment lines directly above it when `with_comments`.
     ///
     /// Where blank lines, or the top of the file, stand above what is removed, the blank lines below it go, too; at the end of the file
@@ -111,7 +118,9 @@ impl Dockerfile {
                         let line = layout.lines.len();
                         (line, 3, line.saturating_sub(1), lines)
                     }
-                    Operation::Replace { .. } | Operation::Remove { .. } => return None,
+                    Operation::Replace { .. } | Operation::SetDirective { .. } | Operation::Remove { .. } => {
+                        return None;
+                    }
                 };
                 if lines.is_empty() {
                     return None;
@@ -198,7 +207,14 @@ impl Dockerfile {
     }
 
     fn replacement(&self, operation: &Operation) -> Option<Edit> {
-        let Operation::Replace { span, text } = operation else { return None };
+        let (span, text) = match operation {
+            Operation::Replace { span, text } => (span, text),
+            Operation::SetDirective { directive, value } => {
+                let directive = self.directives.get(*directive).filter(|directive| directive.name != "escape")?;
+                return Some(Edit::replace(directive.value_span, value.as_str()));
+            }
+            _ => return None,
+        };
         self.text.get(span.start..span.end)?;
         let newline = match Newline::around(&self.text, span.start) {
             Newline::CrLf => "\r\n",

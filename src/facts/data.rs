@@ -43,14 +43,19 @@ impl Application<'_> {
     /// Whether an image that nothing is known of listens where a service of the table does, is given a volume where one keeps its data, or told by
     /// its variable where to: such a program may insist on its own user.
     pub(super) fn looks_like_service(&self, container: &ContainerFacts<'_>) -> bool {
-        let (ports, mounts) = (container.view.ports(), container.mounts());
+        let mounts: Vec<String> = container.mounts().into_iter().map(|mount| mount.path).collect();
+        self.is_like_service(&container.view.ports(), &mounts, &|variable| container.view.env(variable).is_some())
+    }
+
+    /// The same of ports, directories and variables that somebody names.
+    pub(super) fn is_like_service(&self, ports: &[i64], directories: &[String], is_set: &dyn Fn(&str) -> bool) -> bool {
         self.around.config.images.services().any(|service| {
             // Its first port is its own; that of an admin console, such as 8080, is anybody's, and so is a volume at /data.
             let listens = service.ports.first().is_some_and(|port| ports.contains(&i64::from(*port)));
             let keeps = |path: &String| {
-                path.matches('/').count() > 1 && mounts.iter().any(|mount| is_within(&mount.path, path))
+                path.matches('/').count() > 1 && directories.iter().any(|directory| is_within(directory, path))
             };
-            let is_told = service.data_variable.as_deref().is_some_and(|name| container.view.env(name).is_some());
+            let is_told = service.data_variable.as_deref().is_some_and(is_set);
             listens || is_told || service.volumes.iter().any(keeps)
         })
     }
@@ -74,8 +79,9 @@ impl Application<'_> {
         let mount = container.mount_for_data().filter(|mount| mount.source == VolumeSource::EmptyDir)?;
         let variable = container.known?.data_variable.clone()?;
         let [data] = container.data_directories().try_into().ok()?;
-        let others = self.containers_of_pod(container);
-        let mounted = others.iter().flat_map(|other| other.mounts()).filter(|other| other.name == mount.name).count();
+        let pod = self.around.pods.of(container.id);
+        let all = pod.containers(self.around, container).iter().flat_map(|other| &other.mounted);
+        let mounted = all.filter(|name| **name == mount.name).take(2).count();
         let names_data = |words: &[String]| words.iter().any(|word| word.contains(&data));
         let says_so =
             container.view.exec_commands().iter().chain(&container.view.args()).any(|words| names_data(words));

@@ -282,6 +282,16 @@ impl<'a> ImageFacts<'a> {
             .unwrap_or(self.stage.from)
     }
 
+    /// Whether nobody tells who the image runs as, so that another user may be tried: nothing is known of its base, which is not built here, no instruction
+    /// names a user, and no other stage inherits it.
+    pub fn is_untold(&self, around: Surroundings<'_>) -> bool {
+        matches!(self.user, User::Unknown { .. })
+            && self.user_instruction.is_none()
+            && self.base_config.is_none()
+            && self.asks_registry(around).is_some()
+            && self.heirs().is_empty()
+    }
+
     /// Whether other stages are built FROM the deployed one, and so inherit its user.
     pub fn heirs(&self) -> Vec<&'a Stage> {
         self.dockerfile.stages().iter().filter(|stage| stage.base == Base::Stage(self.stage.index)).collect()
@@ -354,14 +364,9 @@ fn words(form: CommandForm) -> Vec<String> {
     }
 }
 
-/// The last stage, unless the configuration names another. Where the last one is for developers, the one stage that build definitions name is what is
-/// deployed; where they name one for developers, that is what these build for themselves.
-fn deployed_stage<'a>(
-    around: Surroundings<'a>,
-    file: FileId,
-    dockerfile: &'a Dockerfile,
-) -> Option<(&'a Stage, Option<Doubt>)> {
-    const FOR_DEVELOPERS: [&str; 15] = [
+/// Whether a stage is called as those are that developers and builds use, and that are not deployed.
+pub fn is_for_developers(stage: &Stage) -> bool {
+    const NAMES: [&str; 15] = [
         "dev",
         "development",
         "dev-envs",
@@ -378,9 +383,16 @@ fn deployed_stage<'a>(
         "build",
         "e2e",
     ];
-    let is_for_developers = |stage: &Stage| {
-        stage.name.as_deref().is_some_and(|name| FOR_DEVELOPERS.contains(&name.to_lowercase().as_str()))
-    };
+    stage.name.as_deref().is_some_and(|name| NAMES.contains(&name.to_lowercase().as_str()))
+}
+
+/// The last stage, unless the configuration names another. Where the last one is for developers, the one stage that build definitions name is what is
+/// deployed; where they name one for developers, that is what these build for themselves.
+fn deployed_stage<'a>(
+    around: Surroundings<'a>,
+    file: FileId,
+    dockerfile: &'a Dockerfile,
+) -> Option<(&'a Stage, Option<Doubt>)> {
     let last = dockerfile.stages().last()?;
     let mut named: Vec<(&Stage, String)> = Vec::new();
     let mut builds_last = false;

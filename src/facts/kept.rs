@@ -4,6 +4,7 @@
 
 use super::ports::low_port_variable;
 use super::read_only::{database_file, names_a_path};
+use crate::error::without_credentials;
 use crate::image::ImageConfig;
 use regex::{Captures, Regex};
 use std::sync::LazyLock;
@@ -74,14 +75,13 @@ fn names_a_secret(option: &str) -> bool {
     is_secret(option) || option.to_ascii_lowercase().ends_with("pass")
 }
 
-/// `NAME=value` and `--name value` in a script, and user and password in a URL. A path or a variable is no secret, but where one is.
+/// `NAME=value` and `--name value` in a script, and what may be one in a URL. A path or a variable is no secret, but where one is.
 fn without_secret(word: &str) -> String {
     static GIVEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
         let value = |first: &str| format!(r#"(["']?)[^\s"'&;,|$/{first}][^\s"'&;,|]*"#);
         Regex::new(&format!(r"([\w.-]+=){}|(-[\w.-]+\s+){}", value(""), value("-"))).ok()
     });
-    static LOGIN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(://[^\s:/@]*):[^\s/@]+@").ok());
-    let (Some(given), Some(login)) = (GIVEN.as_ref(), LOGIN.as_ref()) else { return HIDDEN.to_owned() };
+    let Some(given) = GIVEN.as_ref() else { return HIDDEN.to_owned() };
     let hide = |found: &Captures<'_>| {
         let [whole, assigned, quote, option, option_quote] =
             [0, 1, 2, 3, 4].map(|group| found.get(group).map_or("", |group| group.as_str()));
@@ -90,8 +90,7 @@ fn without_secret(word: &str) -> String {
             false => whole.to_owned(),
         }
     };
-    let word = given.replace_all(word, hide);
-    login.replace_all(&word, format!("$1:{HIDDEN}@")).into_owned()
+    without_credentials(&given.replace_all(word, hide))
 }
 
 #[cfg(test)]
@@ -149,7 +148,7 @@ mod tests {
                 &["sh", "-c", "DB_PASSWORD=hunter2 app --secret hunter2 -b 0.0.0.0:80"],
                 &["sh", "-c", "DB_PASSWORD=*** app --secret *** -b 0.0.0.0:80"],
             ),
-            (&["app", "amqp://me:hunter2@queue:5672/"], &["app", "amqp://me:***@queue:5672/"]),
+            (&["app", "amqp://me:hunter2@queue:5672/"], &["app", "amqp://…@queue:5672/"]),
             (&["gunicorn", "app:app", "-b", "0.0.0.0:80"], &["gunicorn", "app:app", "-b", "0.0.0.0:80"]),
         ] {
             let kept = without_secrets(&words(line));

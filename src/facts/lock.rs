@@ -8,6 +8,8 @@ use serde_json::Value;
 pub struct PackageLock {
     /// Those that are not for development alone.
     pub production: Vec<LockedPackage>,
+    /// Names of those that are for development alone.
+    pub development: Vec<String>,
 }
 
 /// One package of a lock file.
@@ -28,12 +30,16 @@ impl PackageLock {
         let value: Value = serde_json::from_str(&tree.read(&join(folder, "package-lock.json")?)?).ok()?;
         let packages = value.get("packages")?.as_object()?;
         let is = |package: &Value, key: &str| package.get(key).and_then(Value::as_bool) == Some(true);
-        let production = packages.iter().filter(|(path, package)| !path.is_empty() && !is(package, "dev"));
-        let production = production.map(|(path, package)| LockedPackage {
+        let all = packages.iter().filter(|(path, _)| !path.is_empty());
+        let (development, production): (Vec<_>, Vec<_>) = all.partition(|(_, package)| is(package, "dev"));
+        // Only what lies at the top is found by the program itself.
+        let at_top = development.into_iter().filter_map(|(path, _)| path.strip_prefix("node_modules/"));
+        let development = at_top.filter(|name| !name.contains("node_modules/")).map(str::to_owned).collect();
+        let production = production.into_iter().map(|(path, package)| LockedPackage {
             name: path.rsplit("node_modules/").next().unwrap_or_default().to_owned(),
             has_install_script: is(package, "hasInstallScript"),
             is_for_a_platform: ["os", "cpu", "libc"].iter().any(|key| package.get(key).is_some()),
         });
-        Some(Self { production: production.collect() })
+        Some(Self { production: production.collect(), development })
     }
 }

@@ -29,6 +29,7 @@ mod read_only;
 mod served;
 mod sources;
 mod stack;
+mod targets;
 mod trial;
 mod user_namespace;
 mod volumes;
@@ -38,18 +39,18 @@ pub use accounts::Unnumbered;
 pub use container::{Arranged, ContainerFacts, MountedVolume};
 pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
-pub use image::{Doubt, ImageFacts, User};
+pub use image::{Doubt, ImageFacts, User, is_for_developers};
 pub use inputs::RunTimeInputs;
 pub use kept::{is_secret, kept};
 pub use lock::{LockedPackage, PackageLock};
 pub use obstacles::Obstacle;
 pub use pod::Pods;
 pub use read_only::ReadOnlyRoot;
-pub use sources::{GoSources, PackageJson, finds_text, loads_package};
+pub use sources::{GoSources, PackageJson, finds_text, loads_package, loads_undeclared};
 pub use stack::Stack;
+pub use targets::names_target;
 
 use crate::config::Config;
-use crate::dockerfile::Base;
 use crate::error::SkipReason;
 use crate::image::{ImageConfig, Reference, Resolved};
 use crate::link::{Link, Links};
@@ -76,6 +77,8 @@ pub struct Surroundings<'a> {
     pub digests: &'a Digests,
     /// What registries said about images.
     pub configs: &'a Configs,
+    /// Whether digests that are already written give way to what their tags stand for now.
+    pub update: bool,
     /// What was found about pods since a file last changed.
     pub pods: &'a Pods,
 }
@@ -156,16 +159,6 @@ impl<'a> Application<'a> {
         let containers = self.containers.iter().filter_map(|container| container.asks_registry(self.around));
         let image = self.image.iter().filter(|_| !self.containers.is_empty());
         containers.chain(image.filter_map(|image| image.asks_registry(self.around))).cloned().collect()
-    }
-
-    /// The images that its Dockerfile starts from and its containers run, as they are written.
-    pub fn images(&self) -> Vec<Reference> {
-        let stages = self.image.iter().flat_map(|image| image.dockerfile.stages());
-        let bases = stages.filter_map(|stage| match &stage.base {
-            Base::Image { reference, literal: true } => Reference::parse(reference).ok(),
-            _ => None,
-        });
-        bases.chain(self.containers.iter().filter_map(|container| container.reference.clone())).collect()
     }
 
     /// The overlay that patches the workload of a container where it matters, to be read as a reason to leave it.

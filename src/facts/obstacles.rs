@@ -72,7 +72,12 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         found.push(hard(SkipReason::SharedStage, format!("{path} starts from its image and would inherit the user")));
     }
     if let User::Unknown { how } = &image.user {
-        found.push(hard(SkipReason::UnknownUser, how.clone()));
+        if image.is_untold(application.around) {
+            found.extend(application.speaks_against_base(image));
+            found.push(soft(SkipReason::UnknownUser, how.clone()));
+        } else {
+            found.push(hard(SkipReason::UnknownUser, how.clone()));
+        }
     } else if image.family.is_none() {
         let base = printable(&image.base_text);
         let detail = match image.base_config {

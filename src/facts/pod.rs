@@ -1,6 +1,7 @@
 //! What the containers of one pod show to each other, found once for all of them: a pod may have thousands.
 
-use super::{ContainerFacts, EffectiveUser, Surroundings};
+use super::trial::{account, new_owner, shared_volumes};
+use super::{Application, ContainerFacts, EffectiveUser, Surroundings};
 use crate::image::Claim;
 use crate::kubernetes::VolumeSource;
 use crate::link::Link;
@@ -36,8 +37,18 @@ pub(super) struct Neighbour {
     pub(super) shares_claims: bool,
     /// The volumes that it mounts to write to.
     pub(super) volumes: Vec<String>,
+    /// The volumes of all its mounts, one for each.
+    pub(super) mounted: Vec<String>,
+    /// The volumes by which it exchanges or keeps files.
+    pub(super) exchanged: Vec<String>,
+    /// Whom it gives files to when it starts, as its words have it.
+    pub(super) gives_to: Option<String>,
+    /// The uid of the account that its image is known to bring.
+    pub(super) account: Option<u32>,
+    /// The manifest says who it is.
+    pub(super) is_told_user: bool,
     /// Who it is, once somebody asked.
-    pub(super) user: OnceLock<Option<EffectiveUser>>,
+    user: OnceLock<Option<EffectiveUser>>,
 }
 
 impl Pods {
@@ -56,6 +67,16 @@ impl PodFacts {
 }
 
 impl Neighbour {
+    /// Who it is, as far as the files tell.
+    pub(super) fn user(&self, around: Surroundings<'_>) -> Option<&EffectiveUser> {
+        let find = || {
+            let application = Application::of_container(around, self.id)?;
+            let container = application.containers.iter().find(|container| container.id == self.id)?;
+            Some(application.effective_user(container))
+        };
+        self.user.get_or_init(find).as_ref()
+    }
+
     fn new(container: &ContainerFacts<'_>) -> Self {
         let dockerfile = match container.link {
             Link::Linked { dockerfile, .. } => Some(*dockerfile),
@@ -69,6 +90,11 @@ impl Neighbour {
             has_claim: written().any(|mount| mount.source == VolumeSource::Claim),
             shares_claims: container.known.is_some_and(|known| known.claim == Some(Claim::Group)),
             volumes: written().map(|mount| mount.name).collect(),
+            mounted: container.mounts().into_iter().map(|mount| mount.name).collect(),
+            exchanged: shared_volumes(container),
+            gives_to: new_owner(container),
+            account: account(container),
+            is_told_user: container.security("runAsUser").is_some(),
             user: OnceLock::new(),
         }
     }

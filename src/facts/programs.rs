@@ -118,18 +118,32 @@ pub(super) fn of_base(application: &Application<'_>, image: &ImageFacts<'_>, fou
         && base.user.is_none()
         && image.served_by().is_none()
     {
+        // A program of which nobody says that it needs root may start as any user; that it does, nobody says either.
+        let is_open = base.service.is_none()
+            && base.root_only.is_none()
+            && base.needs.is_empty()
+            && !needs_root(crate::discover::file_name(&base.name));
+        let starts = format!("{} starts what its base {} starts, as root", image.path, base.name);
         match base.low_port() {
             None if image.hosted_by().is_some() => {}
             // A runtime that is told by its base where to listen; what else tells it is judged with the ports.
             Some(_) if base.service.is_none() && needs::told_where_to_listen(application, image) => {}
-            Some(port) if base.service.is_none() && !image.argv().is_empty() => found.push(low_port(
-                application,
-                format!("programs on the base {} listen on {port} unless told otherwise ({})", base.name, image.path),
-            )),
-            _ => found.push(hard(
-                SkipReason::NeedsRoot,
-                format!("{} starts what its base {} starts, as root", image.path, base.name),
-            )),
+            Some(port) if is_open => {
+                found.push(low_port(
+                    application,
+                    format!(
+                        "programs on the base {} listen on {port} unless told otherwise ({})",
+                        base.name, image.path
+                    ),
+                ));
+                if image.argv().is_empty() {
+                    found.push(soft(SkipReason::UnknownUser, format!("{starts}, and no other user is known to work")));
+                }
+            }
+            None if is_open => {
+                found.push(soft(SkipReason::UnknownUser, format!("{starts}, and no other user is known to work")));
+            }
+            _ => found.push(hard(SkipReason::NeedsRoot, starts)),
         }
     }
     let text = image.dockerfile.text();
@@ -147,6 +161,11 @@ pub(super) fn of_base(application: &Application<'_>, image: &ImageFacts<'_>, fou
             return;
         }
     }
+}
+
+/// Whether a program of this name needs root when a container starts it, or changes the user itself.
+pub(super) fn needs_root(name: &str) -> bool {
+    NEEDS_ROOT.contains(&name) || name == "openresty"
 }
 
 /// The words of a command line, and of the lines that it hands to a shell.

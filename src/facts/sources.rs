@@ -24,14 +24,15 @@ impl PackageJson {
     pub fn read(tree: &Tree, folder: &str) -> Option<Self> {
         let value: Value = serde_json::from_str(&tree.read(&join(folder, "package.json")?)?).ok()?;
         let object = |key: &str| value.get(key).and_then(Value::as_object);
-        let names = |key: &str| object(key).map(|map| map.keys().cloned().collect()).unwrap_or_default();
+        let names =
+            |key: &str| -> Vec<String> { object(key).map(|map| map.keys().cloned().collect()).unwrap_or_default() };
         Some(Self {
             scripts: object("scripts")
                 .into_iter()
                 .flatten()
                 .filter_map(|(name, line)| Some((name.clone(), line.as_str()?.to_owned())))
                 .collect(),
-            dependencies: names("dependencies"),
+            dependencies: ["dependencies", "optionalDependencies"].into_iter().flat_map(names).collect(),
             dev_dependencies: names("devDependencies"),
             has_workspaces: value.get("workspaces").is_some(),
         })
@@ -269,6 +270,74 @@ fn named_directory(text: &str, owned: &[String]) -> Option<String> {
 
 /// Where the sources of a folder load one of these packages, as `path:line (package)`. Tests and configuration of tools do not count.
 pub fn loads_package(tree: &Tree, folder: &str, packages: &[String]) -> Option<String> {
+    loads(tree, folder, |name| {
+        packages.iter().any(|package| name == package || name.starts_with(&format!("{package}/")))
+    })
+}
+
+/// Where the sources of a folder load a package that `package.json` does not ask for at run time, likewise: it is there because another one asks for it.
+/// With the text of a `yarn.lock`, names count only when it holds them; others are names that a compiler replaces.
+pub fn loads_undeclared(tree: &Tree, folder: &str, package: &PackageJson, lock: Option<&str>) -> Option<String> {
+    loads(tree, folder, |name| {
+        let depth = if name.starts_with('@') { 2 } else { 1 };
+        let name = name.split('/').take(depth).collect::<Vec<_>>().join("/");
+        let is_locked = |lock: &str| ["\n", "\"", ", "].iter().any(|before| lock.contains(&format!("{before}{name}@")));
+        !BUILT_IN.contains(&name.trim_start_matches("node:"))
+            && !name.starts_with("node:")
+            && !package.depends_on(&name)
+            && lock.is_none_or(is_locked)
+    })
+}
+
+/// Modules of Node.js itself (<https://nodejs.org/api/>).
+const BUILT_IN: [&str; 43] = [
+    "assert",
+    "async_hooks",
+    "buffer",
+    "child_process",
+    "cluster",
+    "console",
+    "constants",
+    "crypto",
+    "dgram",
+    "diagnostics_channel",
+    "dns",
+    "domain",
+    "events",
+    "fs",
+    "http",
+    "http2",
+    "https",
+    "inspector",
+    "module",
+    "net",
+    "os",
+    "path",
+    "perf_hooks",
+    "process",
+    "punycode",
+    "querystring",
+    "readline",
+    "repl",
+    "stream",
+    "string_decoder",
+    "sys",
+    "timers",
+    "tls",
+    "trace_events",
+    "tty",
+    "url",
+    "util",
+    "v8",
+    "vm",
+    "wasi",
+    "worker_threads",
+    "zlib",
+    "test",
+];
+
+/// Where the sources of a folder load a package that is meant, by what stands between the quotes.
+fn loads(tree: &Tree, folder: &str, is_meant: impl Fn(&str) -> bool) -> Option<String> {
     static LOAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r#"(?:require\(\s*|\bfrom\s+|\bimport\s+|\bimport\(\s*)["']([^"'./][^"']*)["']"#).ok()
     });
@@ -278,9 +347,7 @@ pub fn loads_package(tree: &Tree, folder: &str, packages: &[String]) -> Option<S
         }
         LOAD.as_ref()?.captures_iter(text).find_map(|found| {
             let loaded = found.get(1)?;
-            let name = loaded.as_str();
-            let named = packages.iter().find(|package| name == *package || name.starts_with(&format!("{package}/")))?;
-            Some((line_at(text, loaded.start()), named.clone()))
+            is_meant(loaded.as_str()).then(|| (line_at(text, loaded.start()), loaded.as_str().to_owned()))
         })
     })
 }

@@ -2,11 +2,10 @@
 
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard};
-use super::{Application, ContainerFacts, EffectiveUser, Identity, MountedVolume, programs};
+use super::{Application, ContainerFacts, EffectiveUser, Identity, ImageFacts, MountedVolume, programs};
 use crate::discover::file_name;
 use crate::error::SkipReason;
 use crate::kubernetes::VolumeSource;
-use std::collections::BTreeMap;
 
 /// Variables that tell an entrypoint, which starts as root, whom to become.
 const STEPS_DOWN_TO: [&str; 12] = [
@@ -28,7 +27,8 @@ impl Application<'_> {
     /// What speaks against any other user of an image that nothing is known of.
     pub(super) fn speaks_against_trial(&self, container: &ContainerFacts<'_>) -> Option<Obstacle> {
         let is_known = container.known.is_some_and(|known| known.user.is_some() || known.service.is_some());
-        if self.image.is_some() || is_known || container.is_configured_non_root() {
+        let is_told = self.image.as_ref().is_some_and(|image| !image.is_untold(self.around));
+        if is_told || is_known || container.is_configured_non_root() {
             return None;
         }
         let place = container.place();
@@ -50,23 +50,46 @@ impl Application<'_> {
         self.given_away(container, None)
     }
 
+    /// What speaks against any other user of an image whose base nothing is known of: what it adds to may be a server or a database that has a user of its
+    /// own, or becomes one.
+    pub(super) fn speaks_against_base(&self, image: &ImageFacts<'_>) -> Option<Obstacle> {
+        let images = &self.around.config.images;
+        let name = file_name(image.base.as_ref()?.repository());
+        let base = printable(&image.base_text);
+        if programs::needs_root(name) || images.services().any(|service| file_name(&service.name) == name) {
+            let detail = format!("the base {base} may be {name}, which starts as root or has a user of its own");
+            return Some(hard(SkipReason::NeedsRoot, detail));
+        }
+        let ports: Vec<i64> =
+            image.dockerfile.ports(image.stage).into_iter().map(|(port, _)| i64::from(port)).collect();
+        let keeps = image.dockerfile.volumes(image.stage);
+        let env = image.env();
+        let is_set = |variable: &str| env.iter().any(|(name, _)| name == variable);
+        if ports.contains(&22) || self.is_like_service(&ports, &keeps, &is_set) {
+            let detail = format!("the base {base} is not known, and {} adds to it what a service has", image.path);
+            return Some(hard(SkipReason::NeedsRoot, detail));
+        }
+        let container = self.containers.iter().find(|container| self.looks_like_service(container))?;
+        let detail =
+            format!("{} listens or keeps its data as a service does that has a user of its own", container.place());
+        Some(hard(SkipReason::NeedsRoot, detail))
+    }
+
     /// A volume that another container of the pod gives to somebody else than the container is to be: `user`, where that is known.
     pub(super) fn given_away(&self, container: &ContainerFacts<'_>, user: Option<u32>) -> Option<Obstacle> {
         let shared = shared_volumes(container);
         if shared.is_empty() {
             return None;
         }
-        let others = self.containers_of_pod(container);
-        others.iter().filter(|other| other.id != container.id).find_map(|other| {
-            let volume = shared_volumes(other).into_iter().find(|name| shared.contains(name))?;
-            let words = argv(other);
-            let at = words.iter().position(|word| matches!(file_name(word), "chown" | "chgrp"))?;
-            let owner = words.iter().skip(at + 1).find(|word| !word.starts_with('-'))?;
+        let pod = self.around.pods.of(container.id);
+        pod.containers(self.around, container).iter().filter(|other| other.id != container.id).find_map(|other| {
+            let owner = other.gives_to.as_deref()?;
+            let volume = other.exchanged.iter().find(|name| shared.contains(name))?;
             let number = owner.split(':').next().and_then(|uid| uid.parse::<u32>().ok());
             // Of a name the number is not known, and what is given to root is shared with its group.
             let is_anothers = user.is_none_or(|user| number.is_some_and(|number| number != user && number != 0));
             is_anothers.then(|| {
-                let detail = format!("{} gives {} to {}", other.label(), printable(&volume), printable(owner));
+                let detail = format!("{} gives {} to {}", other.label, printable(volume), printable(owner));
                 hard(SkipReason::VolumeOwnership, detail)
             })
         })
@@ -76,31 +99,39 @@ impl Application<'_> {
     /// an account is tried as that in the same step.
     pub(super) fn user_beside(&self, container: &ContainerFacts<'_>) -> Option<Identity> {
         let shared = shared_volumes(container);
-        let others = self.containers_of_pod(container);
-        let account =
-            |of: &ContainerFacts<'_>| of.known.and_then(|known| known.account.as_ref()).map(|account| account.uid);
         let has_account = account(container).is_some();
-        let beside = others.iter().filter(|other| {
-            other.id != container.id && shared_volumes(other).iter().any(|volume| shared.contains(volume))
-        });
-        let users: BTreeMap<u32, String> = beside
-            .filter_map(|other| {
-                let application = Self::of_container(self.around, other.id)?;
-                let own = application.containers.iter().find(|own| own.id == other.id)?;
-                match application.effective_user(own) {
-                    EffectiveUser::Known(identity) | EffectiveUser::StepsDown(identity) => {
-                        Some((identity.uid, other.label()))
-                    }
-                    EffectiveUser::Root { .. } if !has_account && own.security("runAsUser").is_none() => {
-                        Some((account(own)?, other.label()))
-                    }
-                    EffectiveUser::Root { .. } | EffectiveUser::Unknown { .. } => None,
-                }
-            })
-            .collect();
-        let (uid, label) = users.first_key_value().filter(|_| users.len() == 1)?;
-        Some(Identity { uid: *uid, gid: Some(0), how: format!("the user of {label}, on trial") })
+        let pod = self.around.pods.of(container.id);
+        let mut found: Option<(u32, &str)> = None;
+        for other in pod.containers(self.around, container) {
+            if other.id == container.id || !other.exchanged.iter().any(|volume| shared.contains(volume)) {
+                continue;
+            }
+            let uid = match other.user(self.around) {
+                Some(EffectiveUser::Known(identity) | EffectiveUser::StepsDown(identity)) => Some(identity.uid),
+                Some(EffectiveUser::Root { .. }) if !has_account && !other.is_told_user => other.account,
+                Some(EffectiveUser::Root { .. } | EffectiveUser::Unknown { .. }) | None => None,
+            };
+            match (uid, found) {
+                (Some(uid), Some((first, _))) if uid != first => return None,
+                (Some(uid), None) => found = Some((uid, &other.label)),
+                _ => {}
+            }
+        }
+        let (uid, label) = found?;
+        Some(Identity { uid, gid: Some(0), how: format!("the user of {label}, on trial") })
     }
+}
+
+/// Whom `chown` or `chgrp` in the container's own words gives files to.
+pub(super) fn new_owner(container: &ContainerFacts<'_>) -> Option<String> {
+    let words = argv(container);
+    let at = words.iter().position(|word| matches!(file_name(word), "chown" | "chgrp"))?;
+    words.into_iter().skip(at + 1).find(|word| !word.starts_with('-'))
+}
+
+/// The uid of the account that the image is known to bring.
+pub(super) fn account(container: &ContainerFacts<'_>) -> Option<u32> {
+    container.known.and_then(|known| known.account.as_ref()).map(|account| account.uid)
 }
 
 /// The words of what the manifest has it start, shell scripts taken apart.
@@ -112,7 +143,7 @@ fn argv(container: &ContainerFacts<'_>) -> Vec<String> {
 }
 
 /// The volumes that are there to exchange or keep files.
-fn shared_volumes(container: &ContainerFacts<'_>) -> Vec<String> {
+pub(super) fn shared_volumes(container: &ContainerFacts<'_>) -> Vec<String> {
     let is_kept = |mount: &MountedVolume| matches!(mount.source, VolumeSource::Claim | VolumeSource::EmptyDir);
     container.mounts().into_iter().filter(is_kept).map(|mount| mount.name).collect()
 }

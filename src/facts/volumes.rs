@@ -149,12 +149,7 @@ fn is_the_same(
     neighbour: &Neighbour,
     company: &mut BTreeSet<FileId>,
 ) -> bool {
-    let find = || {
-        let theirs = Application::of_container(application.around, neighbour.id)?;
-        let container = theirs.containers.iter().find(|container| container.id == neighbour.id)?;
-        Some(theirs.effective_user(container))
-    };
-    match (neighbour.user.get_or_init(find), ours) {
+    match (neighbour.user(application.around), ours) {
         (None, _) => false,
         (Some(EffectiveUser::Known(theirs)), Some(ours)) => theirs.uid == ours.uid,
         (Some(EffectiveUser::Known(_) | EffectiveUser::StepsDown(_)), None) => true,

@@ -71,9 +71,12 @@ pub struct KnownImages {
 
 impl KnownImages {
     /// The row of an image. The first row whose word the tag contains tells the variant; of the rows of that variant, the first whose versions hold the
-    /// tag's counts. `None` when nothing is known: no row, a tag that does not tell on which side of a bound it is, or a reference by digest alone.
+    /// tag's counts. `None` when nothing is known: no row, a tag that does not tell on which side of a bound it is, or a reference by digest alone, unless
+    /// it is one of the distroless images, which are alike in all that a row tells.
     pub fn find(&self, reference: &Reference) -> Option<&KnownImage> {
-        if reference.tag().is_none() && reference.digest().is_some() {
+        let name = name_of(reference);
+        let is_distroless = name.starts_with(DISTROLESS);
+        if reference.tag().is_none() && reference.digest().is_some() && !is_distroless {
             return None;
         }
         let tag = reference.tag().unwrap_or("latest");
@@ -81,7 +84,9 @@ impl KnownImages {
         if ["windowsservercore", "nanoserver"].iter().any(|word| tag.contains(word)) {
             return None;
         }
-        let name = name_of(reference);
+        // Those that are not listed have the accounts of those that are.
+        let has_row = [&self.own, &*TABLE].into_iter().flatten().any(|row| row.name == name);
+        let name = if is_distroless && !has_row { format!("{DISTROLESS}static") } else { name };
         for rows in [self.own.as_slice(), TABLE.as_slice()] {
             let mut named = rows.iter().filter(|row| row.name == name);
             let Some(variant) = named.clone().find(|row| row.tag.as_deref().is_none_or(|word| tag.contains(word)))
@@ -252,6 +257,9 @@ pub enum Claim {
     Never,
 }
 
+/// The images without a shell that bring an account `nonroot` (<https://github.com/GoogleContainerTools/distroless/blob/main/common/variables.bzl>).
+const DISTROLESS: &str = "gcr.io/distroless/";
+
 /// Whether the program's own table has a row of this name (no tag): everybody means the same image by it.
 pub fn is_public(name: &str) -> bool {
     holds(&TABLE, name)
@@ -379,6 +387,16 @@ mod tests {
             Some(Ids { uid: 65532, gid: 65532 })
         );
         assert_eq!(known("gcr.io/distroless/static-debian13").unwrap().user, None);
+        let digest = format!("sha256:{}", "5".repeat(64));
+        for reference in ["gcr.io/distroless/java:11".to_owned(), format!("gcr.io/distroless/nodejs@{digest}")] {
+            let row = known(&reference).unwrap();
+            assert_eq!(
+                (row.family, row.account.as_ref().map(|account| account.uid)),
+                (Family::Distroless, Some(65532))
+            );
+        }
+        assert_eq!(known("gcr.io/distroless/java:nonroot").unwrap().user, Some(Ids { uid: 65532, gid: 65532 }));
+        assert_eq!(known(&format!("node@{digest}")), None);
     }
 
     #[test]
@@ -401,7 +419,11 @@ mod tests {
             ("rabbitmq:management", Some((999, 999))),
             ("memcached:1.6.12", None),
             ("nginx:1.29", Some((101, 101))),
-            ("nginx:1.13-alpine", None),
+            ("nginx:1.13-alpine", Some((100, 101))),
+            ("nginx:1.15.12", Some((101, 101))),
+            ("nginx:1.12-alpine", None),
+            ("php:7.2-fpm-alpine", Some((82, 82))),
+            ("php:5.6-fpm", None),
             ("grafana/grafana:7.2.0", Some((472, 472))),
             ("grafana/grafana-oss:12.1.0-ubuntu", Some((472, 0))),
             ("grafana/grafana:5.0.0", None),

@@ -1,6 +1,6 @@
 //! What people wrote down about builds: the configuration, compose files, skaffold, and build commands in scripts.
 
-use super::{Declaration, How, Service, ServiceMount, without_tag};
+use super::{Declaration, How, NamedContext, Service, ServiceMount, without_tag};
 use crate::config::Config;
 use crate::discover::{directory, file_name, join};
 use crate::repository::{Content, Repository};
@@ -8,13 +8,23 @@ use crate::yaml::{self, Node, Stream};
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// Every declaration, the configuration's first, and the services of compose files.
-pub(super) fn declarations(repository: &Repository, config: &Config) -> (Vec<Declaration>, Vec<Service>) {
-    let mut found = Vec::new();
-    let mut services = Vec::new();
+/// What was found.
+#[derive(Default)]
+pub(super) struct Declared {
+    /// The configuration's first.
+    pub(super) declarations: Vec<Declaration>,
+    /// Of compose files.
+    pub(super) services: Vec<Service>,
+    /// Build contexts that have a name.
+    pub(super) contexts: Vec<NamedContext>,
+}
+
+/// Everything that is written down.
+pub(super) fn declarations(repository: &Repository, config: &Config) -> Declared {
+    let mut found = Declared::default();
     for entry in &config.links {
         if let Some(dockerfile) = repository.find(&entry.dockerfile) {
-            found.push(Declaration {
+            found.declarations.push(Declaration {
                 image: Some(entry.image.clone()),
                 dockerfile,
                 target: entry.target.clone(),
@@ -24,32 +34,31 @@ pub(super) fn declarations(repository: &Repository, config: &Config) -> (Vec<Dec
     }
     for (_, file) in repository.files() {
         if let Content::Compose(stream) = &file.content {
-            compose(repository, &file.path, stream, &mut found, &mut services);
+            compose(repository, &file.path, stream, &mut found);
         }
     }
     for path in repository.tree().below("") {
         if file_name(path).starts_with("skaffold") && is_yaml(path) {
             if let Some(stream) = repository.tree().read(path).and_then(|text| yaml::parse(text).ok()) {
-                skaffold(repository, path, &stream, &mut found);
+                skaffold(repository, path, &stream, &mut found.declarations);
             }
         } else if is_script(path)
             && let Some(text) = repository.tree().read(path)
         {
             script(repository, path, &text, &mut found);
+            found.contexts.extend(contexts_of_a_step(path, &text));
+        } else if file_name(path).starts_with("docker-bake")
+            && let Some(text) = repository.tree().read(path)
+        {
+            found.contexts.extend(contexts_of_a_bake_file(path, &text));
         }
     }
-    found.sort();
-    found.dedup();
-    (found, services)
+    found.declarations.sort();
+    found.declarations.dedup();
+    found
 }
 
-fn compose(
-    repository: &Repository,
-    path: &str,
-    stream: &Stream,
-    found: &mut Vec<Declaration>,
-    services: &mut Vec<Service>,
-) {
+fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Declared) {
     for document in stream.documents() {
         let Some(all) = document.root().and_then(|root| root.get("services")) else { continue };
         for (name, service) in all.entries() {
@@ -60,30 +69,56 @@ fn compose(
             let Some(dockerfile) = dockerfile_of(repository, directory(path), &context, dockerfile.as_deref()) else {
                 continue;
             };
-            services.push(Service {
+            found.contexts.extend(context_names(build).map(|name| NamedContext {
+                dockerfile: Some(dockerfile),
+                name,
+                path: path.to_owned(),
+            }));
+            found.services.push(Service {
                 dockerfile,
                 path: path.to_owned(),
                 name: name.as_str().unwrap_or_default().into_owned(),
                 user: service.get("user").map(|user| user.raw().trim_matches(['"', '\'']).to_owned()),
                 asks_privileges: asks_privileges(service),
                 starts: starts(service),
+                entrypoint: command_line(service, "entrypoint"),
+                command: command_line(service, "command"),
                 mounts: service.get("volumes").into_iter().flat_map(Node::items).filter_map(mount).collect(),
             });
             let image = service.get("image").and_then(Node::as_str).map(|image| image.into_owned());
-            found.push(Declaration {
+            found.declarations.push(Declaration {
                 image: named(image.as_deref().or(name.as_str().as_deref())),
                 dockerfile,
                 target: build.get("target").and_then(Node::as_str).map(|target| target.into_owned()),
-                how: How::Declared(path.to_owned()),
+                how: if image.is_some() { How::Declared(path.to_owned()) } else { How::Service(path.to_owned()) },
             });
         }
     }
+}
+
+/// The names under `additional_contexts`, which is a mapping or a list of `name=value`.
+fn context_names(build: Node<'_>) -> impl Iterator<Item = String> {
+    let contexts = build.get("additional_contexts").map(Node::resolved);
+    let keys = contexts.into_iter().flat_map(Node::entries).filter_map(|(key, _)| Some(key.as_str()?.into_owned()));
+    let items = contexts.into_iter().flat_map(Node::items).filter_map(Node::as_str);
+    keys.chain(items.filter_map(|item| Some(item.split_once('=')?.0.to_owned())))
 }
 
 fn starts(service: Node<'_>) -> Option<&'static str> {
     let checks = service.get("healthcheck").is_some_and(|check| check.resolved().has("test"));
     let set = |key: &&str| service.get(key).is_some_and(|value| !value.resolved().is_null());
     if checks { Some("healthcheck") } else { ["command", "entrypoint"].into_iter().find(set) }
+}
+
+/// The words of a command line; one that is a text is no shell's, and is cut at white space as far as is looked at here.
+fn command_line(service: Node<'_>, key: &str) -> Option<Vec<String>> {
+    let value = service.get(key)?.resolved();
+    if value.is_null() {
+        return None;
+    }
+    let words = |text: std::borrow::Cow<'_, str>| text.split_whitespace().map(str::to_owned).collect();
+    let items = || value.items().filter_map(Node::as_str).map(std::borrow::Cow::into_owned).collect();
+    Some(value.as_str().map_or_else(items, words))
 }
 
 fn asks_privileges(service: Node<'_>) -> bool {
@@ -133,7 +168,7 @@ fn skaffold(repository: &Repository, path: &str, stream: &Stream, found: &mut Ve
 }
 
 /// `docker build -t NAME -f FILE CONTEXT` in scripts, makefiles, pipelines and READMEs. The context is read from the script's folder, then from the root.
-fn script(repository: &Repository, path: &str, text: &str, found: &mut Vec<Declaration>) {
+fn script(repository: &Repository, path: &str, text: &str, found: &mut Declared) {
     static BUILD: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"\b(?:docker|podman|nerdctl|buildah)\s+(?:image\s+)?(?:buildx\s+)?(?:build|bud)\s+([^\n;|&`]*)")
             .ok()
@@ -144,15 +179,16 @@ fn script(repository: &Repository, path: &str, text: &str, found: &mut Vec<Decla
     }
     let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
     for command in build.captures_iter(&joined) {
-        let Some(command) = BuildCommand::parse(&command[1]) else { continue };
-        let from_script = dockerfile_of(repository, directory(path), &command.context, command.file.as_deref());
-        let dockerfile =
-            from_script.or_else(|| dockerfile_of(repository, "", &command.context, command.file.as_deref()));
+        let command = BuildCommand::parse(&command[1]);
+        let built = |folder| dockerfile_of(repository, folder, &command.context, command.file.as_deref());
+        let dockerfile = if command.is_clear() { built(directory(path)).or_else(|| built("")) } else { None };
+        let names = command.contexts.iter().cloned();
+        found.contexts.extend(names.map(|name| NamedContext { dockerfile, name, path: path.to_owned() }));
         let Some(dockerfile) = dockerfile else { continue };
         let images: Vec<Option<String>> = command.tags.iter().map(|tag| named(Some(tag))).collect();
         let images = if images.is_empty() { vec![None] } else { images };
         for image in images {
-            found.push(Declaration {
+            found.declarations.push(Declaration {
                 image,
                 dockerfile,
                 target: command.target.clone(),
@@ -162,16 +198,51 @@ fn script(repository: &Repository, path: &str, text: &str, found: &mut Vec<Decla
     }
 }
 
+/// The names that a step of a workflow gives to contexts: `build-contexts:` with lines of `name=value`. Which Dockerfile it builds is not
+/// looked for (<https://github.com/docker/build-push-action#inputs>).
+fn contexts_of_a_step(path: &str, text: &str) -> Vec<NamedContext> {
+    static CONTEXTS: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?m)build-contexts:[ \t]*[|>]?[-+]?[ \t]*((?:\s*[^\s=]+=\S+)+)").ok());
+    let Some(contexts) = CONTEXTS.as_ref().filter(|_| text.contains("build-contexts:")) else { return Vec::new() };
+    let entries = contexts.captures_iter(text).flat_map(|found| {
+        let entries: Vec<String> = found[1].split_whitespace().map(str::to_owned).collect();
+        entries
+    });
+    let names = entries.filter_map(|entry| Some(entry.split_once('=')?.0.trim_matches(['"', '\'']).to_owned()));
+    names.map(|name| NamedContext { dockerfile: None, name, path: path.to_owned() }).collect()
+}
+
+/// The names in `contexts = { name = "…" }` of a bake file, or in its JSON form; of all its targets
+/// (<https://docs.docker.com/build/bake/reference/#targetcontexts>).
+fn contexts_of_a_bake_file(path: &str, text: &str) -> Vec<NamedContext> {
+    static CONTEXTS: LazyLock<Option<[Regex; 2]>> = LazyLock::new(|| {
+        Some([
+            Regex::new(r#""?contexts"?\s*[=:]\s*\{([^}]*)\}"#).ok()?,
+            Regex::new(r#""?([^\s"=:,{]+(?::[^\s"=:,]+)?)"?\s*[=:]\s*""#).ok()?,
+        ])
+    });
+    let Some([contexts, entry]) = CONTEXTS.as_ref() else { return Vec::new() };
+    let blocks = contexts.captures_iter(text);
+    let names = blocks.flat_map(|block| {
+        let names: Vec<String> = entry.captures_iter(&block[1]).map(|found| found[1].to_owned()).collect();
+        names
+    });
+    names.map(|name| NamedContext { dockerfile: None, name, path: path.to_owned() }).collect()
+}
+
+#[derive(Default)]
 struct BuildCommand {
     tags: Vec<String>,
     file: Option<String>,
     target: Option<String>,
+    /// The names of further contexts.
+    contexts: Vec<String>,
     context: String,
 }
 
 impl BuildCommand {
-    fn parse(arguments: &str) -> Option<Self> {
-        let mut command = Self { tags: Vec::new(), file: None, target: None, context: String::new() };
+    fn parse(arguments: &str) -> Self {
+        let mut command = Self::default();
         let mut words = arguments.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
         while let Some(word) = words.next() {
             let (flag, value) = match word.split_once('=') {
@@ -181,6 +252,10 @@ impl BuildCommand {
             match flag {
                 "-t" | "--tag" => command.tags.extend(value.or_else(|| words.next()).map(str::to_owned)),
                 "-f" | "--file" => command.file = value.or_else(|| words.next()).map(str::to_owned),
+                "--build-context" => {
+                    let context = value.or_else(|| words.next()).and_then(|context| context.split_once('='));
+                    command.contexts.extend(context.map(|(name, _)| name.to_owned()));
+                }
                 "--target" => command.target = value.or_else(|| words.next()).map(str::to_owned),
                 // Flags that take no value; every other one takes the next word.
                 "--no-cache" | "--pull" | "--push" | "--load" | "--rm" | "--force-rm" | "--squash" | "-q"
@@ -192,7 +267,12 @@ impl BuildCommand {
                 _ => {}
             }
         }
-        (!command.context.is_empty() && !command.context.contains(['$', '{'])).then_some(command)
+        command
+    }
+
+    /// Whether it says which files are built.
+    fn is_clear(&self) -> bool {
+        !self.context.is_empty() && !self.context.contains(['$', '{'])
     }
 }
 
@@ -253,9 +333,10 @@ mod tests {
     #[test]
     fn build_commands_are_read_past_their_flags() {
         let command = BuildCommand::parse(
-            "--build-arg A=1 --platform=linux/amd64 -t \"shop/web:v1\" --no-cache -f web/Dockerfile.prod web",
-        )
-        .unwrap();
+            "--build-arg A=1 --platform=linux/amd64 -t \"shop/web:v1\" --build-context base=docker-image://x --no-cache -f web/Dockerfile.prod web",
+        );
+        assert!(command.is_clear());
+        assert_eq!(command.contexts, ["base"]);
         assert_eq!(command.tags, ["shop/web:v1"]);
         assert_eq!(command.file.as_deref(), Some("web/Dockerfile.prod"));
         assert_eq!(command.context, "web");
@@ -263,8 +344,19 @@ mod tests {
 
     #[test]
     fn a_context_that_is_a_variable_says_nothing() {
-        assert!(BuildCommand::parse("-t web $(DIR)").is_none());
+        assert!(!BuildCommand::parse("-t web $(DIR)").is_clear());
         assert_eq!(named(Some("$(REGISTRY)/web:$(TAG)")).as_deref(), Some("$(REGISTRY)/web"));
         assert_eq!(named(Some("shop/$(NAME)")), None);
+    }
+
+    #[test]
+    fn contexts_are_named_by_steps_and_bake_files() {
+        let names = |found: Vec<NamedContext>| found.into_iter().map(|context| context.name).collect::<Vec<_>>();
+        let step = "      with:\n        build-contexts: |\n          alpine=docker-image://alpine:3.20\n          src=./lib\n        push: true\n";
+        assert_eq!(names(contexts_of_a_step("ci.yml", step)), ["alpine", "src"]);
+        let bake = "target \"app\" {\n  contexts = {\n    alpine = \"docker-image://alpine:3\"\n    \"node:22\" = \"target:base\"\n  }\n}\n";
+        assert_eq!(names(contexts_of_a_bake_file("docker-bake.hcl", bake)), ["alpine", "node:22"]);
+        let json = r#"{"target": {"app": {"contexts": {"base": "target:base", "src": "./x"}}}}"#;
+        assert_eq!(names(contexts_of_a_bake_file("docker-bake.json", json)), ["base", "src"]);
     }
 }

@@ -44,6 +44,8 @@ pub enum How {
     Configured,
     /// By a build definition in this file.
     Declared(String),
+    /// By the name of a service in this compose file, whose image has none: Compose calls it `project-service`, and a deployment is free to follow.
+    Service(String),
     /// By the name of the folder or Dockerfile.
     Named,
 }
@@ -52,7 +54,7 @@ impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configured => f.write_str("unroot.toml"),
-            Self::Declared(path) => f.write_str(path),
+            Self::Declared(path) | Self::Service(path) => f.write_str(path),
             Self::Named => f.write_str("its name"),
         }
     }
@@ -88,6 +90,10 @@ pub struct Service {
     pub mounts: Vec<ServiceMount>,
     /// The first of its keys that names a program of the image: `healthcheck`, `command` or `entrypoint`.
     pub starts: Option<&'static str>,
+    /// `entrypoint`, word by word.
+    pub entrypoint: Option<Vec<String>>,
+    /// `command`, word by word.
+    pub command: Option<Vec<String>>,
 }
 
 /// A volume of a service that outlives its container.
@@ -107,6 +113,18 @@ impl Service {
     }
 }
 
+/// A build context that has a name: what a Dockerfile names so is not asked of a registry
+/// (<https://docs.docker.com/reference/cli/docker/buildx/build/#build-context>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedContext {
+    /// The Dockerfile that is built with it; `None` where that is not told, and it may be any.
+    pub dockerfile: Option<FileId>,
+    /// Its name.
+    pub name: String,
+    /// The file that gives it.
+    pub path: String,
+}
+
 /// The links of a repository.
 #[derive(Debug, Default)]
 pub struct Links {
@@ -115,6 +133,8 @@ pub struct Links {
     heirs: BTreeMap<FileId, Vec<FileId>>,
     declarations: Vec<Declaration>,
     services: Vec<Service>,
+    contexts: Vec<NamedContext>,
+    names: Names,
 }
 
 impl Links {
@@ -122,7 +142,10 @@ impl Links {
     pub fn find(repository: &Repository, config: &Config) -> Self {
         let mut links = Self::default();
         if repository.dockerfiles().next().is_some() {
-            (links.declarations, links.services) = declared::declarations(repository, config);
+            let declared = declared::declarations(repository, config);
+            links.declarations = declared.declarations;
+            links.services = declared.services;
+            links.contexts = declared.contexts;
         }
         // Most manifests of a tree name few distinct images from few folders.
         let mut known: BTreeMap<(&str, Wanted<'_>), Link> = BTreeMap::new();
@@ -151,11 +174,12 @@ impl Links {
             links.containers.insert(id, link);
         }
         links.find_heirs(repository, &names);
+        links.names = names;
         links
     }
 
     /// Joins Dockerfiles to those whose image they start from. Here a doubt counts as a link: it only makes a change less likely.
-    fn find_heirs(&mut self, repository: &Repository, names: &Names<'_>) {
+    fn find_heirs(&mut self, repository: &Repository, names: &Names) {
         for (heir, dockerfile) in repository.dockerfiles() {
             let folder = directory(&repository.file(heir).path);
             for stage in dockerfile.stages() {
@@ -204,7 +228,27 @@ impl Links {
         self.declarations.iter().filter(move |declaration| declaration.dockerfile == dockerfile)
     }
 
-    fn judge(&self, repository: &Repository, names: &Names<'_>, from: &str, wanted: Wanted<'_>) -> Link {
+    /// The build contexts that a Dockerfile is, or may be, built with.
+    pub fn contexts(&self, dockerfile: FileId) -> impl Iterator<Item = &NamedContext> {
+        self.contexts.iter().filter(move |context| context.dockerfile.is_none_or(|of| of == dockerfile))
+    }
+
+    /// What builds an image that a file names elsewhere than in a container: as the base of a stage, in an override, as a volume. Nothing is
+    /// built from itself, and a well-known image is what it is called.
+    pub fn builder(&self, repository: &Repository, file: FileId, image: &str) -> Link {
+        let wanted = Wanted { image, workload: "", container: "" };
+        match self.judge(repository, &self.names, directory(&repository.file(file).path), wanted) {
+            Link::Linked { dockerfile, .. } if dockerfile == file => Link::External,
+            Link::Ambiguous(_) if is_public(without_tag(image)) => Link::External,
+            Link::Ambiguous(candidates) => {
+                let others: Vec<FileId> = candidates.into_iter().filter(|candidate| *candidate != file).collect();
+                if others.is_empty() { Link::External } else { Link::Ambiguous(others) }
+            }
+            link => link,
+        }
+    }
+
+    fn judge(&self, repository: &Repository, names: &Names, from: &str, wanted: Wanted<'_>) -> Link {
         let image = wanted.image;
         let name = without_tag(image);
         let last = last_component(name);
@@ -233,7 +277,10 @@ impl Links {
                 .filter(|declaration| !configured || declaration.how == How::Configured)
                 .map(|declaration| declaration.dockerfile)
                 .collect();
+            // A service may be called what everybody calls another image: `nginx` is that, unless somebody says that it is built.
+            let is_told = !is_public(name) || declared.iter().any(|found| !matches!(found.how, How::Service(_)));
             return match nearest(repository, from, &candidates) {
+                Ok(dockerfile) if !is_told => Link::Ambiguous(vec![dockerfile]),
                 Ok(dockerfile) => {
                     let how = declared
                         .iter()
@@ -279,16 +326,17 @@ struct Wanted<'a> {
 }
 
 /// The names that Dockerfiles go by.
-struct Names<'a> {
+#[derive(Debug, Default)]
+struct Names {
     /// Images that are what they are called, also beside a folder of a similar name.
-    images: &'a KnownImages,
+    images: KnownImages,
     names: BTreeMap<String, BTreeSet<FileId>>,
     /// The same Dockerfiles by what their names begin or end with.
     ends: BTreeMap<String, BTreeSet<FileId>>,
 }
 
-impl<'a> Names<'a> {
-    fn of(repository: &Repository, images: &'a KnownImages) -> Self {
+impl Names {
+    fn of(repository: &Repository, images: &KnownImages) -> Self {
         let mut names: BTreeMap<String, BTreeSet<FileId>> = BTreeMap::new();
         let mut ends: BTreeMap<String, BTreeSet<FileId>> = BTreeMap::new();
         let root = repository.tree().root().file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -300,7 +348,7 @@ impl<'a> Names<'a> {
                 names.entry(name).or_default().insert(id);
             }
         }
-        Self { images, names, ends }
+        Self { images: images.clone(), names, ends }
     }
 
     fn same(&self, image: &str) -> BTreeSet<FileId> {

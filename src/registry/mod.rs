@@ -16,7 +16,7 @@ pub use online::Online;
 pub use recorded::Recorded;
 
 use crate::image::{ImageConfig, Platform, Reference, Resolved};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,6 +46,9 @@ pub enum ResolveError {
 
 /// Where digests and configurations come from.
 pub trait Resolver: Sync {
+    /// Tells which images the files name, before anything is asked.
+    fn are_named(&self, _references: &BTreeSet<Reference>) {}
+
     /// What each reference names: by its digest where one is written, else by its tag. To ask what a tag stands for now, leave
     /// the digest out ([`Reference::without_digest`]). One request per distinct image and tag or digest, however often and in
     /// whatever spelling it is written; the result holds each reference that was given.
@@ -58,6 +61,10 @@ pub trait Resolver: Sync {
 }
 
 impl<R: Resolver + ?Sized> Resolver for Box<R> {
+    fn are_named(&self, references: &BTreeSet<Reference>) {
+        (**self).are_named(references);
+    }
+
     fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
         (**self).resolve(references)
     }

@@ -164,6 +164,25 @@ fn directives_stay_on_top() {
 }
 
 #[test]
+fn a_directive_gets_another_value() {
+    let set = |directive: usize| [Operation::SetDirective { directive, value: "a/b:2".to_owned() }];
+    let text = "\u{feff}#  Syntax = a/b:1  \r\n# escape=`\r\n\r\n# note\r\nFROM x\r\n";
+    assert_eq!(edited(text, &set(0)), text.replace("a/b:1", "a/b:2"));
+    // What decides how the rest reads, and what is not there, stays.
+    for directive in [1, 2] {
+        assert_eq!(parse(text).unwrap().plan(&set(directive)), []);
+    }
+    let together = [set(0)[0].clone(), insert_above_comments(0, &["ARG A"])];
+    assert_eq!(edited("# syntax=a/b:1\nFROM x", &together), "# syntax=a/b:2\nARG A\nFROM x");
+    assert_refused(
+        "# syntax=a/b:1\nFROM x",
+        &[],
+        &[Edit::replace(Span::new(9, 14), "a/b:2")],
+        "a parser directive has changed",
+    );
+}
+
+#[test]
 fn replacements_stay_within_an_instruction() {
     let text = "FROM golang:1 AS b\nRUN go build\n";
     assert_eq!(

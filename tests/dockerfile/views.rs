@@ -158,6 +158,23 @@ fn an_array_with_something_behind_it_is_read_in_two_ways() {
 }
 
 #[test]
+fn a_mounts_source_is_found_behind_quotes() {
+    for (flag, found) in [
+        ("--mount=type=bind,from=\"a/b:1\",target=/x", "a/b:1"),
+        ("--mount=\"type=bind,From=a/b:1\"", "a/b:1"),
+        ("--mount=target=/a/b:1,from='a/b:1'", "a/b:1"),
+        ("--from=a\\/b:1", "--from=a\\/b:1"),
+    ] {
+        let keyword = if flag.starts_with("--from") { "COPY" } else { "RUN" };
+        let text = format!("FROM x\n{keyword} {flag} y z");
+        let dockerfile = parse(text.as_str()).unwrap();
+        let sources = dockerfile.copy_sources(&dockerfile.instructions()[1]);
+        assert_eq!(sources[0].origin, Origin::Image("a/b:1".to_owned()), "{flag}");
+        assert_eq!(sources[0].span.of(&text), found, "{flag}");
+    }
+}
+
+#[test]
 fn what_is_copied_from_where() {
     let text = "FROM a AS Build\nFROM b\nCOPY --from=build /x \"/y\" ./\nCOPY --from=0 a b\nCOPY --from=nginx:1 a b\nCOPY [\"a b\", \"c\"]\nCOPY <<E x /d\nE\nRUN --mount=type=bind,from=build,target=/x --mount=from=0 y\nRUN --mount=type=cache z";
     let dockerfile = parse(text).unwrap();

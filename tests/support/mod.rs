@@ -12,4 +12,5 @@ pub(crate) mod registry;
 pub(crate) mod restricted;
 pub(crate) mod second_parser;
 pub(crate) mod snapshots;
+pub(crate) mod trees;
 pub(crate) mod workspace;

@@ -2,7 +2,7 @@
 
 use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
-use crate::dockerfile::{Dockerfile, Instruction, Keyword, Operation, ShellCommand};
+use crate::dockerfile::{Dockerfile, Instruction, Keyword, Operation, ShellCommand, Word};
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts};
 use crate::source::Span;
@@ -76,8 +76,11 @@ fn plan_run(image: &ImageFacts<'_>, index: usize) -> Option<Proposal> {
     if !is_root_at(image, index) {
         return declined("the build is not known to be root here".to_owned());
     }
-    if let Some(place) = sets_path(dockerfile, image, index) {
-        return declined(format!("{place} sets PATH, which sudo does not keep"));
+    if let Some((place, name)) = sets_variable(image, index) {
+        return declined(format!("{place} sets {name}, which sudo does not hand on"));
+    }
+    if let Some(text) = commands.iter().find_map(changes_surroundings) {
+        return declined(format!("`{}` changes what a command without sudo would find", text.escape_debug()));
     }
     let mut change = Change::default();
     for command in with_sudo {
@@ -116,12 +119,35 @@ fn is_root_at(image: &ImageFacts<'_>, index: usize) -> bool {
     }
 }
 
-/// An ENV above that sets PATH.
-fn sets_path(dockerfile: &Dockerfile, image: &ImageFacts<'_>, index: usize) -> Option<String> {
+/// Whether a program of the system, its loader or its interpreter reads a variable that sudo takes out or replaces
+/// (<https://www.sudo.ws/docs/man/sudoers.man/#Command_environment>).
+fn is_read(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    name == "PATH" || ["LD_", "PERL", "PYTHON"].iter().any(|start| name.starts_with(start)) || upper.ends_with("_PROXY")
+}
+
+/// An ENV or ARG above that sets such a variable, and its name.
+fn sets_variable(image: &ImageFacts<'_>, index: usize) -> Option<(String, String)> {
+    let dockerfile = image.dockerfile;
     let above = dockerfile.effective(image.stage).into_iter().filter(|other| *other < index);
-    let sets = |other: &usize| {
-        let instruction = &dockerfile.instructions()[*other];
-        instruction.keyword == Keyword::Env && dockerfile.pairs(instruction).iter().any(|pair| pair.key == "PATH")
+    above.into_iter().find_map(|other| {
+        let instruction = &dockerfile.instructions()[other];
+        let is_setting = matches!(instruction.keyword, Keyword::Env | Keyword::Arg);
+        let pair = dockerfile.pairs(instruction).into_iter().filter(|_| is_setting).find(|pair| is_read(&pair.key))?;
+        Some((image.place(other).to_string(), pair.key.escape_debug().to_string()))
+    })
+}
+
+/// What a command does to those behind it: a variable of that kind, a mask (sudo has one of its own), another meaning of words.
+fn changes_surroundings(command: &ShellCommand) -> Option<String> {
+    let sets = |word: &Word| word.written.split_once('=').is_some_and(|(name, _)| is_read(name));
+    let variables = match command.name() {
+        None if command.words.is_empty() => &command.assignments,
+        Some("export" | "declare" | "typeset" | "readonly") => &command.words,
+        Some("umask" | "ulimit" | "alias" | "source" | "." | "eval") => {
+            return command.words.first().map(|word| word.written.clone());
+        }
+        _ => return None,
     };
-    above.into_iter().find(sets).map(|other| image.place(other).to_string())
+    variables.iter().find(|word| sets(word)).and_then(|word| word.written.split('=').next().map(str::to_owned))
 }

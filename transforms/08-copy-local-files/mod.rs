@@ -47,9 +47,9 @@ fn plan_add(tree: &Tree, image: &ImageFacts<'_>, add: &Instruction) -> Proposal 
     let arguments = add.arguments.of(text);
     let label = format!("ADD {}", arguments.lines().next().unwrap_or_default().escape_debug());
     let subject = Subject { file: image.file, offset: add.span.start, label };
-    const SHARED: [&str; 5] = ["chown", "chmod", "link", "exclude", "parents"];
+    const SHARED: [&str; 4] = ["chown", "chmod", "link", "exclude"];
     if let Some(flag) = add.flags.iter().find(|flag| !SHARED.contains(&flag.name.as_str())) {
-        return Proposal::already(subject, format!("COPY has no --{}", flag.name.escape_debug()));
+        return Proposal::already(subject, format!("--{} is not the same to COPY", flag.name.escape_debug()));
     }
     let Some((sources, _)) = image.dockerfile.copy_words(add).filter(|_| add.heredocs.is_empty()) else {
         return Proposal::declined(
@@ -77,12 +77,11 @@ fn plan_add(tree: &Tree, image: &ImageFacts<'_>, add: &Instruction) -> Proposal 
 /// (<https://docs.docker.com/reference/dockerfile/#adding-local-tar-archives>).
 const ARCHIVES: [&str; 12] = ["tar", "gz", "tgz", "bz2", "tbz", "tbz2", "xz", "txz", "lzma", "zst", "tzst", "z"];
 
-/// Endings of files that are something else.
-const OTHERS: [&str; 41] = [
-    "jar",
-    "war",
-    "ear",
-    "zip",
+/// Endings of packages and programs, which are no text and no archive that ADD unpacks.
+const PACKED: [&str; 8] = ["jar", "war", "ear", "zip", "whl", "dll", "exe", "so"];
+
+/// Endings of texts.
+const TEXTS: [&str; 33] = [
     "js",
     "mjs",
     "cjs",
@@ -96,10 +95,6 @@ const OTHERS: [&str; 41] = [
     "rs",
     "java",
     "cs",
-    "dll",
-    "exe",
-    "so",
-    "whl",
     "sh",
     "txt",
     "md",
@@ -124,39 +119,49 @@ const OTHERS: [&str; 41] = [
 
 fn judge(tree: &Tree, folder: &str, source: &str) -> Source {
     let shown = source.escape_debug().to_string();
-    if source.contains("://") || source.starts_with("git@") || source.starts_with("github.com/") {
+    if source.contains("://") || source.starts_with("github.com/") || is_repository(source) {
         return Source::Special(format!("{shown} is fetched"));
     }
     if source.contains('$') {
         return Source::Unseen(format!("a variable stands in {shown}"));
     }
     let path = source.trim_end_matches('/');
-    if source.ends_with('/') || matches!(file_name(path), "." | ".." | "") {
+    if matches!(file_name(path), "." | ".." | "") {
         return Source::Copied;
     }
     let ending = file_name(path).rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
     if ARCHIVES.contains(&ending.as_str()) {
-        return Source::Special(format!("{shown} is unpacked"));
+        return Source::Special(format!("{shown} is an archive by its name, which only ADD unpacks"));
     }
+    let is_packed = PACKED.contains(&ending.as_str());
     // The folder of the Dockerfile is what is built in most often, and the top of the repository next.
     let paths = [folder, ""].into_iter().filter_map(|folder| join(folder, path));
+    let mut is_there = false;
     for path in paths {
         if tree.below(&path).next().is_some() {
             return Source::Copied;
         }
         if let Some(text) = tree.read(&path) {
-            // What is packed is no text, and an archive of texts that is not packed has this in its first header.
-            return match text.get(257..262) {
-                Some("ustar") => Source::Special(format!("{shown} is unpacked")),
-                _ => Source::Copied,
+            // What is packed is no text. An archive of texts that is not packed has bytes in its first header that no text has.
+            return match text.contains('\0') {
+                true => Source::Special(format!("{shown} is an archive, which only ADD unpacks")),
+                false => Source::Copied,
             };
         }
+        is_there |= tree.has(&path);
     }
-    if OTHERS.contains(&ending.as_str()) {
+    // A slash behind a name says that it is a folder, one that is made before the build.
+    let is_named = TEXTS.contains(&ending.as_str()) || source.ends_with('/');
+    if is_packed || is_named && !is_there {
         return Source::Copied;
     }
     Source::Unseen(format!(
         "{shown} is not a text beside {}; it may be an archive",
         if folder.is_empty() { "the Dockerfile" } else { folder }
     ))
+}
+
+/// `user@host:path`, which git fetches.
+fn is_repository(source: &str) -> bool {
+    source.split_once('@').is_some_and(|(user, rest)| !user.contains('/') && rest.contains(':'))
 }

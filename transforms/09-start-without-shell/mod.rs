@@ -2,10 +2,10 @@
 
 use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
-use crate::discover::file_name;
+use crate::discover::{Tree, file_name};
 use crate::dockerfile::{CommandForm, Instruction, Keyword, Operation};
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts};
+use crate::facts::{Application, ImageFacts, finds_text};
 
 static METADATA: Metadata = Metadata {
     number: 9,
@@ -100,11 +100,11 @@ impl Transform for StartWithoutShell {
         let keyword = instruction.keyword.as_str();
         let subject = Subject { file: image.file, offset: instruction.span.start, label: keyword.to_owned() };
         let planned = program(image, instruction).and_then(|words| {
-            match instruction.keyword {
+            let refusal = match instruction.keyword {
                 Keyword::Entrypoint => appended(application, image, cmd.is_some()),
                 _ => base(image),
-            }
-            .map_or(Ok(words), Err)
+            };
+            refusal.or_else(|| relied_on(application.around.repository.tree(), image, &words)).map_or(Ok(words), Err)
         });
         match planned {
             Ok(words) => {
@@ -157,6 +157,21 @@ fn program(image: &ImageFacts<'_>, instruction: &Instruction) -> Result<Vec<Stri
         return Err((SkipReason::UnaccountedCommand, format!("{first} is not known to start without a shell")));
     }
     Ok(words)
+}
+
+/// What only a shell gives the program: a start without a first line that names an interpreter, and the variable PWD.
+fn relied_on(tree: &Tree, image: &ImageFacts<'_>, words: &[String]) -> Option<Refusal> {
+    let refused = |detail: String| Some((SkipReason::UnaccountedCommand, detail));
+    let first = words.first().filter(|first| first.contains('/'));
+    let is_script = |path: &&str| {
+        first.is_some_and(|first| file_name(path) == file_name(first))
+            && tree.read(path).is_some_and(|text| !text.starts_with("#!"))
+    };
+    if let Some(path) = tree.below(image.directory()).find(is_script) {
+        return refused(format!("{path} may be a script, and its first line names no interpreter"));
+    }
+    let place = finds_text(tree, image.directory(), &["env.PWD", "\"PWD\"", "'PWD'"])?;
+    refused(format!("{place} is what a shell sets"))
 }
 
 /// What would be appended to an ENTRYPOINT that ignores it now.

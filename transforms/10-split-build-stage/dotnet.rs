@@ -58,7 +58,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     // Without this the program would take watches of the node, which has few.
     lines.push("# watch files as in the image of the SDK".to_owned());
     lines.push("ENV DOTNET_USE_POLLING_FILE_WATCHER=true".to_owned());
-    lines.extend(kept.iter().map(|path| format!("COPY --from={} {path} {path}", super::BUILD)));
+    lines.extend(kept.iter().map(|path| format!("COPY --from={} {path} {path}", survey.names.build)));
     let base =
         format!("mcr.microsoft.com/dotnet/{}:{version}{variant}", if projects.web { "aspnet" } else { "runtime" });
     let detail = format!("the final image holds {} on {base}, without the SDK", kept.join(" and "));

@@ -30,11 +30,23 @@ pub(super) fn judge(application: &Application<'_>, image: &ImageFacts<'_>, base:
     }
     let state = Reference::parse(base).map_or(Lifetime::Unknown, |reference| Lifetime::of(&reference));
     let detail = match state {
-        Lifetime::Maintained => return Ok(()),
+        // The recipes keep the author's version.
+        Lifetime::Maintained | Lifetime::EndedVersion(_) => return Ok(()),
         Lifetime::Ended(day) => format!("{base} is not maintained since {day}"),
         Lifetime::Unknown => format!("nothing is known of how long {base} is maintained"),
     };
     Err((SkipReason::RetiredBase, detail))
+}
+
+/// What the ledger tells of the author's own base where that, or its version, is no longer maintained: nothing here moves it.
+pub(super) fn note(image: &ImageFacts<'_>) -> Option<String> {
+    match Lifetime::of(image.base.as_ref()?) {
+        Lifetime::Ended(day) | Lifetime::EndedVersion(day) => Some(format!(
+            "{} is not maintained since {day}, and is the author's to replace",
+            image.base_text.escape_debug()
+        )),
+        Lifetime::Maintained | Lifetime::Unknown => None,
+    }
 }
 
 /// The image that the file is built on, or its slim variant where the author asks for that, and then what speaks against it: what packages were compiled

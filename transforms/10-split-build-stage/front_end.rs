@@ -73,7 +73,7 @@ fn recipe(
     let lines = vec![
         format!("RUN echo '{configuration}' > {CONFIGURATION}"),
         // Whatever the modes are that the build leaves, their owner may read them.
-        format!("COPY --from={} --chown=101:0 {folder} {CONTENT}", super::BUILD),
+        format!("COPY --from={} --chown=101:0 {folder} {CONTENT}", survey.names.build),
     ];
     let excuse = format!(
         "nginx answers on {port} in place of {}: headers, compression and redirects are not the same",

@@ -54,13 +54,13 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     if let Some(workdir) = image.workdir().filter(|workdir| workdir != "/") {
         lines.push(format!("WORKDIR {workdir}"));
     }
-    lines.push(format!("COPY --from={} {binary} {binary}", super::BUILD));
+    lines.push(format!("COPY --from={} {binary} {binary}", survey.names.build));
     let on_scratch = final_base::wished(application) == Some(FinalBase::Scratch);
     let base = if on_scratch { "scratch" } else { BASE };
     let mut obstacles = binary::against_user_of(base, application)?;
     if on_scratch {
         obstacles.extend(missing_on_scratch(application, image)?);
-        lines.insert(0, format!("COPY --from={} {CERTIFICATES} {CERTIFICATES}", super::BUILD));
+        lines.insert(0, format!("COPY --from={} {CERTIFICATES} {CERTIFICATES}", survey.names.build));
         lines.push("USER 65532:65532".to_owned());
     }
     let detail = format!("the final image holds {binary} on {base}, without a shell, a compiler or packages");

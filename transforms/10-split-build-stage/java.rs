@@ -84,13 +84,13 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         Some(jar) if opens.is_none() && build.packs_everything && paths.is_empty() => {
             // Several files go into a folder, where the same pattern finds the same of them.
             let target = if jar.contains('*') { format!("{}/", parent(jar)) } else { jar.clone() };
-            lines.push(format!("COPY --from={} {jar} {target}", super::BUILD));
+            lines.push(format!("COPY --from={} {jar} {target}", survey.names.build));
             format!("the final image holds {jar}")
         }
         _ => {
             let workdir = survey.single_workdir(image)?;
             survey.copies_into(image, &workdir)?;
-            lines.push(format!("COPY --from={} {workdir} {workdir}", super::BUILD));
+            lines.push(format!("COPY --from={} {workdir} {workdir}", survey.names.build));
             let is_outside = |path: &&String| path.starts_with('/') && !path.starts_with(&format!("{workdir}/"));
             if let Some(path) = jar.iter().chain(&paths).find(is_outside) {
                 let detail =

@@ -5,6 +5,25 @@ use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts};
 use std::collections::BTreeSet;
 
+/// Every command line that the image is started or asked by, with the place that says so: its own, those of manifests with their probes and hooks, and
+/// those of compose services.
+pub(super) fn all(application: &Application<'_>, image: &ImageFacts<'_>) -> Vec<(String, Vec<String>)> {
+    let mut commands = vec![(image.path.to_owned(), image.argv())];
+    for container in &application.containers {
+        let own = container.argv(Some(image)).into_iter().chain(container.view.exec_commands());
+        commands.extend(own.map(|argv| (container.place().to_string(), argv)));
+    }
+    for service in application.around.links.services(image.file) {
+        let argv: Vec<String> = match (&service.entrypoint, &service.command) {
+            (None, None) => continue,
+            (Some(entrypoint), command) => entrypoint.iter().chain(command.iter().flatten()).cloned().collect(),
+            (None, Some(command)) => image.entrypoint().iter().chain(command).cloned().collect(),
+        };
+        commands.push((format!("service {} of {}", service.name.escape_debug(), service.path), argv));
+    }
+    commands
+}
+
 /// Reads the command line of the image and those of every manifest, and demands that they start the same `program`. Words that name files are gathered, but for
 /// those that a volume holds.
 pub(super) fn paths<T: PartialEq>(

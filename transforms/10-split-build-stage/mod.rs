@@ -9,6 +9,7 @@ mod health;
 mod java;
 mod launch;
 mod node;
+mod node_packages;
 mod packages;
 mod php;
 mod python;
@@ -80,35 +81,44 @@ impl Transform for SplitBuildStage {
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
         let Some(image) = &application.image else { return Vec::new() };
-        let subject = Subject::image(image);
-        if image.dockerfile.stages().len() > 1 {
-            return vec![Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()))];
-        }
-        let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
-            let detail = match image.stack {
-                Some(stack) => format!("no recipe for {stack}"),
-                None => "no recipe for its language".to_owned(),
-            };
-            return vec![Proposal::declined(subject, SkipReason::UnknownStack, detail)];
+        let proposal = propose(application, image);
+        vec![match final_base::note(image) {
+            Some(note) => proposal.with_note(&note),
+            None => proposal,
+        }]
+    }
+}
+
+/// What becomes of an image.
+fn propose(application: &Application<'_>, image: &ImageFacts<'_>) -> Proposal {
+    let subject = Subject::image(image);
+    if image.dockerfile.stages().len() > 1 {
+        return Proposal::already(subject, format!("{} stages", image.dockerfile.stages().len()));
+    }
+    let Some((_, recipe)) = RECIPES.iter().find(|(stack, _)| image.stack == Some(*stack)) else {
+        let detail = match image.stack {
+            Some(stack) => format!("no recipe for {stack}"),
+            None => "no recipe for its language".to_owned(),
         };
-        if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
-            return vec![Proposal::declined(subject, SkipReason::ManifestOverride, detail)];
+        return Proposal::declined(subject, SkipReason::UnknownStack, detail);
+    };
+    if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
+        return Proposal::declined(subject, SkipReason::ManifestOverride, detail);
+    }
+    let split = survey::survey(application, image).and_then(|survey| {
+        let split = recipe(application, image, &survey)?;
+        final_base::judge(application, image, &split.base)?;
+        health::judge(image, &survey, &split.base)?;
+        health::judge_services(application, image, &split.base)?;
+        Ok((split, survey))
+    });
+    match split {
+        Ok((split, survey)) => {
+            let mut change = Change::default();
+            change.dockerfile(image.file, operations(image, &split, &survey));
+            Proposal::change(subject, change, &split.obstacles, split.detail)
         }
-        let split = survey::survey(image).and_then(|survey| {
-            let split = recipe(application, image, &survey)?;
-            final_base::judge(application, image, &split.base)?;
-            health::judge(image, &survey, &split.base)?;
-            health::judge_services(application, image, &split.base)?;
-            Ok((split, survey))
-        });
-        match split {
-            Ok((split, survey)) => {
-                let mut change = Change::default();
-                change.dockerfile(image.file, operations(image, &split, &survey));
-                vec![Proposal::change(subject, change, &split.obstacles, split.detail)]
-            }
-            Err((reason, detail)) => vec![Proposal::declined(subject, reason, detail)],
-        }
+        Err((reason, detail)) => Proposal::declined(subject, reason, detail),
     }
 }
 
@@ -119,16 +129,17 @@ fn started_by_operator(container: &ContainerFacts<'_>) -> Option<String> {
     Some(format!("{}: the operator of a {kind} starts {starts}, which the final image may not hold", container.place()))
 }
 
-/// The name of the stage that builds.
-const BUILD: &str = "build";
-
 fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Operation> {
     let dockerfile = image.dockerfile;
     let text = dockerfile.text();
-    let mut operations = vec![Operation::Replace {
-        span: image.stage.base_span,
-        text: format!("{} AS {BUILD}", split.builder.as_deref().unwrap_or(image.stage.base_span.of(text))),
-    }];
+    let builder = split.builder.as_deref().unwrap_or(image.stage.base_span.of(text));
+    let build = &survey.names.build;
+    let replaced = match image.stage.name_span {
+        Some(span) => vec![(image.stage.base_span, builder.to_owned()), (span, build.clone())],
+        None => vec![(image.stage.base_span, format!("{builder} AS {build}"))],
+    };
+    let replaced = replaced.into_iter().filter(|(span, new)| span.of(text) != new);
+    let mut operations: Vec<Operation> = replaced.map(|(span, text)| Operation::Replace { span, text }).collect();
     operations.extend(split.build.iter().cloned());
     operations.extend(survey.moved.iter().map(|index| Operation::Remove { instruction: *index, with_comments: true }));
     let mut lines = Vec::new();
@@ -137,7 +148,8 @@ fn operations(image: &ImageFacts<'_>, split: &Split, survey: &Survey) -> Vec<Ope
     }
     let from = &dockerfile.instructions()[image.stage.from];
     let flags: String = from.flags.iter().map(|flag| format!("{} ", flag.span.of(text))).collect();
-    lines.push(format!("FROM {flags}{}", split.base));
+    let name = survey.names.last.iter().map(|name| format!(" AS {name}")).collect::<String>();
+    lines.push(format!("FROM {flags}{}{name}", split.base));
     lines.extend(split.lines.iter().cloned());
     for index in &survey.copied {
         lines.push(dockerfile.instructions()[*index].span.of(text).to_owned());

@@ -1,9 +1,9 @@
 //! Node.js: install and build with everything, run with what production needs, on the same base.
 
+use super::node_packages::{self, NodePackages};
 use super::survey::{self, Survey};
-use super::{Refusal, Split, binary, final_base, front_end, packages};
+use super::{Refusal, Split, binary, final_base, front_end, launch, packages};
 use crate::config::FinalBase;
-use crate::discover::join;
 use crate::dockerfile::Operation;
 use crate::error::SkipReason;
 use crate::facts::{
@@ -18,41 +18,25 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     if let Some(split) = front_end::split(application, image, survey, &package) {
         return split;
     }
-    let has = |name: &str| join(image.directory(), name).is_some_and(|path| tree.has(&path));
-    if !has("package-lock.json") && !has("npm-shrinkwrap.json") {
-        let other = ["yarn.lock", "pnpm-lock.yaml", "bun.lockb", "bun.lock"].into_iter().find(|name| has(name));
-        let detail = match other {
-            Some(name) => format!("{name}: no command is known that leaves what was compiled and takes the rest away"),
-            None => "no package-lock.json: which packages are for production cannot be told".to_owned(),
-        };
-        return Err((SkipReason::UnaccountedCommand, detail));
-    }
+    let manager = NodePackages::of(application, image, survey)?;
     if package.has_workspaces() {
         let detail = "package.json has workspaces, each with dependencies of its own".to_owned();
         return Err((SkipReason::RunTimeInputs, detail));
     }
     let workdir = survey.single_workdir(image)?;
     survey.copies_into(image, &workdir)?;
-    survey.unaccounted(image, |words| {
-        let global = words.iter().any(|word| *word == "-g" || *word == "--global");
-        packages::installs(words)
-            || !global && matches!(words, ["npm", "install" | "ci" | "i"] | ["npm", "install" | "ci" | "i", "-" | "", ..])
-            || !global && matches!(words, ["npm", "install" | "ci" | "i", rest @ ..] if rest.iter().all(|word| word.starts_with('-')))
-            || matches!(words, ["npm", "run", "build"] | ["npm", "cache", ..] | ["npm", "prune", ..])
-    })?;
-    let builds = survey.commands.iter().any(|(_, command)| survey::words(command) == ["npm", "run", "build"]);
+    survey.unaccounted(image, |words| packages::installs(words) || manager.accounts(words))?;
+    let builds = survey.commands.iter().any(|(_, command)| node_packages::is_build(&survey::words(command)));
     let compiles = packages::leaves_any(image, survey);
-    let production_only = survey.commands.iter().any(|(_, command)| {
-        survey::words(command).iter().any(|word| matches!(*word, "--production" | "--omit=dev" | "--only=production"))
-    });
-    let develops = !package.dev_dependencies().is_empty() && !production_only;
+    let develops = !package.dev_dependencies().is_empty() && !manager.leaves_out_development(survey);
     if !builds && !compiles && !develops {
         return Err((
             SkipReason::NoBuildStep,
             "no build script, compiler or development dependency to leave behind".to_owned(),
         ));
     }
-    runs_without_development(application, image, &package)?;
+    let has_yarn = manager == NodePackages::Yarn && !manager.is_brought(survey);
+    runs_without_development(application, image, &package, has_yarn)?;
     if develops && let Some(place) = loads_package(tree, image.directory(), package.dev_dependencies()) {
         return Err((
             SkipReason::RunTimeInputs,
@@ -60,21 +44,17 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         ));
     }
     let mut build = Vec::new();
+    let mut obstacles = Vec::new();
     if develops {
-        let last = image.last_file_instruction();
-        build.push(Operation::InsertAfter { instruction: last, lines: vec![prune(image)] });
+        let (line, doubts) = manager.leave_development(application, image, survey, &package)?;
+        build.push(Operation::InsertAfter { instruction: image.last_file_instruction(), lines: vec![line] });
+        obstacles.extend(doubts);
     }
-    let from = &image.dockerfile.instructions()[image.stage.from];
-    let mut base = from.arguments.of(image.dockerfile.text()).trim().to_owned();
+    let mut base = image.stage.base_span.of(image.dockerfile.text()).to_owned();
     let kept = packages::line(image, survey);
     let mut lines: Vec<String> = kept.iter().cloned().collect();
-    lines.extend([format!("WORKDIR {workdir}"), format!("COPY --from={} {workdir} {workdir}", super::BUILD)]);
+    lines.extend([format!("WORKDIR {workdir}"), format!("COPY --from={} {workdir} {workdir}", survey.names.build)]);
     let mut command = None;
-    let mut obstacles = Vec::new();
-    if develops && package.depends_on("@prisma/client") {
-        let detail = "the client that Prisma generates among the packages may not outlast their pruning".to_owned();
-        obstacles.push(Obstacle::doubt(SkipReason::RunTimeInputs, detail));
-    }
     match final_base::wished(application) {
         Some(FinalBase::Slim) => {
             base = final_base::slim(image)?;
@@ -98,7 +78,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
             }
             // WORKDIR would make the directory as root's, and COPY leave it so.
             lines = vec![
-                format!("COPY --from={} --chown=65532:0 {workdir} {workdir}", super::BUILD),
+                format!("COPY --from={} --chown=65532:0 {workdir} {workdir}", survey.names.build),
                 format!("WORKDIR {workdir}"),
             ];
         }
@@ -205,27 +185,14 @@ fn needs_on_distroless(
     }
 }
 
-/// npm 6, which came with Node.js up to 14, knows another name for the same.
-fn prune(image: &ImageFacts<'_>) -> String {
-    let tag = image.base.as_ref().and_then(|base| base.tag()).unwrap_or_default();
-    let major: Option<u32> = tag.split(['.', '-']).next().and_then(|major| major.parse().ok());
-    let flag = if major.is_some_and(|major| major < 15) { "--production" } else { "--omit=dev" };
-    format!("RUN npm prune {flag}")
-}
-
 /// Whether everything that is started runs on production dependencies: `node FILE`, or an npm script that is that.
 fn runs_without_development(
     application: &Application<'_>,
     image: &ImageFacts<'_>,
     package: &PackageJson,
+    has_yarn: bool,
 ) -> Result<(), Refusal> {
-    let mut commands = vec![(image.path.to_owned(), image.argv())];
-    for container in &application.containers {
-        commands.extend(container.argv(Some(image)).map(|argv| (container.place().to_string(), argv)));
-        commands
-            .extend(container.view.exec_commands().into_iter().map(|command| (container.place().to_string(), command)));
-    }
-    for (place, argv) in commands {
+    for (place, argv) in launch::all(application, image) {
         let line = match argv.first().map(String::as_str) {
             Some("/bin/sh" | "sh") if argv.get(1).map(String::as_str) == Some("-c") => {
                 argv.get(2).cloned().unwrap_or_default()
@@ -239,9 +206,10 @@ fn runs_without_development(
         };
         let script = match words {
             // Anything between node and the file may load packages of its own.
-            ["node", file, ..] if !file.starts_with('-') => continue,
+            ["node", file, ..] if !file.starts_with('-') && !line.contains(['&', '|', ';']) => continue,
             ["npm", "start"] => "start",
             ["npm", "run", script] => script,
+            ["yarn", "run", script] | ["yarn", script] if has_yarn => script,
             _ => {
                 let detail = format!("{place} starts {}, whose dependencies are not known", line.escape_debug());
                 return Err((SkipReason::RunTimeInputs, detail));

@@ -1,7 +1,7 @@
 //! Python: install into a virtual environment where compilers are, copy it to the same path on the same base.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, final_base, packages};
+use super::{Refusal, Split, final_base, launch, packages};
 use crate::discover::join;
 use crate::dockerfile::{Keyword, Operation};
 use crate::error::SkipReason;
@@ -71,8 +71,8 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     lines.extend([
         format!("WORKDIR {workdir}"),
         path,
-        format!("COPY --from={} {VENV} {VENV}", super::BUILD),
-        format!("COPY --from={} {workdir} {workdir}", super::BUILD),
+        format!("COPY --from={} {VENV} {VENV}", survey.names.build),
+        format!("COPY --from={} {workdir} {workdir}", survey.names.build),
     ]);
     let detail = "compilers stay in the build stage; packages are in a virtual environment at the same path".to_owned();
     let mut obstacles = cxx(image, survey);
@@ -102,13 +102,7 @@ fn sets_path(image: &ImageFacts<'_>, index: usize) -> bool {
 
 /// An interpreter or program named by its absolute path would not see the virtual environment.
 fn starts_from_path(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<(), Refusal> {
-    let mut commands = vec![(image.path.to_owned(), image.argv())];
-    for container in &application.containers {
-        commands.extend(container.argv(Some(image)).map(|argv| (container.place().to_string(), argv)));
-        commands
-            .extend(container.view.exec_commands().into_iter().map(|command| (container.place().to_string(), command)));
-    }
-    for (place, argv) in commands {
+    for (place, argv) in launch::all(application, image) {
         let words = argv.iter().flat_map(|word| word.split_whitespace());
         if let Some(word) = words.into_iter().find(|word| word.starts_with("/usr/") && !word.ends_with("/env")) {
             let detail = format!("{place} starts {}, which would not see the virtual environment", word.escape_debug());

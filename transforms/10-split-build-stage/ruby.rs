@@ -45,8 +45,8 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let mut lines: Vec<String> = packages::line(image, survey).into_iter().collect();
     lines.extend([
         format!("WORKDIR {workdir}"),
-        format!("COPY --from={} {GEMS} {GEMS}", super::BUILD),
-        format!("COPY --from={} {workdir} {workdir}", super::BUILD),
+        format!("COPY --from={} {GEMS} {GEMS}", survey.names.build),
+        format!("COPY --from={} {workdir} {workdir}", survey.names.build),
     ]);
     let obstacles = python::cxx(image, survey).into_iter().chain(missing).collect();
     let detail = "compilers stay in the build stage; gems are at the same path".to_owned();

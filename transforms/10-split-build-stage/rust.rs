@@ -83,9 +83,9 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         obstacles.extend(against.filter(|found| needs_home || found.hard || found.reason != SkipReason::RootHome));
         obstacles.extend(inputs.low_port.map(|detail| Obstacle::doubt(SkipReason::LowPort, detail)));
     } else {
-        lines.push(format!("COPY --from={} {CERTIFICATES} {CERTIFICATES}", super::BUILD));
+        lines.push(format!("COPY --from={} {CERTIFICATES} {CERTIFICATES}", survey.names.build));
     }
-    lines.push(format!("COPY --from={} {binary} {binary}", super::BUILD));
+    lines.push(format!("COPY --from={} {binary} {binary}", survey.names.build));
     let detail = format!("the final image holds {binary} on {base}, without a compiler");
     Ok(Split { builder: builder.pinned, build: Vec::new(), base: base.to_owned(), lines, command, detail, obstacles })
 }

@@ -5,7 +5,7 @@ use super::Refusal;
 use crate::discover::Tree;
 use crate::dockerfile::{CommandForm, Dockerfile, Keyword, Redirection, ShellCommand};
 use crate::error::SkipReason;
-use crate::facts::{ImageFacts, User};
+use crate::facts::{Application, ImageFacts, User, is_for_developers, names_target};
 
 /// Where each instruction goes.
 #[derive(Default)]
@@ -22,6 +22,43 @@ pub(super) struct Survey {
     arguments: Vec<usize>,
     /// The CMD or ENTRYPOINT that moves, when there is exactly one of the two.
     pub(super) command: Option<usize>,
+    /// What the two stages are called.
+    pub(super) names: Names,
+}
+
+/// The names of the two stages.
+pub(super) struct Names {
+    /// Of the stage that builds: `build`, or the one that the author gave to a stage for building.
+    pub(super) build: String,
+    /// Of the final stage, where the author gave one: who asks for it gets what runs, as before.
+    pub(super) last: Option<String>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { build: "build".to_owned(), last: None }
+    }
+}
+
+impl Names {
+    /// Refuses a name that something asks for: it may want what only the build holds.
+    fn of(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<Self, Refusal> {
+        let (Some(name), Some(span)) = (&image.stage.name, image.stage.name_span) else { return Ok(Self::default()) };
+        let around = application.around;
+        let is_named = |target: &str| target.eq_ignore_ascii_case(name);
+        let declared = around.links.declarations(image.file).find_map(|declaration| {
+            declaration.target.as_deref().is_some_and(is_named).then(|| declaration.how.to_string())
+        });
+        if let Some(place) = declared.or_else(|| names_target(around.repository.tree(), name)) {
+            let detail = format!("{place} builds the only stage by its name, {}", name.escape_debug());
+            return Err((SkipReason::AuthorChoice, detail));
+        }
+        let written = span.of(image.dockerfile.text()).to_owned();
+        Ok(match is_for_developers(image.stage) {
+            true => Self { build: written, last: None },
+            false => Self { last: Some(written), ..Self::default() },
+        })
+    }
 }
 
 /// Variables that only builds read.
@@ -41,12 +78,9 @@ const BUILD_VARIABLES: [&str; 12] = [
 ];
 
 /// Places every instruction of the only stage.
-pub(super) fn survey(image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
+pub(super) fn survey(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<Survey, Refusal> {
     let dockerfile = image.dockerfile;
-    let mut survey = Survey::default();
-    if image.stage.name.is_some() {
-        return Err((SkipReason::AuthorChoice, "the only stage has a name, which a build may ask for".to_owned()));
-    }
+    let mut survey = Survey { names: Names::of(application, image)?, ..Survey::default() };
     if let User::Unknown { how } = &image.user {
         return Err((SkipReason::UnknownUser, how.clone()));
     }

@@ -41,9 +41,11 @@ impl Transform for SwitchUser {
             User::Numeric { uid, .. } if image.user_instruction.is_some() => {
                 return vec![Proposal::already(subject, format!("{} is {uid}", image.user_how()))];
             }
-            User::Unknown { how } => return vec![Proposal::declined(subject, SkipReason::UnknownUser, how.clone())],
+            User::Unknown { how } if !image.is_untold(application.around) => {
+                return vec![Proposal::declined(subject, SkipReason::UnknownUser, how.clone())];
+            }
             User::Named { name, ids: None } => return vec![numbered(application, image, subject, name)],
-            User::Root | User::Named { .. } | User::Numeric { .. } => {}
+            User::Root | User::Named { .. } | User::Numeric { .. } | User::Unknown { .. } => {}
         }
         let Some(identity) = identity(application, image) else {
             return vec![Proposal::declined(subject, SkipReason::UnknownUser, "no numeric user is known")];
@@ -68,7 +70,7 @@ impl Transform for SwitchUser {
         let detail = format!("USER {}{group} ({})", user_argument(image, &identity), identity.how);
         // A name that becomes its number is the same user: nothing else can break.
         let obstacles = match image.user {
-            User::Root => {
+            User::Root | User::Unknown { .. } => {
                 change.together.clone_from(application.companions());
                 application.obstacles_as_started()
             }

@@ -33,6 +33,11 @@ struct Seen {
     answers: BTreeMap<Question, Resolved>,
     /// By digest.
     configs: BTreeMap<String, ImageConfig>,
+    /// Tags that files want to know the digest of.
+    needed: BTreeSet<Question>,
+    /// Tags whose row is out of date, with the images that are named by them: files pin them to other digests that the lock does not have, and to that of
+    /// the row nowhere, as when another tool moved the pins on.
+    moved_on: BTreeMap<Question, Vec<Reference>>,
     lacking: BTreeSet<String>,
 }
 
@@ -88,10 +93,12 @@ impl<R: Resolver> Locked<R> {
     /// What is known without asking.
     fn answer(&self, reference: &Reference) -> Option<Resolved> {
         let question = Question::of(reference);
-        if let Some(answer) = self.seen().answers.get(&question) {
+        let seen = self.seen();
+        if let Some(answer) = seen.answers.get(&question) {
             return Some(answer.clone());
         }
-        let is_outdated = self.rule == Rule::Update && question.digest().is_none();
+        let is_outdated =
+            (self.rule == Rule::Update && question.digest().is_none()) || seen.moved_on.contains_key(&question);
         let row = self.lock.rows.get(&question).filter(|row| !is_outdated && row.platform == self.platform);
         let by_tag = || {
             let digest = question.digest().filter(|_| self.platform.is_none())?;
@@ -110,9 +117,21 @@ impl<R: Resolver> Locked<R> {
         known.or_else(|| self.lock.config(digest).cloned())
     }
 
-    fn lacks(&self, reference: &Reference, what: String) -> ResolveError {
-        self.seen().lacking.insert(what);
+    /// What is only nice to know of a pin is not lacking.
+    fn lacks(&self, reference: &Reference) -> ResolveError {
+        let question = Question::of(reference);
+        let mut seen = self.seen();
+        if seen.moved_on.contains_key(&question) {
+            seen.lacking.insert(format!("{} as it is pinned", question.0));
+        } else if seen.needed.contains(&question) {
+            seen.lacking.insert(question.0);
+        }
         ResolveError::NotLocked(format!("{FILE_NAME} does not have {reference}"))
+    }
+
+    fn lacks_config(&self, reference: &Reference) -> ResolveError {
+        self.seen().lacking.insert(format!("the configuration of {}", Question::of(reference).0));
+        ResolveError::NotLocked(format!("{FILE_NAME} does not have the configuration of {reference}"))
     }
 }
 
@@ -124,6 +143,29 @@ fn needs(reference: &Reference, question: &Question, row: &Row) -> bool {
 }
 
 impl<R: Resolver> Resolver for Locked<R> {
+    fn are_named(&self, references: &BTreeSet<Reference>) {
+        let mut pins: BTreeMap<Question, Vec<Reference>> = BTreeMap::new();
+        let mut seen = self.seen();
+        for reference in references {
+            if reference.digest().is_none() {
+                seen.needed.insert(Question::of(reference));
+            } else if reference.tag().is_some() {
+                pins.entry(Question::of_tag(reference)).or_default().push(reference.clone());
+            }
+        }
+        for (question, pins) in pins {
+            let Some(row) = self.lock.rows.get(&question).filter(|_| !seen.needed.contains(&question)) else {
+                continue;
+            };
+            let has = |pin: &Reference| {
+                pin.digest() == Some(row.answer.digest.as_str()) || self.lock.rows.contains_key(&Question::of(pin))
+            };
+            if !pins.iter().any(has) {
+                seen.moved_on.insert(question, pins);
+            }
+        }
+    }
+
     fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
         let mut answers = BTreeMap::new();
         let mut lacking = Vec::new();
@@ -134,8 +176,7 @@ impl<R: Resolver> Resolver for Locked<R> {
                     answers.insert(reference.clone(), Ok(resolved));
                 }
                 None if self.rule == Rule::Only => {
-                    let error = self.lacks(reference, Question::of(reference).0);
-                    answers.insert(reference.clone(), Err(error));
+                    answers.insert(reference.clone(), Err(self.lacks(reference)));
                 }
                 None => lacking.push(reference.clone()),
             }
@@ -143,11 +184,20 @@ impl<R: Resolver> Resolver for Locked<R> {
         if lacking.is_empty() {
             return answers;
         }
+        let mut others = Vec::new();
         for (reference, answer) in self.inner.resolve(&lacking) {
             if let Ok(resolved) = &answer {
-                self.seen().answers.insert(Question::of(&reference), resolved.clone());
+                let mut seen = self.seen();
+                let question = Question::of(&reference);
+                let pins = seen.moved_on.get(&question).into_iter().flatten();
+                others.extend(pins.filter(|pin| pin.digest() != Some(resolved.digest.as_str())).cloned());
+                seen.answers.insert(question, resolved.clone());
             }
             answers.insert(reference, answer);
+        }
+        // The row of a tag that moved further than its pins says nothing of them, and would be out of date again.
+        if !others.is_empty() {
+            self.resolve(&others);
         }
         answers
     }
@@ -160,6 +210,10 @@ impl<R: Resolver> Resolver for Locked<R> {
         for reference in references {
             let answer = match resolved.remove(reference) {
                 Some(Ok(answer)) => answer,
+                Some(Err(ResolveError::NotLocked(_))) if reference.digest().is_some() => {
+                    answers.insert(reference.clone(), Err(self.lacks_config(reference)));
+                    continue;
+                }
                 Some(Err(error)) => {
                     answers.insert(reference.clone(), Err(error));
                     continue;
@@ -170,8 +224,7 @@ impl<R: Resolver> Resolver for Locked<R> {
             if let Some(config) = self.config(&digest) {
                 answers.insert(reference.clone(), Ok(config));
             } else if self.rule == Rule::Only {
-                let error = self.lacks(reference, format!("{}, the configuration", Question::of(reference).0));
-                answers.insert(reference.clone(), Err(error));
+                answers.insert(reference.clone(), Err(self.lacks_config(reference)));
             } else {
                 let pinned = Reference::parse(&reference.with_digest(&digest)).unwrap_or_else(|_| reference.clone());
                 asked.entry(pinned).or_default().push(reference.clone());

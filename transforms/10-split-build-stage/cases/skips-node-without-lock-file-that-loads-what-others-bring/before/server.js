@@ -1,0 +1,3 @@
+const debug = require("debug");
+const http = require("node:http");
+http.createServer().listen(3000, () => debug("up"));

@@ -1,0 +1,2 @@
+import { createServer } from "http";
+createServer((_, answer) => answer.end("hello")).listen(3000);

@@ -1,0 +1,1 @@
+docker build -t registry.example/frontend:2 frontend
