@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 mod lookups;
 
-use lookups::{Lookups, Named};
+use lookups::Lookups;
 
 pub use crate::repository::Unread;
 
@@ -126,7 +126,7 @@ pub fn run(
     let levels = options.target.map(|policy| Levels::measure(&repository, policy));
     let mut lookups = Lookups::new(options.update);
     if options.keeps_lock {
-        resolver.are_named(&lookups.named(&repository, &links, config, &keys).images);
+        resolver.are_named(&lookups.named(&repository, &links, config, &keys));
     }
     lookups.ask(&repository, &links, config, &keys, &transforms, resolver);
 
@@ -171,9 +171,7 @@ pub fn run(
         let changed = keys.iter().zip(&touched).filter(|(_, files)| !files.is_disjoint(&changed));
         let changed: Vec<Key> = changed.map(|(key, _)| *key).collect();
         lookups.ask(&repository, &links, config, &changed, &transforms, resolver);
-        let Named { images, mut pins } = lookups.named(&repository, &links, config, &keys);
-        pins.extend(images);
-        named = pins;
+        named = lookups.named(&repository, &links, config, &keys);
     }
     let levels = levels.map(|levels| levels.compare(&repository)).unwrap_or_default();
     Ok(Run { levels, named, lookup_failures: lookups.failures.into_iter().collect(), ..recorder.finish(&repository) })

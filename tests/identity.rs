@@ -181,6 +181,7 @@ fn state(root: &Path) -> BTreeMap<String, Image> {
         digests: &digests,
         configs: &configs,
         pods: &pods,
+        update: false,
     };
     let applications =
         repository.dockerfiles().map(|(file, _)| Application::new(around, Key::Dockerfile(file)).unwrap());

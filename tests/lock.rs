@@ -129,7 +129,7 @@ fn a_gate_names_what_the_lock_lacks_and_what_it_has_for_nothing() {
                 "not locked: unroot.lock does not have docker.io/library/redis:7",
                 "not locked: unroot.lock does not have example.com/base:1",
                 "not locked: unroot.lock does not have example.com/new:latest",
-                "not locked: unroot.lock has example.com/tool:1, which no file names",
+                "not locked: unroot.lock has example.com/tool:1, which no file needs",
             ],
             "{arguments:?}"
         );
@@ -216,6 +216,19 @@ fn a_pin_that_moved_on_takes_its_row_along() {
     let (third, fourth) = (push("z"), push("zz"));
     pin(&third);
     settled(&[("tool:1", &fourth), (&format!("tool@{third}"), &third)]);
+
+    // Of an index nothing more is to be known than that it is one, and for that nobody asks about the tag.
+    let (index, _) = registry.push_index_with("hub/library/redis", "7", OCI_INDEX, &[("arm64", config(""))]);
+    for name in ["redis", "again"] {
+        let image = format!("redis:7@{}", sha256(index.as_bytes()));
+        workspace.write(&format!("k8s/{name}.yaml"), &pod(name, &image));
+    }
+    let gate = run(&workspace, 1, &["--locked"]);
+    assert!(
+        gate.stdout.contains("\nnot locked: unroot.lock does not have docker.io/library/redis:7 as it is pinned\n")
+    );
+    settled(&[("tool:1", &fourth), (&format!("tool@{third}"), &third)]);
+    assert!(workspace.read(LOCK).contains("\"docker.io/library/redis@sha256:"), "{}", workspace.read(LOCK));
 }
 
 #[test]

@@ -56,14 +56,11 @@ impl LockFile {
 
     /// Makes the lock one of the files that `run` changes, or under `--locked` tells why it would have to be.
     pub(super) fn add_to<R: Resolver>(self, run: &mut Run, locked: &Locked<R>, arguments: &Arguments, whole: bool) {
-        let lock = locked.brought_up_to_date(&run.named, whole, surroundings::now());
         if arguments.network.locked {
-            let lacking = locked.lacking().into_iter().map(|question| format!("{FILE_NAME} does not have {question}"));
-            let unused = self.lock.without(&lock);
-            let unused = unused.into_iter().map(|question| format!("{FILE_NAME} has {question}, which no file names"));
-            run.not_locked = lacking.chain(unused).collect();
+            run.not_locked = locked.out_of_date(&run.named, whole);
             return;
         }
+        let lock = locked.brought_up_to_date(&run.named, whole, surroundings::now());
         if self.text.is_some() && lock == self.lock {
             return;
         }

@@ -13,8 +13,8 @@ pub struct OwnedDirectory {
 }
 
 impl ImageFacts<'_> {
-    /// The directories that are the application's own: where it works, what is copied in, volumes, and directories that a RUN makes. Directories of the
-    /// system are left out, and so are those whose programs PATH finds, and what lies below another entry.
+    /// The directories that are the application's own: where it works, what is copied in, volumes, directories that a RUN makes, and root's home where it is
+    /// kept. Directories of the system are left out, and so are those whose programs PATH finds, and what lies below another entry.
     pub fn owned_directories(&self) -> Vec<OwnedDirectory> {
         let mut made: Vec<String> = self.workdir().map(|path| application_root(&path)).into_iter().collect();
         let mut named: Vec<String> = self.dockerfile.volumes(self.stage);
@@ -59,6 +59,10 @@ impl ImageFacts<'_> {
             let named =
                 |path: &String| path.strip_prefix("/var/run").map_or(path.clone(), |rest| format!("/run{rest}"));
             found = with(base.root_owned.iter().map(named).collect(), true);
+        }
+        if self.keeps_roots_home() {
+            found.push(OwnedDirectory { path: "/root".to_owned(), exists: true });
+            found.sort_by(|left, right| left.path.cmp(&right.path));
         }
         let all = found.clone();
         found.retain(|directory| !all.iter().any(|other| is_below(&directory.path, &other.path)));

@@ -1,11 +1,15 @@
 //! What an image keeps in root's home, which is nobody else's: the directory has mode 0700, and another user has another home.
+//!
+//! Where the image has a shell, group 0 can be let in, and the other user be given the same home. Nothing then tells the two apart but programs that look at
+//! owners and modes, so that this is done on the user's word, and not for files that such programs are known to refuse.
 
 use super::directories::is_within;
 use super::identity::printable;
 use super::obstacles::{Obstacle, hard, soft};
-use super::{Application, ContainerFacts, ImageFacts, PackageJson, stack};
+use super::{ContainerFacts, ImageFacts, PackageJson, Surroundings, User, stack};
 use crate::dockerfile::{Keyword, Redirection, ShellCommand};
 use crate::error::SkipReason;
+use crate::image::Family;
 use std::fmt::Display;
 
 /// Whether a path is root's home or lies there.
@@ -13,8 +17,46 @@ fn is_roots(path: &str) -> bool {
     is_within(path, "/root")
 }
 
+/// Files that their programs refuse unless they belong to who runs them, or are nobody else's to read or write: `libpq`, `netrc` of Python, Erlang, OpenSSH
+/// (<https://www.postgresql.org/docs/current/libpq-pgpass.html>, <https://docs.python.org/3/library/netrc.html>,
+/// <https://www.erlang.org/doc/system/distributed.html>, <https://man.openbsd.org/ssh_config>), and the keys of GnuPG.
+const REFUSED: [&str; 6] = [".pgpass", ".netrc", ".erlang.cookie", ".ssh/config", "authorized_keys", ".gnupg"];
+
+/// What an image and its containers keep in root's home, or look for there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct RootsHome {
+    of_image: Option<Obstacle>,
+    of_containers: Vec<Obstacle>,
+    /// Group 0 may be let in, and the home be kept.
+    pub(super) is_kept: bool,
+}
+
+impl RootsHome {
+    pub(super) fn of(around: Surroundings<'_>, image: &ImageFacts<'_>, containers: &[ContainerFacts<'_>]) -> Self {
+        let of_image = kept_by_image(around, image);
+        let of_containers: Vec<Obstacle> =
+            containers.iter().filter_map(|container| of_container(container, &container.place())).collect();
+        let mounted = containers.iter().flat_map(ContainerFacts::mounts).map(|mount| mount.path);
+        let text = image.dockerfile.text();
+        let is_refused = |name: &&str| text.contains(name) || mounted.clone().any(|path| path.contains(name));
+        let is_used = of_image.is_some() || !of_containers.is_empty() || image.builds_when_it_starts().is_some();
+        let is_kept = is_used
+            && image.user == User::Root
+            && image.family.is_some_and(Family::has_shell)
+            && image.served_by().is_none()
+            && !REFUSED.iter().any(is_refused);
+        Self { of_image, of_containers, is_kept }
+    }
+
+    /// What speaks against another user.
+    pub(super) fn obstacles(&self) -> impl Iterator<Item = Obstacle> {
+        let all = self.of_image.iter().chain(&self.of_containers);
+        all.map(|obstacle| Obstacle { hard: obstacle.hard && !self.is_kept, ..obstacle.clone() })
+    }
+}
+
 /// Files below root's home cannot be reached by others: the directory has mode 0700.
-pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
+fn kept_by_image(around: Surroundings<'_>, image: &ImageFacts<'_>) -> Option<Obstacle> {
     let dockerfile = image.dockerfile;
     let is_home = |path: &str| is_roots(path) || path.starts_with('~');
     let mut has_files = false;
@@ -23,18 +65,12 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
         let place = image.place(index);
         match instruction.keyword {
             Keyword::Workdir if is_home(instruction.arguments.of(dockerfile.text()).trim()) => {
-                found.push(hard(
-                    SkipReason::RootHome,
-                    format!("{place} works in root's home, which others cannot enter"),
-                ));
-                return;
+                let detail = format!("{place} works in root's home, which others cannot enter");
+                return Some(hard(SkipReason::RootHome, detail));
             }
             Keyword::Copy | Keyword::Add if dockerfile.copy_words(instruction).is_some_and(|(_, to)| is_home(&to)) => {
-                found.push(hard(
-                    SkipReason::RootHome,
-                    format!("{place} puts files in root's home, which others cannot enter"),
-                ));
-                return;
+                let detail = format!("{place} puts files in root's home, which others cannot enter");
+                return Some(hard(SkipReason::RootHome, detail));
             }
             Keyword::Copy | Keyword::Add => has_files = true,
             Keyword::Run => {
@@ -42,26 +78,18 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
                     let words = stack::words(&command);
                     let what = installs(&words, &command, image).or_else(|| configures(&words, has_files));
                     if let Some(what) = what {
-                        found.push(soft(
-                            SkipReason::RootHome,
-                            format!("{place}: {what} in root's home, which others cannot enter"),
-                        ));
-                        return;
+                        let detail = format!("{place}: {what} in root's home, which others cannot enter");
+                        return Some(soft(SkipReason::RootHome, detail));
                     }
                 }
             }
             _ => {}
         }
     }
-    let package = PackageJson::read(application.around.repository.tree(), image.directory());
-    for browser in ["puppeteer", "playwright", "cypress"] {
-        if package.as_ref().is_some_and(|package| package.depends_on(browser)) {
-            found.push(soft(
-                SkipReason::RootHome,
-                format!("{browser} keeps its browser in the home of the user that installed it"),
-            ));
-        }
-    }
+    let package = PackageJson::read(around.repository.tree(), image.directory())?;
+    let browser = ["puppeteer", "playwright", "cypress"].into_iter().find(|browser| package.depends_on(browser))?;
+    let detail = format!("{browser} keeps its browser in the home of the user that installed it");
+    Some(soft(SkipReason::RootHome, detail))
 }
 
 /// What the manifest has the container reach for there. A volume at root's home itself takes its place.

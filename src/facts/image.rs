@@ -1,5 +1,6 @@
 //! Facts of an image that a Dockerfile of this tree builds.
 
+use super::home::RootsHome;
 use super::{Stack, Surroundings, Unnumbered, stack};
 use crate::discover::Tree;
 use crate::dockerfile::{Base, CommandForm, Dockerfile, Keyword, Stage};
@@ -36,6 +37,8 @@ pub struct ImageFacts<'a> {
     pub user_instruction: Option<usize>,
     /// The language, when it is one whose needs are known.
     pub stack: Option<Stack>,
+    /// What is kept in root's home; known of an application's own image.
+    pub(super) roots_home: RootsHome,
 }
 
 /// Why it is not certain which stage is deployed.
@@ -105,6 +108,7 @@ impl<'a> ImageFacts<'a> {
             user: User::Root,
             user_instruction: None,
             stack: None,
+            roots_home: RootsHome::default(),
         };
         if let Some(base) = facts.asks_registry(around) {
             facts.base_config = around.configs.get(base).and_then(|answer| answer.as_ref().ok());
@@ -280,6 +284,11 @@ impl<'a> ImageFacts<'a> {
                 )
             })
             .unwrap_or(self.stage.from)
+    }
+
+    /// Whether another user is given root's home, which its files are kept in: group 0 is let in, and the home stays what it is.
+    pub fn keeps_roots_home(&self) -> bool {
+        self.roots_home.is_kept
     }
 
     /// Whether nobody tells who the image runs as, so that another user may be tried: nothing is known of its base, which is not built here, no instruction

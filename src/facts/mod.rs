@@ -29,6 +29,7 @@ mod read_only;
 mod served;
 mod sources;
 mod stack;
+mod start;
 mod targets;
 mod trial;
 mod user_namespace;
@@ -55,6 +56,7 @@ use crate::error::SkipReason;
 use crate::image::{ImageConfig, Reference, Resolved};
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Repository};
+use home::RootsHome;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,7 +145,8 @@ impl<'a> Application<'a> {
             Key::Dockerfile(file) => (Some(ImageFacts::new(around, *file)?), around.links.containers(*file)),
             Key::Container(id) => (None, std::slice::from_ref(id)),
         };
-        let containers = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
+        let containers: Vec<_> = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
+        let image = image.map(|image| ImageFacts { roots_home: RootsHome::of(around, &image, &containers), ..image });
         Some(Self {
             around,
             image,

@@ -46,17 +46,6 @@ pub(super) fn of_options(
     }
 }
 
-/// A tool that builds what it starts keeps packages in the home of the user that fetched them.
-fn started_by_a_build_tool(image: &ImageFacts<'_>) -> Option<String> {
-    let argv = image.argv();
-    let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).map(file_name).collect();
-    let tool = words.windows(2).find(|pair| {
-        matches!(pair, ["dotnet", "run" | "watch" | "test"] | ["cargo", "run" | "watch"])
-            || matches!(pair.first(), Some(&("mvn" | "mvnw" | "gradle" | "gradlew")))
-    })?;
-    Some(format!("{} starts {}, which keeps packages in the home of the user that built", image.path, tool.join(" ")))
-}
-
 /// What a program needs is told by its language and its sources: without both, nothing is known.
 pub(super) fn of_stack(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut Vec<Obstacle>) {
     let tree = application.around.repository.tree();
@@ -117,13 +106,28 @@ pub(super) fn told_where_to_listen(application: &Application<'_>, image: &ImageF
 impl Application<'_> {
     /// [`Self::obstacles`], and what speaks against another user as long as the image starts what it starts now.
     pub fn obstacles_as_started(&self) -> Vec<Obstacle> {
-        let tool = self.image.as_ref().and_then(started_by_a_build_tool);
+        let tool = self.image.as_ref().and_then(ImageFacts::builds_when_it_starts);
         let tool = tool.map(|detail| soft(SkipReason::RootHome, detail));
         self.obstacles().iter().cloned().chain(tool).collect()
     }
 }
 
 impl<'a> ImageFacts<'a> {
+    /// A tool that builds what it starts keeps packages in the home of the user that fetched them.
+    pub(super) fn builds_when_it_starts(&self) -> Option<String> {
+        let argv = self.argv();
+        let words: Vec<&str> = argv.iter().flat_map(|word| word.split_whitespace()).map(file_name).collect();
+        let tool = words.windows(2).find(|pair| {
+            matches!(pair, ["dotnet", "run" | "watch" | "test"] | ["cargo", "run" | "watch"])
+                || matches!(pair.first(), Some(&("mvn" | "mvnw" | "gradle" | "gradlew")))
+        })?;
+        Some(format!(
+            "{} starts {}, which keeps packages in the home of the user that built",
+            self.path,
+            tool.join(" ")
+        ))
+    }
+
     /// The base, where it is a server that the image starts as the base does, with an application of its own in it, and that starts as any user. The image
     /// of Tomcat makes the directories that the server writes to writable for everybody (<https://github.com/docker-library/tomcat/issues/35>).
     pub fn hosted_by(&self) -> Option<&'a KnownImage> {

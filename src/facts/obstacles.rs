@@ -4,11 +4,13 @@
 //! where the files say that the change breaks the program; it is soft where they leave it open.
 
 use super::directories::is_below;
+use super::start::Started;
+use super::writes::Site;
 use super::{
     Application, ContainerFacts, GoSources, ImageFacts, Stack, User, home, needs, operator, ports, programs, served,
-    sources, stack, volumes,
+    sources, stack, start, volumes,
 };
-use crate::discover::file_name;
+use crate::discover::{file_name, join};
 use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::identity::printable;
@@ -119,7 +121,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     programs::of_script(application, image, &writable, found);
     ports::of_image(application, image, found);
     file_capabilities(image, found);
-    home::of_image(application, image, found);
+    found.extend(image.roots_home.obstacles());
     browser_sandbox(application, image, found);
     let tree = application.around.repository.tree();
     paths_in_variables(application, image, &writable, found);
@@ -129,7 +131,11 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     private_files(image, &owned, found);
     // The pages of a server are run by its workers, who were never root.
     if image.stack.is_some() && server.is_none_or(|base| base.name == "nginx") {
-        if let Some(place) = sources::root_call(tree, image.directory()) {
+        let started = if image.user == User::Root { start::files(application, image) } else { Vec::new() };
+        if let Some(place) = started.iter().find_map(Started::root_call) {
+            let detail = format!("{place} is run when the program starts, and takes root");
+            found.push(hard(SkipReason::NeedsRoot, detail));
+        } else if let Some(place) = sources::root_call(tree, image.directory()) {
             found.push(soft(SkipReason::NeedsRoot, format!("{place} asks for what only root has")));
         }
         if image.stack == Some(Stack::Go)
@@ -142,10 +148,14 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             );
             found.push(soft(SkipReason::SystemDirectory, detail));
         }
-        if let Some(place) = sources::system_path(tree, image.directory(), &writable) {
+        let outside = written_outside(application, &writable);
+        if let Some(site) = written_at_once(application, image, &started, &writable) {
+            let detail = format!("{} when the program starts, and only root can", told(site));
+            found.push(hard(SkipReason::SystemDirectory, detail));
+        } else if let Some(place) = sources::system_path(tree, image.directory(), &writable) {
             found.push(soft(SkipReason::SystemDirectory, format!("{place} may be written, and only root can")));
-        } else if let Some(site) = written_outside(application, &writable) {
-            found.push(soft(SkipReason::SystemDirectory, site));
+        } else if let Some(site) = outside.first() {
+            found.push(soft(SkipReason::SystemDirectory, format!("{}, and only root can", told(site))));
         }
         if has_shell && owned.is_empty() && needs::writes_beside_itself(application, image) {
             let detail = format!(
@@ -195,17 +205,50 @@ fn starts_as_its_base(image: &ImageFacts<'_>, words: &[String]) -> bool {
     image.known_base.is_some_and(|base| is_user(base) && file_name(&base.name).split('-').any(|word| word == program))
 }
 
-/// A call of the sources that writes to a path which is written out, and is neither the application's own nor for everybody.
-fn written_outside(application: &Application<'_>, writable: &[String]) -> Option<String> {
-    let sites = &application.survey()?.sites;
-    sites.iter().find_map(|site| {
-        let target = site.target.as_deref().filter(|target| target.starts_with('/'))?;
-        let open = ["/tmp", "/var/tmp", "/dev"].into_iter().chain(writable.iter().map(String::as_str));
-        let is_open = open.into_iter().any(|directory| super::directories::is_within(target, directory));
-        (!is_open).then(|| {
-            format!("{} ({}) writes {}, and only root can", site.place, printable(&site.call), printable(target))
-        })
-    })
+/// The calls of the sources that write to a path which is written out, and is neither the application's own nor for everybody.
+fn written_outside<'a>(application: &'a Application<'_>, writable: &[String]) -> Vec<&'a Site> {
+    let is_outside =
+        |site: &&Site| site.target.as_deref().is_some_and(|path| path.starts_with('/') && !is_open(path, writable));
+    application.survey().into_iter().flat_map(|survey| &survey.sites).filter(is_outside).collect()
+}
+
+/// A call that writes to such a path as soon as the program starts, also by a path from the directory that it works in.
+fn written_at_once<'a>(
+    application: &'a Application<'_>,
+    image: &ImageFacts<'_>,
+    started: &[Started],
+    writable: &[String],
+) -> Option<&'a Site> {
+    let is_moved = |container: &ContainerFacts<'_>| container.view.working_dir().is_some();
+    let workdir = image.workdir().filter(|_| !application.containers.iter().any(is_moved));
+    let mounted = |path: &str| {
+        let mut mounts = application.containers.iter().flat_map(ContainerFacts::mounts);
+        mounts.any(|mount| super::directories::is_within(path, &mount.path))
+    };
+    let fails = |site: &&Site| {
+        let path = site.target.as_deref().and_then(|path| match path.strip_prefix('/') {
+            Some(_) => Some(path.to_owned()),
+            None => Some(format!("/{}", join(workdir.as_deref()?.trim_start_matches('/'), path)?)),
+        });
+        path.is_some_and(|path| !is_open(&path, writable) && !mounted(&path))
+            && started.iter().any(|started| started.writes(site))
+    };
+    application.survey()?.sites.iter().find(fails)
+}
+
+fn is_open(path: &str, writable: &[String]) -> bool {
+    let open = ["/tmp", "/var/tmp", "/dev"].into_iter().chain(writable.iter().map(String::as_str));
+    open.into_iter().any(|directory| super::directories::is_within(path, directory))
+}
+
+/// A call that writes, and what.
+fn told(site: &Site) -> String {
+    format!(
+        "{} ({}) writes {}",
+        site.place,
+        printable(&site.call),
+        printable(site.target.as_deref().unwrap_or("a file"))
+    )
 }
 
 /// A program whose file has capabilities does not start where they are dropped: `execve` refuses what it could not give
@@ -522,7 +565,9 @@ fn of_container(
     }
     patches(application, container, found);
     operator::of_container(container, &place, &writable, found);
-    found.extend(home::of_container(container, &place));
+    if application.image.is_none() {
+        found.extend(home::of_container(container, &place));
+    }
     if container.view.has_volume_devices() {
         let detail = format!("{place} is given a block device, which only root may open");
         found.push(hard(SkipReason::VolumeOwnership, detail));

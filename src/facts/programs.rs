@@ -3,7 +3,7 @@
 use super::directories::is_within;
 use super::obstacles::{Obstacle, hard, soft};
 use super::ports::{low_port, low_port_argument};
-use super::{Application, ImageFacts, PackageJson, Stack, identity::printable, needs};
+use super::{Application, ImageFacts, Stack, identity::printable, needs, start};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use regex::Regex;
@@ -422,21 +422,6 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
     }
 }
 
-/// What npm or yarn is told to start is a line of package.json.
-fn package_script(application: &Application<'_>, image: &ImageFacts<'_>) -> Option<String> {
-    let argv = image.argv();
-    let words: Vec<&str> =
-        argv.iter().flat_map(|word| word.split_whitespace()).filter(|word| !word.starts_with('-')).collect();
-    let at = words.iter().position(|word| matches!(*word, "npm" | "yarn" | "pnpm"))?;
-    let name = match words.get(at + 1..)? {
-        ["run" | "run-script", name, ..] => name,
-        [name, ..] => name,
-        [] => "start",
-    };
-    let package = PackageJson::read(application.around.repository.tree(), image.directory())?;
-    package.script(name).map(str::to_owned)
-}
-
 /// A script that the image starts is read from the tree; one that is not there may do anything.
 pub(super) fn of_script(
     application: &Application<'_>,
@@ -444,7 +429,7 @@ pub(super) fn of_script(
     writable: &[String],
     found: &mut Vec<Obstacle>,
 ) {
-    if let Some(line) = package_script(application, image) {
+    if let Some(line) = start::package_script(application.around.repository.tree(), image, &image.argv()) {
         let place = format!("package.json beside {}", image.path);
         of_command(std::slice::from_ref(&line), &place, writable, found);
         if let Some(port) = low_port_argument(&[line]) {

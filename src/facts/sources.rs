@@ -354,7 +354,7 @@ fn loads(tree: &Tree, folder: &str, is_meant: impl Fn(&str) -> bool) -> Option<S
 
 /// What programs ask for that only root has: raw sockets, other users, package managers.
 static ROOT_CALLS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(posix_setuid\(|(?m:^)\s*user\s+["'][\w-]+["']\s*,\s*["'][\w-]+["']|Process::(?:UID|Sys)\b|geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["']|(?:\b(?:run|call|check_call|check_output|Popen|system|Command|CommandContext|exec|execFile|spawn)(?:Sync)?\(\s*(?:ctx,\s*)?\[?\s*["'`](?:ping6?|traceroute|arping|nmap|tcpdump)\b)|\b(?:from|import)\s+(?:scapy|icmplib|ping3|pcap|pcapy|pyshark|netfilterqueue)\b|require\(["'](?:raw-socket|net-ping|pcap|cap)["']\)|gopacket/pcap"|"golang\.org/x/net/icmp")"#).ok()
+    Regex::new(r#"(posix_setuid\(|(?m:^)\s*user\s+["'][\w-]+["']\s*,\s*["'][\w-]+["']|Process::(?:UID|Sys)\b|geteuid\(\)\s*(?:!=|==)\s*0|process\.getuid\(\)\s*!==?\s*0|SOCK_RAW|os\.setuid\(|process\.setuid\(|syscall\.Setuid\(|["'](?:apt-get|apk|sudo|mount|iptables)["']|(?:\b(?:run|call|check_call|check_output|Popen|system|Command|CommandContext|exec|execFile|spawn)(?:Sync)?\(\s*(?:ctx,\s*)?\[?\s*["'`](?:ping6?|traceroute|arping|nmap|tcpdump|sudo|doas)\b)|\b(?:from|import)\s+(?:scapy|icmplib|ping3|pcap|pcapy|pyshark|netfilterqueue)\b|require\(["'](?:raw-socket|net-ping|pcap|cap)["']\)|gopacket/pcap"|"golang\.org/x/net/icmp")"#).ok()
 });
 
 /// Where the sources of a folder ask for something that only root has, as `path:line (what)`.

@@ -85,28 +85,30 @@ impl Lookups {
         }
     }
 
-    /// Every image that any transform could ask about, whether it runs or not, and every one that files name, pinned or not.
-    pub(super) fn named(&self, repository: &Repository, links: &Links, config: &Config, keys: &[Key]) -> Named {
-        let (unasked, configs, pods) = (Digests::default(), &self.configs, &Pods::default());
-        let around = Surroundings { repository, links, config, digests: &unasked, configs, update: false, pods };
-        // Of a pin the tag is asked about first, and the digest when that is known.
-        let surroundings = [around, Surroundings { digests: &self.digests, ..around }];
-        let applications = keys.par_iter().flat_map_iter(|key| {
-            surroundings.iter().filter_map(|around| Application::new(*around, *key)).collect::<Vec<_>>()
-        });
-        let named = applications.map(|application| {
-            let asked = |transform: &&dyn Transform| {
-                let digests = [transform.references(&application), transform.names(&application)].concat();
-                [digests, transform.configs(&application)].concat()
-            };
-            let images = ALL.iter().flat_map(asked).collect();
-            Named { images, pins: ALL.iter().flat_map(|transform| transform.pins(&application)).collect() }
-        });
-        named.reduce(Named::default, |mut all, Named { images, pins }| {
-            all.images.extend(images);
-            all.pins.extend(pins);
-            all
-        })
+    /// Every image that files name and any transform could ask about, whether it runs or not; of a pinned one also the tag, if that was asked about.
+    pub(super) fn named(
+        &self,
+        repository: &Repository,
+        links: &Links,
+        config: &Config,
+        keys: &[Key],
+    ) -> BTreeSet<Reference> {
+        let (digests, configs, pods) = (&self.digests, &self.configs, &Pods::default());
+        let around = Surroundings { repository, links, config, digests, configs, update: false, pods };
+        let applications = keys.par_iter().filter_map(|key| Application::new(around, *key));
+        let mut named: BTreeSet<Reference> = applications
+            .flat_map_iter(|application| {
+                let names = |transform: &&dyn Transform| {
+                    let digests = [transform.references(&application), transform.names(&application)].concat();
+                    [digests, transform.configs(&application)].concat()
+                };
+                ALL.iter().flat_map(names).collect::<Vec<_>>()
+            })
+            .collect();
+        let tagged = named.iter().filter(|named| named.digest().is_some()).filter_map(Reference::without_digest);
+        let tagged: Vec<Reference> = tagged.filter(|tagged| self.digests.contains_key(tagged)).collect();
+        named.extend(tagged);
+        named
     }
 
     fn ask_digests(&mut self, needed: &BTreeSet<Reference>, pins: &BTreeSet<Reference>, resolver: &dyn Resolver) {
@@ -134,7 +136,8 @@ impl Lookups {
     fn ask_configs(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
         let mut asked: BTreeMap<Reference, Vec<Reference>> = BTreeMap::new();
         for reference in references {
-            let pinned = match self.digests.get(&reference) {
+            let of_tag = self.digests.get(&reference).filter(|_| reference.digest().is_none());
+            let pinned = match of_tag {
                 Some(Err(why)) => {
                     self.configs.insert(reference, Err(why.clone()));
                     continue;
@@ -161,14 +164,6 @@ impl Lookups {
             self.configs.insert(reference, result);
         }
     }
-}
-
-/// What files name.
-#[derive(Default)]
-pub(super) struct Named {
-    pub(super) images: BTreeSet<Reference>,
-    /// What is asked about digests that are written already.
-    pub(super) pins: BTreeSet<Reference>,
 }
 
 /// A reference, and what a transform wants to know of it.

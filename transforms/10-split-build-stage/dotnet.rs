@@ -1,7 +1,7 @@
 //! .NET: publish with the SDK, run on the runtime that the image of the SDK is built from.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, binary, launch};
+use super::{Refusal, Split, binary, final_base, launch};
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, RunTimeInputs, Stack};
 use crate::image::Reference;
@@ -67,6 +67,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
 
 /// Version and variant (with its dash) of the SDK that the image starts from.
 fn sdk(image: &ImageFacts<'_>) -> Result<(String, String), Refusal> {
+    final_base::is_literal(image)?;
     let unknown = || {
         let base = image.base_text.escape_debug();
         (SkipReason::NoBuildStep, format!("no runtime image is known to be {base} without the SDK"))

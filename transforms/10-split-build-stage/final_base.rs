@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use crate::config::FinalBase;
+use crate::dockerfile::Base;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, Obstacle};
 use crate::image::{Lifetime, Reference};
@@ -38,6 +39,19 @@ pub(super) fn judge(application: &Application<'_>, image: &ImageFacts<'_>, base:
     Err((SkipReason::RetiredBase, detail))
 }
 
+/// Refuses a base that a build argument has a part in, where the final base follows from it: a build may set another value.
+pub(super) fn is_literal(image: &ImageFacts<'_>) -> Result<(), Refusal> {
+    let root = image.dockerfile.chain(image.stage).last().map(|stage| &stage.base);
+    if !matches!(root, Some(Base::Image { literal: false, .. })) {
+        return Ok(());
+    }
+    let written = image.stage.base_span.of(image.dockerfile.text()).escape_debug();
+    Err((
+        SkipReason::Parameter,
+        format!("a build argument decides what {written} is, and the final base follows from that"),
+    ))
+}
+
 /// What the ledger tells of the author's own base where that, or its version, is no longer maintained: nothing here moves it.
 pub(super) fn note(image: &ImageFacts<'_>) -> Option<String> {
     match Lifetime::of(image.base.as_ref()?) {
@@ -68,6 +82,7 @@ pub(super) fn same_or_slim(
 /// The `-slim` variant of the image that a file is built on: the same version on the same release of Debian.
 /// <https://hub.docker.com/_/node>, <https://hub.docker.com/_/python>, <https://hub.docker.com/_/ruby>
 pub(super) fn slim(image: &ImageFacts<'_>) -> Result<String, Refusal> {
+    is_literal(image)?;
     let declined = |detail: String| Err((SkipReason::FinalBase, detail));
     let (Some(base), Some(known)) = (&image.base, image.known_base) else {
         return declined(format!("nothing is known of a slim variant of {}", image.base_text));

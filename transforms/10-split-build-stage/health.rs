@@ -1,7 +1,6 @@
 //! A health check moves into the final stage where that holds the programs it asks.
 
 use super::Refusal;
-use super::survey::Survey;
 use crate::dockerfile::{CommandForm, Keyword};
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts};
@@ -10,17 +9,21 @@ use crate::facts::{Application, ImageFacts};
 const EVERYWHERE: [&str; 8] = ["exit", "true", "false", "test", "[", "echo", "grep", "cat"];
 
 /// Refuses a final stage on `base` that would not hold what the health check asks.
-pub(super) fn judge(image: &ImageFacts<'_>, survey: &Survey, base: &str) -> Result<(), Refusal> {
+pub(super) fn judge(
+    image: &ImageFacts<'_>,
+    instructions: impl Iterator<Item = usize>,
+    base: &str,
+) -> Result<(), Refusal> {
     let dockerfile = image.dockerfile;
-    for index in &survey.moved {
-        let instruction = &dockerfile.instructions()[*index];
+    for index in instructions {
+        let instruction = &dockerfile.instructions()[index];
         if instruction.keyword != Keyword::Healthcheck
             || dockerfile.arguments(instruction).trim().eq_ignore_ascii_case("none")
         {
             continue;
         }
         let refused = |what: &str| {
-            let place = image.place(*index);
+            let place = image.place(index);
             (
                 SkipReason::UnaccountedCommand,
                 format!("{place}: the final stage may not hold what the health check asks{what}"),
@@ -28,7 +31,7 @@ pub(super) fn judge(image: &ImageFacts<'_>, survey: &Survey, base: &str) -> Resu
         };
         let programs = match dockerfile.command(instruction) {
             Some(CommandForm::Exec(words)) => words.into_iter().take(1).collect(),
-            Some(CommandForm::Shell(line)) if dockerfile.shell(*index).is_none() => {
+            Some(CommandForm::Shell(line)) if dockerfile.shell(index).is_none() => {
                 programs(&line).ok_or_else(|| refused(""))?
             }
             _ => return Err(refused("")),

@@ -3,9 +3,9 @@
 //! Of the build, the final stage takes the jar alone where nothing else can be read; else the working directory as a whole, at the same path.
 
 use super::survey::{self, Survey};
-use super::{Refusal, Split, binary, launch};
+use super::{Refusal, Split, binary, final_base, launch};
 use crate::discover::join;
-use crate::dockerfile::ShellCommand;
+use crate::dockerfile::{Keyword, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, Obstacle, RunTimeInputs, Stack};
 
@@ -16,7 +16,7 @@ const VERSIONS: [&str; 5] = ["8", "11", "17", "21", "25"];
 const VARIANTS: [&str; 4] = ["", "alpine", "jammy", "noble"];
 
 /// What tells Maven and Gradle what to build.
-const BUILD_FILES: [&str; 3] = ["pom.xml", "build.gradle", "build.gradle.kts"];
+pub(super) const BUILD_FILES: [&str; 3] = ["pom.xml", "build.gradle", "build.gradle.kts"];
 
 /// What programs use of the development kit, by the dependency that says so.
 const NEED_THE_KIT: [&str; 16] = [
@@ -39,15 +39,6 @@ const NEED_THE_KIT: [&str; 16] = [
 ];
 
 pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, survey: &Survey) -> Result<Split, Refusal> {
-    let is_built = |(_, command): &(usize, ShellCommand)| {
-        matches!(
-            survey::words(command).as_slice(),
-            ["mvn" | "./mvnw" | "mvnw" | "gradle" | "./gradlew" | "gradlew", ..]
-        )
-    };
-    if !survey.commands.iter().any(is_built) {
-        return Err((SkipReason::NoBuildStep, format!("{} builds with neither Maven nor Gradle", image.path)));
-    }
     let runtime = Runtime::of(image)?;
     let folder = survey::project(application.around.repository.tree(), image.directory(), &BUILD_FILES);
     let build = BuildFiles::read(application, image, folder)?;
@@ -106,27 +97,47 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     Ok(Split { builder: None, build: Vec::new(), base: runtime.base, lines, command: None, detail, obstacles })
 }
 
+/// Whether the Dockerfile builds with Maven or Gradle.
+pub(super) fn builds_here(image: &ImageFacts<'_>) -> bool {
+    let dockerfile = image.dockerfile;
+    let mut runs = dockerfile.effective(image.stage).into_iter().map(|index| &dockerfile.instructions()[index]);
+    // What cannot be read is taken for a build, and then is refused as such.
+    runs.any(|run| {
+        run.keyword == Keyword::Run
+            && dockerfile.shell_commands(run).is_none_or(|commands| {
+                let tool =
+                    |command: &ShellCommand| survey::words(command).first().is_some_and(|word| is_build_tool(word));
+                commands.iter().any(tool)
+            })
+    })
+}
+
+fn is_build_tool(word: &str) -> bool {
+    matches!(word, "mvn" | "./mvnw" | "mvnw" | "gradle" | "./gradlew" | "gradlew")
+}
+
 fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-fn is_of_the_kit(variable: &str) -> bool {
+pub(super) fn is_of_the_kit(variable: &str) -> bool {
     matches!(variable, "JAVA_HOME" | "JRE_HOME" | "JDK_HOME" | "PATH" | "LD_LIBRARY_PATH" | "LD_PRELOAD")
 }
 
 /// The base of the final stage, and what speaks against it.
 #[derive(Debug, PartialEq, Eq)]
-struct Runtime {
-    base: String,
+pub(super) struct Runtime {
+    pub(super) base: String,
     doubt: Option<Obstacle>,
 }
 
 impl Runtime {
-    fn of(image: &ImageFacts<'_>) -> Result<Self, Refusal> {
+    pub(super) fn of(image: &ImageFacts<'_>) -> Result<Self, Refusal> {
         let unknown = || {
             let base = image.base_text.escape_debug();
             (SkipReason::NoBuildStep, format!("no runtime image is known to be {base} without its development kit"))
         };
+        final_base::is_literal(image)?;
         let base = image.base.as_ref().ok_or_else(unknown)?;
         if base.digest().is_some() {
             return Err((
@@ -165,12 +176,18 @@ fn runtime_tag(name: &str, tag: &str) -> Option<(String, bool)> {
             let (version, variant) = rest.split_once('-').unwrap_or((rest, ""));
             (version, variant, maintained)
         }
-        // gradle:8.5-jdk21-jammy; before version 7 on other kits
+        // gradle:8.5-jdk21-jammy; before version 7.2 on other kits (<https://github.com/gradle/docker-gradle/pull/195>)
         "gradle" => {
             let (before, rest) = tag.split_once("jdk")?;
             let (version, variant) = rest.split_once('-').unwrap_or((rest, ""));
-            let gradle = before.split('.').next().unwrap_or_default().trim_end_matches('-');
-            let is_new = gradle.is_empty() || gradle.parse::<u32>().is_ok_and(|gradle| gradle >= 7);
+            let numbers = before.trim_end_matches('-').split('.').map(|number| number.parse::<u32>().ok());
+            // 7 alone is the last of them.
+            let is_new = match numbers.collect::<Vec<_>>().as_slice() {
+                [None] => before.is_empty(),
+                [Some(major)] => *major >= 7,
+                [Some(major), Some(minor), ..] => (*major, *minor) >= (7, 2),
+                _ => false,
+            };
             (version, variant, is_new)
         }
         "openjdk" => {
@@ -215,13 +232,15 @@ fn release_of(tag: &str) -> Option<(&str, &str)> {
 }
 
 /// What `pom.xml` and Gradle scripts say.
-struct BuildFiles {
+pub(super) struct BuildFiles {
     /// Whether the jar holds its dependencies, as Spring Boot and shading plugins make it.
     packs_everything: bool,
+    /// Where a compiler of server pages is asked for.
+    pub(super) compiles_pages: Option<String>,
 }
 
 impl BuildFiles {
-    fn read(application: &Application<'_>, image: &ImageFacts<'_>, folder: &str) -> Result<Self, Refusal> {
+    pub(super) fn read(application: &Application<'_>, image: &ImageFacts<'_>, folder: &str) -> Result<Self, Refusal> {
         const PACKERS: [&str; 7] = [
             "spring-boot-maven-plugin",
             "maven-shade-plugin",
@@ -243,11 +262,15 @@ impl BuildFiles {
         };
         let mut packs_everything = false;
         let mut stands_apart = false;
+        let mut compiles_pages = None;
         for path in tree.below(folder).filter(is_build_file) {
             let text = tree.read(path).unwrap_or_default();
             if let Some(name) = NEED_THE_KIT.iter().find(|name| text.contains(**name)) {
                 let detail = format!("{path} names {name}, which may need the development kit at run time");
                 return Err((SkipReason::RunTimeInputs, detail));
+            }
+            if compiles_pages.is_none() && ["jasper", "-jsp"].iter().any(|word| text.contains(word)) {
+                compiles_pages = Some(format!("{path} asks for a compiler of server pages"));
             }
             // A layout of its own looks for jars beside the program.
             let apart = text.contains("<layout>ZIP")
@@ -259,7 +282,7 @@ impl BuildFiles {
             stands_apart |= apart;
             packs_everything |= PACKERS.iter().any(|packer| text.contains(packer));
         }
-        Ok(Self { packs_everything: packs_everything && !stands_apart })
+        Ok(Self { packs_everything: packs_everything && !stands_apart, compiles_pages })
     }
 }
 
@@ -364,7 +387,7 @@ fn places(words: &[&str]) -> bool {
 }
 
 /// Reads a command line of `java`: the jar, or nothing when a class is started, and other words that name files. What is not known is the error.
-fn launch(words: &[&str]) -> Result<(Option<String>, Vec<String>), String> {
+pub(super) fn launch(words: &[&str]) -> Result<(Option<String>, Vec<String>), String> {
     let Some((program, mut rest)) = words.split_first() else { return Err(String::new()) };
     if !matches!(*program, "java" | "/opt/java/openjdk/bin/java" | "$JAVA_HOME/bin/java" | "${JAVA_HOME}/bin/java") {
         return Err((*program).to_owned());
@@ -430,6 +453,8 @@ mod tests {
             ("maven", "3-eclipse-temurin-17-alpine", "17-jre-alpine"),
             ("gradle", "8.5-jdk21-jammy", "21-jre-jammy"),
             ("gradle", "jdk17", "17-jre"),
+            ("gradle", "7-jdk11", "11-jre"),
+            ("gradle", "7.2.0-jdk11", "11-jre"),
         ] {
             assert_eq!(runtime_tag(name, tag), Some((expected.to_owned(), true)), "{name}:{tag}");
         }
@@ -440,6 +465,7 @@ mod tests {
             ("maven", "3.8-openjdk-17-slim", "17-jre"),
             ("maven", "3.3.9-jdk-8-alpine", "8-jre-alpine"),
             ("gradle", "6.9-jdk11", "11-jre"),
+            ("gradle", "7.1-jdk11", "11-jre"),
         ] {
             assert_eq!(runtime_tag(name, tag), Some((expected.to_owned(), false)), "{name}:{tag}");
         }

@@ -13,6 +13,7 @@ mod node_packages;
 mod packages;
 mod php;
 mod python;
+mod ready_jar;
 mod ruby;
 mod rust;
 mod survey;
@@ -105,10 +106,25 @@ fn propose(application: &Application<'_>, image: &ImageFacts<'_>) -> Proposal {
     if let Some(detail) = application.containers.iter().find_map(started_by_operator) {
         return Proposal::declined(subject, SkipReason::ManifestOverride, detail);
     }
+    if let Some(heir) = application.around.links.heirs(image.file).first() {
+        let path = &application.around.repository.file(*heir).path;
+        let detail = format!("{path} may start from this image, and what it needs of it is not seen");
+        return Proposal::declined(subject, SkipReason::SharedStage, detail);
+    }
+    if image.stack == Some(Stack::Java) && !java::builds_here(image) {
+        return match ready_jar::replace(application, image) {
+            Ok(replacement) => {
+                let mut change = Change::default();
+                change.dockerfile(image.file, replacement.operations);
+                Proposal::change(subject, change, &replacement.obstacles, replacement.detail)
+            }
+            Err((reason, detail)) => Proposal::declined(subject, reason, detail),
+        };
+    }
     let split = survey::survey(application, image).and_then(|survey| {
         let split = recipe(application, image, &survey)?;
         final_base::judge(application, image, &split.base)?;
-        health::judge(image, &survey, &split.base)?;
+        health::judge(image, survey.moved.iter().copied(), &split.base)?;
         health::judge_services(application, image, &split.base)?;
         Ok((split, survey))
     });

@@ -94,6 +94,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
 
 /// The distroless image for the major version of Node.js that the file builds with. Whether there is one, the table of lifetimes tells.
 fn distroless(image: &ImageFacts<'_>) -> Result<String, Refusal> {
+    final_base::is_literal(image)?;
     let declined = |detail: String| Err((SkipReason::FinalBase, detail));
     let Some(base) = image.base.as_ref().filter(|_| image.known_base.is_some_and(|known| known.name == "node")) else {
         return declined(format!("{} is not the base node, whose version is known", image.base_text));

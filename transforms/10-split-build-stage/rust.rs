@@ -152,6 +152,7 @@ impl Builder {
                 format!("which Debian release {base} is of, and so what the binary needs, is not known"),
             )
         };
+        final_base::is_literal(image)?;
         let base = image.base.as_ref().ok_or_else(unknown)?;
         if !matches!(
             base.name(),

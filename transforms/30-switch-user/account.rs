@@ -22,7 +22,18 @@ pub(super) fn creation(image: &ImageFacts<'_>, identity: &Identity) -> Option<St
     if known || made || taken {
         return None;
     }
+    let keeps_home = image.keeps_roots_home();
     match image.family? {
+        Family::Debian if keeps_home => Some(format!(
+            "RUN useradd --no-log-init --no-create-home --home-dir {ROOTS_HOME} --uid {uid} --gid 0 {ACCOUNT}"
+        )),
+        Family::Alpine if uid <= 256_000 && keeps_home => {
+            Some(format!("RUN adduser -D -H -h {ROOTS_HOME} -u {uid} -G root {ACCOUNT}"))
+        }
+        Family::Alpine | Family::Other if keeps_home => {
+            let entry = format!("{ACCOUNT}:x:{uid}:0::{ROOTS_HOME}:/sbin/nologin");
+            Some(format!("RUN echo '{entry}' >> /etc/passwd"))
+        }
         Family::Debian => Some(format!("RUN useradd --no-log-init --create-home --uid {uid} --gid 0 {ACCOUNT}")),
         // BusyBox, as Alpine builds it, makes no account above this.
         Family::Alpine if uid <= 256_000 => Some(format!("RUN adduser -D -u {uid} -G root {ACCOUNT}")),
@@ -36,13 +47,21 @@ pub(super) fn creation(image: &ImageFacts<'_>, identity: &Identity) -> Option<St
     }
 }
 
+/// The home that the other user is given where the image's files are kept in it.
+const ROOTS_HOME: &str = "/root";
+
 fn created_home() -> String {
     format!("/home/{ACCOUNT}")
 }
 
-/// A HOME that the user can write to, where the file names root's.
+/// A HOME that the user can write to, where the file names root's, or root's own where it is kept: the runtime asks the list of accounts, which the number
+/// may have another home in.
 pub(super) fn home(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
-    let (_, value) = image.dockerfile.env(image.stage).into_iter().rev().find(|(name, _)| name == "HOME")?;
+    let set = image.dockerfile.env(image.stage).into_iter().rev().find(|(name, _)| name == "HOME");
+    if image.keeps_roots_home() {
+        return set.is_none().then(|| format!("ENV HOME={ROOTS_HOME}"));
+    }
+    let (_, value) = set?;
     if !matches!(value.trim_end_matches('/'), "" | "/root") {
         return None;
     }

@@ -62,17 +62,19 @@ impl Place {
         }
     }
 
-    /// What there is to know of a pin that is there already: whether its tag still stands for it and, where it does not, whether it is of one platform
-    /// alone. Where one platform is what was asked for, that is no question.
+    /// What there is to know of a pin that stays: whether it is of one platform alone, which never changes, and if so, whether its tag stands for
+    /// more. Where one platform is what was asked for, that is no question.
     pub(super) fn asks_in_passing(&self, around: Surroundings<'_>) -> Option<Reference> {
         let reference = &self.named.as_ref().ok()?.reference;
-        let digest = reference.digest()?;
-        let Some(tagged) = reference.without_digest() else {
-            return around.config.platform.is_none().then(|| reference.clone());
-        };
-        match around.digests.get(&tagged) {
-            None => Some(tagged),
-            Some(Ok(now)) if now.kind == Kind::Index && now.digest.as_str() != digest => Some(reference.clone()),
+        reference.digest()?;
+        if around.update || around.config.platform.is_some() {
+            return None;
+        }
+        match around.digests.get(reference) {
+            None => Some(reference.clone()),
+            Some(Ok(pinned)) if pinned.kind == Kind::Image => {
+                reference.without_digest().filter(|tagged| !around.digests.contains_key(tagged))
+            }
             Some(_) => None,
         }
     }

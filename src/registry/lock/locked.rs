@@ -6,6 +6,7 @@ use crate::image::{ImageConfig, Platform, Reference, Resolved};
 use crate::registry::{ResolveError, Resolver};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
 
 /// What becomes of questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +48,22 @@ impl<R: Resolver> Locked<R> {
         Self { lock, rule, platform, inner, seen: Mutex::default() }
     }
 
-    /// What was asked for and not found under [`Rule::Only`], in order.
-    pub fn lacking(&self) -> Vec<String> {
-        self.seen().lacking.iter().cloned().collect()
+    /// Why the lock would have to change for a repository that names these images, under [`Rule::Only`]: one line for each row that was looked for and
+    /// is not there and, if the `whole` repository was looked at, for each that no file needs.
+    pub fn out_of_date(&self, named: &BTreeSet<Reference>, whole: bool) -> Vec<String> {
+        // No time of it is told.
+        let settled = self.brought_up_to_date(named, whole, Moment::from(UNIX_EPOCH));
+        let seen = self.seen();
+        let moved_on =
+            seen.moved_on.keys().map(|question| format!("{FILE_NAME} does not have {} as it is pinned", question.0));
+        let lacking = seen.lacking.iter().map(|what| format!("{FILE_NAME} does not have {what}"));
+        let unused = self
+            .lock
+            .rows
+            .keys()
+            .filter(|question| !settled.rows.contains_key(*question) && !seen.moved_on.contains_key(*question));
+        let unused = unused.map(|question| format!("{FILE_NAME} has {}, which no file needs", question.0));
+        moved_on.chain(lacking).chain(unused).collect()
     }
 
     /// The lock with the answers of this run, for a repository that names these images. A row that no image needs is left out if the `whole` repository
@@ -121,9 +135,7 @@ impl<R: Resolver> Locked<R> {
     fn lacks(&self, reference: &Reference) -> ResolveError {
         let question = Question::of(reference);
         let mut seen = self.seen();
-        if seen.moved_on.contains_key(&question) {
-            seen.lacking.insert(format!("{} as it is pinned", question.0));
-        } else if seen.needed.contains(&question) {
+        if seen.needed.contains(&question) {
             seen.lacking.insert(question.0);
         }
         ResolveError::NotLocked(format!("{FILE_NAME} does not have {reference}"))

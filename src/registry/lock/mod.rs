@@ -86,15 +86,6 @@ impl Lock {
         self.rows.is_empty()
     }
 
-    /// The questions that `self` answers and `other` does not, in order.
-    pub fn without(&self, other: &Self) -> Vec<String> {
-        self.rows
-            .keys()
-            .filter(|question| !other.rows.contains_key(*question))
-            .map(|question| question.0.clone())
-            .collect()
-    }
-
     /// The configuration of the image with this digest.
     fn config(&self, digest: &str) -> Option<&ImageConfig> {
         let mut rows = self.rows.iter();

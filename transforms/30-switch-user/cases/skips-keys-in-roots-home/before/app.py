@@ -1,0 +1,4 @@
+import os
+
+with open(os.environ["KEY_PATH"]) as key:
+    print(key.read())
