@@ -43,6 +43,8 @@ pub struct Config {
     /// The platform that images are pinned for, where not for all that their tags stand for.
     #[serde(deserialize_with = "platform")]
     pub platform: Option<Platform>,
+    /// Whether the values of Helm charts are pinned, where they have a key for the digest.
+    pub pin_helm_values: bool,
     /// What containers are given that say nothing of resources. Without it none is written.
     pub resources: Option<Resources>,
     /// Whether the nodes of the cluster can give pods users of their own (`hostUsers: false`), which no file shows: Kubernetes 1.33, Linux 6.3, and a
