@@ -86,7 +86,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         update: arguments.selection.update,
         target: arguments.output.level.then_some(arguments.output.target),
     };
-    let resolver = resolver(arguments, &config);
+    let resolver = resolver(arguments, &config, &root);
     let run = match lock {
         Some(lock) => {
             let locked = lock.before(arguments, config.platform.clone(), resolver);
@@ -159,17 +159,19 @@ fn discover(arguments: &Arguments) -> Result<(Tree, Config), Error> {
     Ok((Tree::discover(&paths, &config.exclude)?, config))
 }
 
-fn resolver(arguments: &Arguments, config: &Config) -> Box<dyn Resolver> {
+fn resolver(arguments: &Arguments, config: &Config, root: &Path) -> Box<dyn Resolver> {
     if arguments.network.offline {
         return Box::new(Offline);
     }
     let registries = config.registries.iter().map(|(host, entry)| {
-        let settings = RegistrySettings { mirror: entry.mirror.clone(), plain_http: entry.plain_http };
+        let ca = entry.ca.as_ref().map(|ca| root.join(ca));
+        let settings = RegistrySettings { mirror: entry.mirror.clone(), plain_http: entry.plain_http, ca };
         (host.clone(), settings)
     });
-    Box::new(progress::WithProgress(Online::new(NetworkSettings {
+    Box::new(progress::WithProgress::new(Online::new(NetworkSettings {
         registries: registries.collect(),
         timeout: Duration::from_secs(arguments.network.timeout),
+        deadline: Duration::from_secs(arguments.network.deadline),
         platform: config.platform.clone(),
         ..NetworkSettings::default()
     })))
