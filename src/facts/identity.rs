@@ -116,6 +116,15 @@ impl Application<'_> {
         Some(Identity { uid: self.around.config.uid(), gid: Some(0), how: "the configured uid".to_owned() })
     }
 
+    /// A container that asks for another user than the image would end with: one of the two would be wrong, and only its author knows which.
+    pub fn contradiction(&self, identity: &Identity) -> Option<String> {
+        self.containers.iter().find_map(|container| {
+            let asked = asked_uid(container, "runAsUser").filter(|uid| *uid != 0 && *uid != identity.uid)?;
+            let Identity { uid, how, .. } = identity;
+            Some(format!("{} says runAsUser: {asked}, and the image would say {uid} ({how})", container.place()))
+        })
+    }
+
     /// The user that a manifest may ask for, with what speaks against it, or why none is settled; judged as if `arranged` were done already.
     ///
     /// # Errors

@@ -3,12 +3,13 @@
 //! What a person declared (configuration, compose, skaffold, build commands) comes before what names suggest; within one level the Dockerfile
 //! nearest to the manifest wins; whatever then is still in doubt is [`Link::Ambiguous`] and nobody's to edit.
 
+mod arguments;
 mod declared;
 mod service;
 
 use crate::config::Config;
 use crate::discover::{directory, file_name};
-use crate::dockerfile::Base;
+use crate::dockerfile::{Base, GivenArguments};
 use crate::image::{KnownImages, is_public};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,8 +135,11 @@ pub struct Links {
     linked: BTreeMap<FileId, Vec<ContainerId>>,
     heirs: BTreeMap<FileId, Vec<FileId>>,
     declarations: Vec<Declaration>,
+    /// Indices into `declarations` by the last component of the image's name.
+    by_name: BTreeMap<String, Vec<usize>>,
     services: Vec<Service>,
     contexts: Vec<NamedContext>,
+    arguments: BTreeMap<FileId, GivenArguments>,
     names: Names,
     /// What Dockerfiles add to and are started as, of services that step down on their own.
     bases: BTreeMap<FileId, String>,
@@ -148,8 +152,15 @@ impl Links {
         if repository.dockerfiles().next().is_some() {
             let declared = declared::declarations(repository, config);
             links.declarations = declared.declarations;
+            for (index, declaration) in links.declarations.iter().enumerate() {
+                if let Some(image) = &declaration.image {
+                    let last = last_component(without_tag(image)).to_owned();
+                    links.by_name.entry(last).or_default().push(index);
+                }
+            }
             links.services = declared.services;
             links.contexts = declared.contexts;
+            links.arguments = arguments::of(&declared.builds);
         }
         // Most manifests of a tree name few distinct images from few folders.
         let mut known: BTreeMap<(&str, Wanted<'_>), Link> = BTreeMap::new();
@@ -230,6 +241,11 @@ impl Links {
         self.linked.get(&dockerfile).map_or(&[], Vec::as_slice)
     }
 
+    /// What the builds of the tree give for arguments, by the Dockerfile; those that give none are left out.
+    pub fn arguments(&self) -> &BTreeMap<FileId, GivenArguments> {
+        &self.arguments
+    }
+
     /// The services of compose files that are built from this Dockerfile.
     pub fn services(&self, dockerfile: FileId) -> impl Iterator<Item = &Service> {
         self.services.iter().filter(move |service| service.dockerfile == dockerfile)
@@ -278,17 +294,13 @@ impl Links {
         if last.is_empty() {
             return Link::External;
         }
-        let mut declared: Vec<&Declaration> = self
-            .declarations
-            .iter()
+        let of_name = self.by_name.get(last).into_iter().flatten();
+        let mut declared: Vec<&Declaration> = of_name
+            .filter_map(|index| self.declarations.get(*index))
             .filter(|declaration| {
                 declaration.image.as_deref().is_some_and(|declared| {
                     // The registry in front differs between a build and a deployment; the configuration means what it says.
-                    if declaration.how == How::Configured {
-                        declared == name || declared == image
-                    } else {
-                        last_component(declared) == last
-                    }
+                    declaration.how != How::Configured || declared == name || declared == image
                 })
             })
             .collect();
