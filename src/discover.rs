@@ -24,7 +24,14 @@ pub enum Class {
     Manifest,
     /// A compose file: read for links, never edited.
     Compose,
+    /// A kustomization, which need not say what it is.
+    Kustomization,
+    /// The values of a Helm chart: `values*.yaml` beside its `Chart.yaml`.
+    Values,
 }
+
+/// The names a kustomization goes by (<https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/>).
+pub const KUSTOMIZATION_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// A file that was read.
 #[derive(Clone, Debug)]
@@ -150,6 +157,8 @@ impl Tree {
         let class = match named {
             Named::Dockerfile => Class::Dockerfile,
             Named::Compose => Class::Compose,
+            Named::Kustomization => Class::Kustomization,
+            Named::Data if self.is_chart_values(path) => Class::Values,
             Named::Data if is_manifest(&bytes) => Class::Manifest,
             Named::Data | Named::Template => return None,
         };
@@ -167,6 +176,12 @@ impl Tree {
                 Some(Err(unreadable(path, "not-utf8", &format!("byte {valid} is not UTF-8"))))
             }
         }
+    }
+
+    fn is_chart_values(&self, path: &str) -> bool {
+        let name = file_name(path);
+        let folder = path.strip_suffix(name).unwrap_or_default();
+        name.starts_with("values") && !name.ends_with(".json") && self.has(&format!("{folder}Chart.yaml"))
     }
 
     /// Below a `templates/` folder that stands beside a `Chart.yaml`.
@@ -208,11 +223,15 @@ pub fn join(directory: &str, relative: &str) -> Option<String> {
 enum Named {
     Dockerfile,
     Compose,
+    Kustomization,
     Data,
     Template,
 }
 
 fn class_by_name(path: &str) -> Option<Named> {
+    if KUSTOMIZATION_NAMES.contains(&file_name(path)) {
+        return Some(Named::Kustomization);
+    }
     let name = file_name(path).to_ascii_lowercase();
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     if is_dockerfile_name(&name) {

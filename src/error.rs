@@ -150,6 +150,8 @@ skip_reasons! {
     InvalidReference => "invalid-reference", false;
     /// A kustomization sets the image's tag or digest, and would override one written here.
     KustomizeImages => "kustomize-images", false;
+    /// A chart's values do not name the whole image, or the chart is not seen to use a digest.
+    ChartValues => "chart-values", false;
     /// More than one Dockerfile could build the image; name one in `unroot.toml`.
     AmbiguousLink => "ambiguous-link", true;
     /// No numeric user is known for the image.

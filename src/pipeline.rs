@@ -757,7 +757,8 @@ fn carry_out(repository: &Repository, plan: FilePlan) -> Result<Outgoing, Failur
         }
         (Content::Manifest(before), Operations::Manifest(operations)) => {
             let after = yaml::verify(&before.stream, &operations, &edits, &after)?;
-            let after = Manifest::new(after, repository.kinds());
+            let role = before.role;
+            let after = Manifest::new(after, repository.kinds()).with_role(role);
             verify::same_workloads(&before.workloads, &after.workloads)?;
             Content::Manifest(after)
         }

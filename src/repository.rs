@@ -3,16 +3,14 @@
 mod index;
 
 use crate::config::Config;
-use crate::discover::{Candidate, Class, Tree, directory, file_name, join};
+use crate::discover::{Candidate, Class, KUSTOMIZATION_NAMES, Tree, directory, join};
 use crate::dockerfile::{self, Dockerfile, GivenArguments};
-use crate::kubernetes::{
-    self, ForbiddenSetting, KUSTOMIZATION_NAMES, Kinds, Kustomization, Patched, Service, Workload,
-};
+use crate::kubernetes::{self, ForbiddenSetting, Kinds, Kustomization, Patched, Service, Workload};
 use crate::source::{Lines, Position, printable};
 use crate::yaml::{self, Code, Node, Route, Stream};
 use index::Index;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 /// A file of the repository; the order of ids is the order of paths.
@@ -52,11 +50,25 @@ pub enum Content {
     Compose(Stream),
 }
 
-/// A stream of Kubernetes objects.
+/// What the YAML of a [`Manifest`] is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It holds objects.
+    #[default]
+    Objects,
+    /// It says what is to become of the objects of other files.
+    Kustomization,
+    /// It holds the values of a chart.
+    Values,
+}
+
+/// A stream of Kubernetes objects, or what is told to the tools that make some.
 #[derive(Debug)]
 pub struct Manifest {
     /// The YAML.
     pub stream: Stream,
+    /// What it is for.
+    pub role: Role,
     /// The workloads in it, in file order.
     pub workloads: Vec<Workload>,
     lines: OnceLock<Lines>,
@@ -78,7 +90,13 @@ impl Manifest {
     pub fn new(stream: Stream, kinds: &Kinds) -> Self {
         let workloads = kubernetes::workloads(&stream, kinds);
         let forbidden = workloads.iter().map(|_| OnceLock::new()).collect();
-        Self { stream, workloads, lines: OnceLock::new(), forbidden }
+        Self { stream, role: Role::default(), workloads, lines: OnceLock::new(), forbidden }
+    }
+
+    /// The same in another role.
+    #[must_use]
+    pub fn with_role(self, role: Role) -> Self {
+        Self { role, ..self }
     }
 
     /// [`Workload::forbidden_settings`] that concern a container, both by their index: of the first container all of the pod, of another its own. They
@@ -133,6 +151,8 @@ pub struct Repository {
     kinds: Kinds,
     files: Vec<File>,
     unread: Vec<Unread>,
+    /// The kustomizations by path.
+    kustomizations: BTreeMap<String, Kustomization>,
     /// Names of images that a kustomization overrides, and its path.
     kustomized: BTreeMap<String, String>,
     /// What patches change, and their paths.
@@ -151,7 +171,7 @@ impl Repository {
     pub fn parse(mut tree: Tree, config: &Config) -> Self {
         let kinds = Kinds::new(config);
         let parsed: Vec<_> =
-            tree.take_candidates().into_par_iter().filter_map(|candidate| parse(candidate, &kinds)).collect();
+            tree.take_candidates().into_par_iter().filter_map(|candidate| parse(candidate, &kinds, config)).collect();
         let mut unread: Vec<Unread> = tree
             .unreadable()
             .iter()
@@ -176,9 +196,10 @@ impl Repository {
         let default_account = files.iter().find_map(default_account).or_else(|| unread_binding(&tree, &unread));
         let limit_range = files.iter().find_map(limit_range);
         let api_configs = files.iter().flat_map(api_configs).collect();
-        for (path, kustomization) in kustomizations(&tree) {
+        let kustomizations: BTreeMap<String, Kustomization> = files.iter().filter_map(kustomization).collect();
+        for (path, kustomization) in &kustomizations {
             let patches: Vec<String> =
-                kustomization.patches.iter().filter_map(|patch| join(directory(&path), patch)).collect();
+                kustomization.patches.iter().filter_map(|patch| join(directory(path), patch)).collect();
             let is_patch = |file: &File| patches.contains(&file.path);
             unread.extend(files.iter().filter(|file| is_patch(file)).map(|file| Unread {
                 path: file.path.clone(),
@@ -193,11 +214,23 @@ impl Repository {
                 }
             }
             files.retain(|file| !is_patch(file));
-            kustomized.extend(kustomization.images.into_iter().map(|image| (image, path.clone())));
+            kustomized.extend(kustomization.images.iter().map(|image| (image.clone(), path.clone())));
         }
         unread.sort_by(|left, right| left.path.cmp(&right.path));
         let index = Index::of(&files);
-        Self { tree, kinds, files, unread, kustomized, patched, default_account, limit_range, api_configs, index }
+        Self {
+            tree,
+            kinds,
+            files,
+            unread,
+            kustomizations,
+            kustomized,
+            patched,
+            default_account,
+            limit_range,
+            api_configs,
+            index,
+        }
     }
 
     /// The tree behind it: other files that facts may ask for.
@@ -218,6 +251,39 @@ impl Repository {
     /// The kustomization that sets tag or digest of an image of this name (without tag).
     pub fn kustomization_of(&self, image: &str) -> Option<&str> {
         self.kustomized.get(image).map(String::as_str)
+    }
+
+    /// The kustomization that overrides an image of this name after the one at `path` did, because it takes that one in.
+    pub fn overridden_again(&self, path: &str, image: &str) -> Option<&str> {
+        let names_it = |other: &&String| {
+            self.kustomizations.get(*other).is_some_and(|k| k.images.iter().any(|name| name == image))
+        };
+        self.kustomizations
+            .keys()
+            .filter(|other| *other != path)
+            .filter(names_it)
+            .find(|other| self.takes_in(other, path))
+            .map(String::as_str)
+    }
+
+    /// Whether one kustomization takes in another, maybe by way of others.
+    fn takes_in(&self, overlay: &str, path: &str) -> bool {
+        let mut queue = vec![overlay.to_owned()];
+        let mut seen = BTreeSet::new();
+        while let Some(next) = queue.pop() {
+            let Some(kustomization) = self.kustomizations.get(&next).filter(|_| seen.insert(next.clone())) else {
+                continue;
+            };
+            let folders = kustomization.resources.iter().filter_map(|resource| join(directory(&next), resource));
+            for folder in folders {
+                let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+                queue.extend(KUSTOMIZATION_NAMES.iter().map(|name| format!("{prefix}{name}")));
+            }
+            if next != overlay && next == path {
+                return true;
+            }
+        }
+        false
     }
 
     /// The patch that sets one of these keys in the pod spec of a workload, or in its containers: another file's path, or a key of the object itself.
@@ -389,15 +455,13 @@ fn api_configs(file: &File) -> Vec<(String, String)> {
     .collect()
 }
 
-fn kustomizations(tree: &Tree) -> Vec<(String, Kustomization)> {
-    let named = tree.below("").filter(|path| KUSTOMIZATION_NAMES.contains(&file_name(path)));
-    named
-        .filter_map(|path| Some((path.to_owned(), Kustomization::read(&yaml::parse(tree.read(path)?).ok()?))))
-        .collect()
+fn kustomization(file: &File) -> Option<(String, Kustomization)> {
+    let manifest = file.manifest().filter(|manifest| manifest.role == Role::Kustomization)?;
+    Some((file.path.clone(), Kustomization::read(&manifest.stream)))
 }
 
 /// `None` for a stream without a Kubernetes object and for a compose file that does not parse: neither is ours to judge.
-fn parse(candidate: Candidate, kinds: &Kinds) -> Option<Result<File, Unread>> {
+fn parse(candidate: Candidate, kinds: &Kinds, config: &Config) -> Option<Result<File, Unread>> {
     let Candidate { path, class, text } = candidate;
     let content = match class {
         Class::Dockerfile => match dockerfile::parse(text.clone()) {
@@ -407,7 +471,14 @@ fn parse(candidate: Candidate, kinds: &Kinds) -> Option<Result<File, Unread>> {
                 return Some(Err(Unread { path, position, code: "parse".to_owned(), message: error.message }));
             }
         },
-        Class::Manifest => match yaml::parse(text.clone()) {
+        Class::Values if !config.pin_helm_values => return None,
+        Class::Manifest | Class::Kustomization | Class::Values => match yaml::parse(text.clone()) {
+            Ok(stream) if class == Class::Values => {
+                Content::Manifest(Manifest::new(stream, kinds).with_role(Role::Values))
+            }
+            Ok(stream) if class == Class::Kustomization => {
+                Content::Manifest(Manifest::new(stream, kinds).with_role(Role::Kustomization))
+            }
             Ok(stream) if kubernetes::has_objects(&stream) => Content::Manifest(Manifest::new(stream, kinds)),
             Ok(_) => return None,
             // A JSON file that merely mentions both words and is no JSON is nobody's manifest.

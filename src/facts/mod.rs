@@ -53,7 +53,7 @@ use crate::config::Config;
 use crate::error::SkipReason;
 use crate::image::{ImageConfig, Reference, Resolved};
 use crate::link::{Link, Links};
-use crate::repository::{ContainerId, FileId, Repository};
+use crate::repository::{ContainerId, FileId, Manifest, Repository, Role};
 use home::RootsHome;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,6 +91,8 @@ pub struct Application<'a> {
     pub image: Option<ImageFacts<'a>>,
     /// The containers that run the image, in file order.
     pub containers: Vec<ContainerFacts<'a>>,
+    /// A file that names images for manifests that stand elsewhere; then there is neither an image nor a container.
+    pub overrides: Option<(FileId, &'a Manifest)>,
     obstacles: OnceCell<(Vec<Obstacle>, BTreeSet<FileId>)>,
     /// What speaks for its image being a client of the Kubernetes API.
     api: OnceCell<Vec<Obstacle>>,
@@ -105,6 +107,8 @@ pub enum Key {
     Dockerfile(FileId),
     /// The one of a container whose image comes from elsewhere.
     Container(ContainerId),
+    /// A kustomization, or the values of a chart.
+    Overrides(FileId),
 }
 
 impl Surroundings<'_> {
@@ -119,6 +123,7 @@ impl Key {
     pub fn files(self, links: &Links) -> BTreeSet<FileId> {
         match self {
             Self::Dockerfile(file) => links.containers(file).iter().map(|id| id.file).chain([file]).collect(),
+            Self::Overrides(file) => BTreeSet::from([file]),
             Self::Container(id) => match links.of(id) {
                 Link::Ambiguous(candidates) => candidates.iter().copied().chain([id.file]).collect(),
                 Link::Service { dockerfile, .. } => BTreeSet::from([id.file, *dockerfile]),
@@ -129,19 +134,26 @@ impl Key {
 }
 
 impl<'a> Application<'a> {
-    /// The applications of a repository: those with a Dockerfile first, in path order, then the other containers in file order.
+    /// The applications of a repository: those with a Dockerfile first, in path order, then the other containers in file order, then what names images
+    /// for either.
     pub fn keys(repository: &Repository, links: &Links) -> Vec<Key> {
         let dockerfiles = repository.dockerfiles().map(|(file, _)| Key::Dockerfile(file));
         let others =
             repository.containers().filter(|id| !matches!(links.of(*id), Link::Linked { .. })).map(Key::Container);
-        dockerfiles.chain(others).collect()
+        let overrides = repository.manifests().filter(|(_, manifest)| manifest.role != Role::Objects);
+        dockerfiles.chain(others).chain(overrides.map(|(file, _)| Key::Overrides(file))).collect()
     }
 
     /// The application of this name, as the files are now.
     pub fn new(around: Surroundings<'a>, key: Key) -> Option<Self> {
+        let mut overrides = None;
         let (image, ids) = match &key {
             Key::Dockerfile(file) => (Some(ImageFacts::new(around, *file)?), around.links.containers(*file)),
             Key::Container(id) => (None, std::slice::from_ref(id)),
+            Key::Overrides(file) => {
+                overrides = Some((*file, around.repository.file(*file).manifest()?));
+                (None, &[][..])
+            }
         };
         let containers: Vec<_> = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();
         let image = image.map(|image| ImageFacts { roots_home: RootsHome::of(around, &image, &containers), ..image });
@@ -149,6 +161,7 @@ impl<'a> Application<'a> {
             around,
             image,
             containers,
+            overrides,
             obstacles: OnceCell::new(),
             api: OnceCell::new(),
             survey: OnceCell::new(),

@@ -13,7 +13,7 @@ mod workload;
 pub use account::{api_call, default_account_use, withhold_token};
 pub use forbidden_settings::ForbiddenSetting;
 pub use kinds::{Assembled, Kind, Kinds, NeedsRoot, Settings};
-pub use kustomize::{KUSTOMIZATION_NAMES, Kustomization};
+pub use kustomize::{ImageOverride, Kustomization, image_overrides};
 pub use pod::{ContainerView, Mount, PodView, UNPRIVILEGED_PORT_START, Volume, VolumeSource};
 pub use security_context::{allow_low_ports, complete, drop_all, give_resources, remove, replace, set, share_claims};
 pub use volumes::{mount_empty, set_variable};

@@ -2,7 +2,7 @@
 //!
 //! Steps edit workloads and nothing else, so the objects stay what they are, and where they are, for a whole run.
 
-use super::{File, FileId};
+use super::{File, FileId, Role};
 use crate::kubernetes::{self, Service};
 use crate::yaml::{Node, Route};
 use rayon::prelude::*;
@@ -117,6 +117,7 @@ fn look_through(id: FileId, file: &File) -> Found {
     }
     // A step of Tekton is a container.
     found.is_unknown_kind = manifest.workloads.is_empty()
+        && (manifest.role == Role::Objects || kubernetes::has_objects(stream))
         && ["containers:", "container:", "steps:"].iter().any(|key| text.contains(key))
         && text.contains("image:")
         && kubernetes::objects(stream, "CustomResourceDefinition").is_empty();

@@ -1,12 +1,15 @@
 #![doc = include_str!("README.md")]
 
 mod dockerfile;
+mod kustomization;
 mod manifest;
 mod place;
+mod values;
 
 use super::{Metadata, Proposal, Transform};
 use crate::facts::Application;
 use crate::image::Reference;
+use crate::repository::Role;
 use place::Place;
 
 static METADATA: Metadata = Metadata {
@@ -47,6 +50,13 @@ fn places(application: &Application<'_>) -> Vec<Place> {
     }
     for container in &application.containers {
         places.extend(manifest::places(application.around, container));
+    }
+    if let Some((file, manifest)) = application.overrides {
+        places.extend(match manifest.role {
+            Role::Objects => Vec::new(),
+            Role::Kustomization => kustomization::places(application.around, file, manifest),
+            Role::Values => values::places(application.around, file, manifest),
+        });
     }
     places
 }

@@ -9,7 +9,7 @@ use crate::image::{Kind, Reference};
 use crate::link::Link;
 use crate::repository::FileId;
 use crate::source::Span;
-use crate::yaml::{self, Action, Route, Value};
+use crate::yaml::{self, Action, Node, Route, Value};
 
 /// Why a place is left alone.
 pub(super) type Declined = (SkipReason, String);
@@ -46,6 +46,16 @@ pub(super) enum Site {
 pub(super) enum Form {
     /// All of it.
     Whole,
+    /// The tag, and behind it the digest.
+    Tag,
+    /// The digest alone.
+    Digest,
+}
+
+impl Site {
+    pub(super) fn of(node: Node<'_>) -> Self {
+        Self::Scalar { document: node.document().index(), route: node.route() }
+    }
 }
 
 impl Place {
@@ -142,6 +152,8 @@ impl Named {
     fn pin(&self, subject: Subject, digest: &str, detail: String) -> Proposal {
         let text = match self.form {
             Form::Whole => self.reference.with_digest(digest),
+            Form::Tag => format!("{}@{digest}", self.reference.tag().unwrap_or_default()),
+            Form::Digest => digest.to_owned(),
         };
         let mut change = Change::default();
         match &self.site {

@@ -1,0 +1,68 @@
+//! Images that a kustomization names for manifests that stand elsewhere.
+
+use super::super::Subject;
+use super::place::{Declined, Form, Named, Place, Site, built_here};
+use crate::error::SkipReason;
+use crate::facts::Surroundings;
+use crate::image::{Reference, is_public};
+use crate::kubernetes::{ImageOverride, image_overrides};
+use crate::repository::{FileId, Manifest};
+use crate::yaml::Node;
+
+/// The entries of `images`.
+pub(super) fn places(around: Surroundings<'_>, file: FileId, manifest: &Manifest) -> Vec<Place> {
+    let overrides = image_overrides(&manifest.stream).into_iter();
+    overrides.filter_map(|image| kustomized(around, file, &image)).collect()
+}
+
+/// An entry of `images`; `None` for one that changes nothing.
+fn kustomized(around: Surroundings<'_>, file: FileId, image: &ImageOverride<'_>) -> Option<Place> {
+    image.new_name.or(image.new_tag).or(image.digest)?;
+    let shown = [("name", Some(image.name)), ("newName", image.new_name), ("newTag", image.new_tag)];
+    let shown = shown.iter().filter_map(|(key, node)| Some(format!("{key} {}", node.as_ref()?.text().escape_debug())));
+    let label = format!("images entry {}", shown.collect::<Vec<_>>().join(", "));
+    let subject = Subject { file, offset: image.node.span().start, label };
+    let named = name_of(image).and_then(|(reference, site, form)| {
+        let path = around.repository.file(file).path.as_str();
+        if let Some(again) = around.repository.overridden_again(path, reference.name()) {
+            return Err((SkipReason::KustomizeImages, format!("{again} overrides it once more; pin it there")));
+        }
+        let (old, new) = (image.name.text(), reference.name());
+        let names = if is_public(new) { vec![new] } else { vec![new, old.as_ref()] };
+        let built = |name: &&str| built_here(around, &around.links.builder(around.repository, file, name));
+        match names.iter().find_map(built) {
+            Some(declined) => Err(declined),
+            None => Ok(Named { reference, site: Site::of(site), form }),
+        }
+    });
+    Some(Place { subject, named })
+}
+
+/// What manifests say after an entry was applied, and where a digest belongs: behind `newTag`, because a `digest` beside it makes versions of kustomize
+/// drop the tag and Renovate leave the entry (<https://docs.renovatebot.com/modules/manager/kustomize/>).
+fn name_of<'a>(image: &ImageOverride<'a>) -> Result<(Reference, Node<'a>, Form), Declined> {
+    let text = |node: Node<'_>| {
+        let text = node.as_str().map(|text| text.into_owned());
+        text.ok_or_else(|| (SkipReason::InvalidReference, format!("`{}` is no string", node.raw().escape_debug())))
+    };
+    let parse =
+        |written: String| Reference::parse(&written).map_err(|error| (SkipReason::InvalidReference, error.to_string()));
+    let name = text(image.new_name.unwrap_or(image.name))?;
+    match (image.new_tag, image.digest) {
+        (Some(tag), Some(digest)) => {
+            Ok((parse(format!("{name}:{}@{}", text(tag)?, text(digest)?))?, digest, Form::Digest))
+        }
+        (None, Some(digest)) => Ok((parse(format!("{name}@{}", text(digest)?))?, digest, Form::Digest)),
+        (Some(tag), None) => Ok((parse(format!("{name}:{}", text(tag)?))?, tag, Form::Tag)),
+        (None, None) => {
+            let reference = parse(name)?;
+            let detail = "the manifests say which tag, and a digest here would take its place";
+            match image.new_name {
+                Some(new) if reference.tag().is_some() || reference.digest().is_some() => {
+                    Ok((reference, new, Form::Whole))
+                }
+                _ => Err((SkipReason::KustomizeImages, detail.to_owned())),
+            }
+        }
+    }
+}
