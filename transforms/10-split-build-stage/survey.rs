@@ -224,7 +224,17 @@ impl Survey {
 
     /// Whether every COPY and ADD fills the working directory, and only it.
     pub(super) fn copies_into(&self, image: &ImageFacts<'_>, workdir: &str) -> Result<(), Refusal> {
-        for index in &self.copies {
+        self.copies_into_but(image, workdir, |_| false)
+    }
+
+    /// The same, without those that `stays` knows to stay in the build.
+    pub(super) fn copies_into_but(
+        &self,
+        image: &ImageFacts<'_>,
+        workdir: &str,
+        stays: impl Fn(usize) -> bool,
+    ) -> Result<(), Refusal> {
+        for index in self.copies.iter().filter(|index| !stays(**index)) {
             let elsewhere = || {
                 (
                     SkipReason::UnaccountedCommand,
