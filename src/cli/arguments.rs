@@ -146,4 +146,8 @@ pub struct Network {
     /// Seconds to wait for one answer of a registry
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
+
+    /// Seconds to wait for registries in all, pauses that they ask for included
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub deadline: u64,
 }

@@ -16,7 +16,7 @@ use crate::transforms::ALL;
 use crate::{report, write};
 use anstream::{eprintln, print, println};
 use clap::Parser;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         update: arguments.selection.update,
         target: arguments.output.level.then_some(arguments.output.target),
     };
-    let resolver = resolver(arguments, &config);
+    let resolver = resolver(arguments, &config, &root);
     let run = pipeline::run(repository, &config, &options, resolver.as_ref())?;
 
     if run.dockerfiles + run.manifests == 0 {
@@ -132,18 +132,20 @@ fn discover(arguments: &Arguments) -> Result<(Tree, Config), Error> {
     Ok((Tree::discover(paths, &config.exclude)?, config))
 }
 
-fn resolver(arguments: &Arguments, config: &Config) -> Box<dyn Resolver> {
+fn resolver(arguments: &Arguments, config: &Config, root: &Path) -> Box<dyn Resolver> {
     if arguments.network.offline {
         return Box::new(Offline);
     }
     let registries = config.registries.iter().map(|(host, entry)| {
-        let settings = RegistrySettings { mirror: entry.mirror.clone(), plain_http: entry.plain_http };
+        let ca = entry.ca.as_ref().map(|ca| root.join(ca));
+        let settings = RegistrySettings { mirror: entry.mirror.clone(), plain_http: entry.plain_http, ca };
         (host.clone(), settings)
     });
-    Box::new(progress::WithProgress(Online::new(NetworkSettings {
+    Box::new(progress::WithProgress::new(Online::new(NetworkSettings {
         registries: registries.collect(),
         timeout: Duration::from_secs(arguments.network.timeout),
         platform: config.platform.clone(),
+        deadline: Duration::from_secs(arguments.network.deadline),
         ..NetworkSettings::default()
     })))
 }

@@ -9,7 +9,7 @@ use crate::image::{KnownImages, Platform};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file's name, looked for in the root only.
 pub const FILE_NAME: &str = "unroot.toml";
@@ -125,6 +125,8 @@ pub struct RegistryEntry {
     pub mirror: Option<String>,
     /// Speak HTTP without TLS.
     pub plain_http: bool,
+    /// A file of certificates in the PEM form that vouch for the host, relative to the root.
+    pub ca: Option<PathBuf>,
 }
 
 impl Config {
@@ -145,6 +147,7 @@ impl Config {
     fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         config.kinds.iter().try_for_each(KindEntry::check)?;
+        config.registries.iter().try_for_each(|(host, entry)| entry.check(host))?;
         match config.uid {
             Some(0) => Err("uid = 0 is root; choose a uid above 0".to_owned()),
             // Linux keeps the highest value for "no change", and Kubernetes takes signed 32-bit values.
@@ -158,6 +161,28 @@ impl Config {
     /// The uid for images without a known user.
     pub fn uid(&self) -> u32 {
         self.uid.unwrap_or(DEFAULT_UID)
+    }
+}
+
+impl RegistryEntry {
+    /// A login does not belong into a file that is committed, nor a scheme or a path that leads elsewhere into an address.
+    fn check(&self, host: &str) -> Result<(), String> {
+        let letters = |text: &str, more: &str| {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+        };
+        let is_host = |text: &str| letters(text, ".-:[]");
+        let is_path = |text: &str| text.split('/').all(|part| letters(part, "._-") && !part.starts_with('.'));
+        if !is_host(host) {
+            return Err(format!("[registry.{host:?}] is not named by a host and, where it needs one, a port"));
+        }
+        let Some(mirror) = &self.mirror else { return Ok(()) };
+        let trimmed = mirror.trim_end_matches('/');
+        let (mirror_host, path) = trimmed.split_once('/').map_or((trimmed, None), |(host, path)| (host, Some(path)));
+        if is_host(mirror_host) && path.is_none_or(is_path) {
+            return Ok(());
+        }
+        // What was written may hold a password.
+        Err(format!("the mirror of [registry.{host:?}] is not host[:port][/path]: no scheme, no user and no password"))
     }
 }
 
@@ -194,6 +219,31 @@ mod tests {
         assert_eq!(config.uid(), 12345);
         assert_eq!(config.links[0].dockerfile, "app/Dockerfile");
         assert!(config.registries["docker.io"].plain_http);
+    }
+
+    #[test]
+    fn a_mirror_is_a_host_and_a_path() {
+        let parse = |host: &str, mirror: &str| {
+            Config::parse(&format!("[registry.{host:?}]\nmirror = {mirror:?}\nca = \"certs/ca.pem\"\n"))
+        };
+        for mirror in ["cache:80", "cache.example/hub", "[::1]:5000/a/b_c", "127.0.0.1:5000/docker.io/"] {
+            assert!(parse("docker.io", mirror).is_ok(), "{mirror}");
+        }
+        for mirror in [
+            "",
+            "/",
+            "https://cache",
+            "lab:s3cret@cache",
+            "cache/../x",
+            "cache//x",
+            "my cache",
+            "cache?x",
+            "cache/\u{e9}",
+        ] {
+            let error = parse("docker.io", mirror).unwrap_err();
+            assert!(error.contains("docker.io") && !error.contains("s3cret"), "{mirror}: {error}");
+        }
+        assert!(parse("https://docker.io", "cache").is_err());
     }
 
     #[test]

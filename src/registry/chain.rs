@@ -1,14 +1,13 @@
-//! From a tag or digest to the configuration of the image: the manifest, of an index the manifest for one platform, the blob.
+//! From a tag or digest to what stands behind it: the manifest, of an index the manifest for one platform, the configuration.
 //!
 //! Whoever answers is not trusted. A body is read up to a limit, hashed, and only then parsed; each digest comes from a body
 //! that was hashed before it, the first from whoever asks. A tag alone has no digest to compare with but the one that is sent
 //! beside the body.
 
 use super::failure::Failure;
-use super::session::{Body, MANIFEST_MEDIA_TYPES, Session, is_index, is_manifest};
-use crate::image::{Digest, ImageConfig};
+use super::session::{Body, MANIFEST_MEDIA_TYPES, Session, is_index, is_manifest, is_untold};
+use crate::image::{Digest, ImageConfig, Kind, Platform, Resolved};
 use oci_distribution::manifest::{IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE};
-use reqwest::header::HeaderValue;
 use serde::Deserialize;
 
 /// Largest manifest, in bytes: what the specification asks registries to accept
@@ -36,43 +35,83 @@ struct Manifest {
 struct Descriptor {
     media_type: String,
     digest: String,
-    platform: Option<Platform>,
+    platform: Option<Named>,
 }
 
+/// A platform in the words of whoever built the image.
 #[derive(Deserialize)]
-struct Platform {
-    architecture: String,
+struct Named {
     os: String,
+    architecture: String,
+    variant: Option<String>,
 }
 
-/// The configuration of the image behind `version`, a tag or a digest: two requests, three for an index.
-pub(super) async fn config(
+/// What `version`, a tag or a digest, names, and with a platform the image for it: one HEAD where the registry tells the digest
+/// by that, else GET and a hash.
+pub(super) async fn resolve(
     session: &Session,
     repository: &str,
     version: &str,
-    authorization: Option<&HeaderValue>,
-) -> Result<ImageConfig, Failure> {
-    let conversation = Conversation { session, repository, authorization };
-    let by_digest = version.contains(':');
-    let expected = if by_digest { Some(digest(version)?) } else { None };
-    let manifest = match conversation.manifest(version, expected).await? {
-        Found::Image(config) => config,
-        Found::Index(children) => {
+    platform: Option<&Platform>,
+) -> Result<Resolved, Failure> {
+    let conversation = Conversation { session, repository };
+    let Some(platform) = platform else {
+        return match session.head(repository, version).await? {
+            Some(resolved) => Ok(resolved),
+            None => {
+                let found = conversation.manifest(version).await?;
+                let kind = if matches!(found.what, What::Index(_)) { Kind::Index } else { Kind::Image };
+                Ok(Resolved { digest: found.digest, kind })
+            }
+        };
+    };
+    let found = conversation.manifest(version).await?;
+    let digest = match found.what {
+        What::Index(children) => {
+            let child = children.iter().find(|child| child.is_for(platform));
+            let child = child.ok_or_else(|| Failure::refused(format!("it holds no image for {platform}")))?;
+            digest(&child.digest)?
+        }
+        What::Image(config) => {
+            let bytes = conversation.blob(&config).await?;
+            let named: Named = serde_json::from_slice(&bytes)
+                .map_err(|_| Failure::refused("its configuration is not that of an image"))?;
+            if !named.is(platform) {
+                return Err(Failure::refused(match named.shown() {
+                    Some(other) => format!("it is one image, for {other} and not for {platform}"),
+                    None => format!("it is one image, and not for {platform}"),
+                }));
+            }
+            found.digest
+        }
+    };
+    Ok(Resolved { digest, kind: Kind::Image })
+}
+
+/// The configuration of the image behind `version`, a tag or a digest: two requests, three for an index.
+pub(super) async fn config(session: &Session, repository: &str, version: &str) -> Result<ImageConfig, Failure> {
+    let conversation = Conversation { session, repository };
+    let config = match conversation.manifest(version).await?.what {
+        What::Image(config) => config,
+        What::Index(children) => {
             let child = digest(&for_linux(children)?.digest)?;
-            match conversation.manifest(child.as_str(), Some(child.clone())).await? {
-                Found::Image(config) => config,
-                Found::Index(_) => return Err(Failure::refused("its index holds another index")),
+            match conversation.manifest(child.as_str()).await?.what {
+                What::Image(config) => config,
+                What::Index(_) => return Err(Failure::refused("its index holds another index")),
             }
         }
     };
-    if ![IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE].contains(&manifest.media_type.as_str()) {
-        return Err(Failure::refused("it is not the image of a container"));
-    }
-    conversation.blob(digest(&manifest.digest)?).await
+    ImageConfig::parse(&conversation.blob(&config).await?).map_err(Failure::refused)
+}
+
+/// A manifest, and the digest that its bytes have.
+struct Found {
+    digest: Digest,
+    what: What,
 }
 
 /// What a manifest turned out to be.
-enum Found {
+enum What {
     Image(Descriptor),
     Index(Vec<Descriptor>),
 }
@@ -80,18 +119,18 @@ enum Found {
 struct Conversation<'a> {
     session: &'a Session,
     repository: &'a str,
-    authorization: Option<&'a HeaderValue>,
 }
 
 impl Conversation<'_> {
-    async fn manifest(&self, version: &str, expected: Option<Digest>) -> Result<Found, Failure> {
-        let path = format!("{}/manifests/{version}", self.repository);
-        let accept = MANIFEST_MEDIA_TYPES.join(", ");
-        let body = self.session.body(&path, Some(&accept), MANIFEST_SIZE_MAX, self.authorization).await?;
-        let Body { media_type: Some(media_type), bytes, .. } = &body else {
-            return Err(Failure::refused("the answer is not that of a registry"));
-        };
-        if !is_index(media_type) && !is_manifest(media_type) {
+    async fn manifest(&self, version: &str) -> Result<Found, Failure> {
+        let expected = if version.contains(':') { Some(digest(version)?) } else { None };
+        let (path, accept) = (format!("manifests/{version}"), MANIFEST_MEDIA_TYPES.join(", "));
+        let body = self.session.body(self.repository, &path, Some(&accept), MANIFEST_SIZE_MAX).await?;
+        let Body { media_type, bytes, .. } = &body;
+        let typed = |media_type: &String| is_index(media_type) || is_manifest(media_type);
+        let told = media_type.as_ref().filter(|media_type| typed(media_type));
+        let untold = media_type.as_deref().is_none_or(is_untold);
+        if told.is_none() && !untold {
             return Err(Failure::refused("the answer is not that of a registry"));
         }
         let expected = match (expected, &body.digest) {
@@ -99,26 +138,70 @@ impl Conversation<'_> {
             (None, Some(sent)) => Some(digest(sent)?),
             (None, None) => None,
         };
-        verify(bytes, expected.as_ref())?;
+        let digest = verified(bytes, expected.as_ref())?;
         let manifest: Manifest =
             serde_json::from_slice(bytes).map_err(|_| Failure::refused("its manifest is not a manifest"))?;
-        // One body must not be an index to one reader and an image to another (CVE-2021-41190).
-        if manifest.media_type.is_some_and(|own| own != *media_type) {
-            return Err(Failure::refused("its manifest says to be of another type than the registry does"));
-        }
+        let own = manifest.media_type.filter(typed);
+        let media_type = match (told, own) {
+            // One body must not be an index to one reader and an image to another (CVE-2021-41190).
+            (Some(told), Some(own)) if *told != own => {
+                return Err(Failure::refused("its manifest says to be of another type than the registry does"));
+            }
+            (Some(told), _) => told.clone(),
+            (None, Some(own)) => own,
+            (None, None) => return Err(Failure::refused("the answer is not that of a registry")),
+        };
         match (manifest.manifests, manifest.config) {
-            (Some(children), None) if is_index(media_type) => Ok(Found::Index(children)),
-            (None, Some(config)) if is_manifest(media_type) => Ok(Found::Image(config)),
+            (Some(children), None) if is_index(&media_type) => Ok(Found { digest, what: What::Index(children) }),
+            (None, Some(config)) if is_manifest(&media_type) => Ok(Found { digest, what: What::Image(config) }),
             _ => Err(Failure::refused("its manifest is not a manifest")),
         }
     }
 
-    async fn blob(&self, digest: Digest) -> Result<ImageConfig, Failure> {
-        let path = format!("{}/blobs/{digest}", self.repository);
+    /// The bytes of a configuration.
+    async fn blob(&self, config: &Descriptor) -> Result<Vec<u8>, Failure> {
+        if ![IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE].contains(&config.media_type.as_str()) {
+            return Err(Failure::refused("it is not the image of a container"));
+        }
+        let digest = digest(&config.digest)?;
         // Registries send blobs as bytes of no type.
-        let body = self.session.body(&path, None, CONFIG_SIZE_MAX, self.authorization).await?;
-        verify(&body.bytes, Some(&digest))?;
-        ImageConfig::parse(&body.bytes).map_err(Failure::refused)
+        let body = self.session.body(self.repository, &format!("blobs/{digest}"), None, CONFIG_SIZE_MAX).await?;
+        verified(&body.bytes, Some(&digest))?;
+        Ok(body.bytes)
+    }
+}
+
+impl Descriptor {
+    fn is_for(&self, platform: &Platform) -> bool {
+        is_manifest(&self.media_type) && self.platform.as_ref().is_some_and(|named| named.is(platform))
+    }
+}
+
+impl Named {
+    fn is(&self, platform: &Platform) -> bool {
+        let variant = |written: Option<&str>| {
+            let written = written.filter(|variant| !variant.is_empty());
+            written.or_else(|| usual_variant(&platform.architecture)).map(str::to_owned)
+        };
+        let same_variant =
+            platform.variant.is_none() || variant(self.variant.as_deref()) == variant(platform.variant.as_deref());
+        self.os == platform.os && self.architecture == platform.architecture && same_variant
+    }
+
+    /// `None` where it is nothing to show.
+    fn shown(&self) -> Option<Platform> {
+        format!("{}/{}", self.os, self.architecture).parse().ok()
+    }
+}
+
+/// The variant that is meant where none is written, as containerd has it
+/// (<https://github.com/containerd/platforms/blob/main/database.go>).
+fn usual_variant(architecture: &str) -> Option<&'static str> {
+    match architecture {
+        "arm64" => Some("v8"),
+        "arm" => Some("v7"),
+        "amd64" => Some("v1"),
+        _ => None,
     }
 }
 
@@ -142,12 +225,12 @@ fn digest(text: &str) -> Result<Digest, Failure> {
     Digest::parse(text).ok_or_else(|| Failure::refused("a digest on the way to it is not a SHA-256 digest"))
 }
 
-fn verify(bytes: &[u8], expected: Option<&Digest>) -> Result<(), Failure> {
+/// The digest that the bytes have, which must be the one that was expected.
+fn verified(bytes: &[u8], expected: Option<&Digest>) -> Result<Digest, Failure> {
+    let digest = Digest::of(bytes);
     match expected {
-        Some(expected) if Digest::of(bytes) != *expected => {
-            Err(Failure::refused("what it sent is not what its digest names"))
-        }
-        _ => Ok(()),
+        Some(expected) if digest != *expected => Err(Failure::refused("what it sent is not what its digest names")),
+        _ => Ok(digest),
     }
 }
 
@@ -157,7 +240,7 @@ mod tests {
     use oci_distribution::manifest::{OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE};
 
     fn child(media_type: &str, os: &str, architecture: &str) -> Descriptor {
-        let platform = Platform { architecture: architecture.to_owned(), os: os.to_owned() };
+        let platform = Named { architecture: architecture.to_owned(), os: os.to_owned(), variant: None };
         let digest = format!("{os}/{architecture}");
         Descriptor { media_type: media_type.to_owned(), digest, platform: Some(platform) }
     }
@@ -178,6 +261,29 @@ mod tests {
             vec![child(OCI_IMAGE_INDEX_MEDIA_TYPE, "linux", "amd64")],
         ] {
             assert_eq!(chosen(none), None);
+        }
+    }
+
+    #[test]
+    fn a_platform_without_a_variant_is_of_the_usual_one() {
+        let named = |architecture: &str, variant: Option<&str>| Named {
+            os: "linux".to_owned(),
+            architecture: architecture.to_owned(),
+            variant: variant.map(str::to_owned),
+        };
+        for (architecture, variant, wanted, fits) in [
+            ("arm64", None, "linux/arm64", true),
+            ("arm64", None, "linux/arm64/v8", true),
+            ("arm64", Some("v8"), "linux/arm64", true),
+            ("arm64", Some("v9"), "linux/arm64/v8", false),
+            ("arm", Some("v6"), "linux/arm/v7", false),
+            ("arm", Some(""), "linux/arm/v7", true),
+            ("arm", Some("v6"), "linux/arm", true),
+            ("amd64", Some("v1"), "linux/amd64", true),
+            ("amd64", None, "windows/amd64", false),
+            ("riscv64", None, "linux/amd64", false),
+        ] {
+            assert_eq!(named(architecture, variant).is(&wanted.parse().unwrap()), fits, "{architecture} {wanted}");
         }
     }
 }

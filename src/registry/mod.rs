@@ -5,9 +5,12 @@
 //! references, never of hosts: which host is asked in whose place is a matter of [`NetworkSettings`].
 
 mod chain;
+mod challenge;
+mod clients;
 mod credentials;
 mod failure;
 mod online;
+mod patience;
 mod recorded;
 mod session;
 
@@ -17,6 +20,7 @@ pub use recorded::Recorded;
 use crate::image::{ImageConfig, Platform, Reference, Resolved};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The tag that is meant where none is written.
@@ -24,6 +28,9 @@ const DEFAULT_TAG: &str = "latest";
 
 /// How long one request may take where nothing else is configured.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a run may wait for registries where nothing else is configured.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Why there is no answer. The messages are one line, name the reference as written, and hold neither credentials nor
 /// anything a server said in its own words.
@@ -60,7 +67,32 @@ pub struct RegistrySettings {
     pub mirror: Option<String>,
     /// Speak HTTP without TLS to the host that is asked.
     pub plain_http: bool,
+    /// A file of certificates in the PEM form. Whom they vouch for is believed to be this registry (or its mirror), and no
+    /// other; the system's certificates go on to count.
+    pub ca: Option<PathBuf>,
 }
+
+/// How far [`Online`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// So many of the distinct questions have an answer, failures included.
+    Answered {
+        /// How many.
+        answered: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// A host limits requests, or is not up to them at the moment.
+    Waiting {
+        /// The host that is asked.
+        host: &'a str,
+        /// How long it is left alone.
+        pause: Duration,
+    },
+}
+
+/// Who is told of progress.
+type Watch = Arc<dyn Fn(Progress<'_>) + Send + Sync>;
 
 /// How registries are asked.
 #[derive(Clone, Debug)]
@@ -70,15 +102,27 @@ pub struct NetworkSettings {
     /// For one step, connecting and reading included: logging in is one step, each request another. A registry that never
     /// answers therefore costs this much once.
     pub timeout: Duration,
+    /// For all of it, from the first question on: pauses that registries ask for, and whatever else a run waits for them. What
+    /// has no answer by then fails as if nobody answered.
+    pub deadline: Duration,
     /// Of an index, answer with the image for this platform instead.
     pub platform: Option<Platform>,
-    /// The directory of Docker's `config.json`. Without it `DOCKER_CONFIG` decides, then `~/.docker`, as Docker does it.
+    /// The directory of Docker's `config.json`, which is then the only place where logins are looked for. Without it the
+    /// environment decides: the variables `UNROOT_REGISTRY_HOSTNAME`, `_USERNAME` and `_PASSWORD` (and further sets with a
+    /// common ending, `UNROOT_REGISTRY_HOSTNAME_1`), `DOCKER_AUTH_CONFIG`, `REGISTRY_AUTH_FILE`, `DOCKER_CONFIG` or
+    /// `~/.docker`, and `containers/auth.json` where podman keeps it.
     pub docker_config: Option<PathBuf>,
 }
 
 impl Default for NetworkSettings {
     fn default() -> Self {
-        Self { registries: BTreeMap::new(), timeout: DEFAULT_TIMEOUT, platform: None, docker_config: None }
+        Self {
+            registries: BTreeMap::new(),
+            timeout: DEFAULT_TIMEOUT,
+            deadline: DEFAULT_DEADLINE,
+            platform: None,
+            docker_config: None,
+        }
     }
 }
 

@@ -1,33 +1,30 @@
 //! Many references, few requests: each distinct question once, hosts side by side, a dead host only once.
 
-use super::credentials::{DOCKER_HUB_HOST, Login, login_for};
+use super::clients::Clients;
+use super::credentials::{DOCKER_HUB_HOST, login_for};
 use super::failure::Failure;
-use super::session::{Clients, Session};
-use super::{DEFAULT_TAG, NetworkSettings, ResolveError, Resolver, chain};
-use crate::image::{DEFAULT_REGISTRY, ImageConfig, Reference, Resolved};
-use reqwest::header::HeaderValue;
-use std::collections::{BTreeMap, BTreeSet};
+use super::patience::{Deadline, PER_HOST};
+use super::session::{Memory, Session};
+use super::{DEFAULT_TAG, NetworkSettings, Progress, ResolveError, Resolver, Watch, chain};
+use crate::image::{DEFAULT_REGISTRY, ImageConfig, Platform, Reference, Resolved};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Repositories asked at the same time, over all hosts: enough to hide latency, too few to look like an attack.
-const CONCURRENCY: usize = 8;
+/// Hosts asked at the same time; each is asked [`PER_HOST`] questions at once.
+const HOSTS: usize = 8;
 
 /// Asks registries over the network.
 pub struct Online {
     settings: NetworkSettings,
     /// Kept from one question to the next.
     memory: Mutex<BTreeMap<Host, Arc<Memory>>>,
-}
-
-/// What is known of a host that was asked before.
-#[derive(Default)]
-struct Memory {
-    /// Asking a credential helper again could ask a person again.
-    login: OnceLock<Arc<Login>>,
-    /// Set by the first request that nobody answered; from then on nothing more is sent.
-    outage: Mutex<Option<Failure>>,
+    /// Set by the first question.
+    deadline: OnceLock<Deadline>,
+    watch: Watch,
 }
 
 /// A kind of question.
@@ -39,9 +36,8 @@ trait Ask: 'static {
 
     fn ask(
         session: &Session,
-        repository: &str,
-        version: &str,
-        authorization: Option<&HeaderValue>,
+        question: &Question,
+        platform: Option<&Platform>,
     ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
 }
 
@@ -52,13 +48,8 @@ impl Ask for OfName {
     type Answer = Resolved;
     const WANTED: &'static str = "digest";
 
-    async fn ask(
-        session: &Session,
-        repository: &str,
-        version: &str,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Resolved, Failure> {
-        session.resolve(repository, version, authorization).await
+    async fn ask(session: &Session, question: &Question, platform: Option<&Platform>) -> Result<Resolved, Failure> {
+        chain::resolve(session, &question.repository, &question.version, platform).await
     }
 }
 
@@ -69,20 +60,20 @@ impl Ask for OfImage {
     type Answer = ImageConfig;
     const WANTED: &'static str = "configuration";
 
-    async fn ask(
-        session: &Session,
-        repository: &str,
-        version: &str,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<ImageConfig, Failure> {
-        chain::config(session, repository, version, authorization).await
+    async fn ask(session: &Session, question: &Question, _: Option<&Platform>) -> Result<ImageConfig, Failure> {
+        chain::config(session, &question.repository, &question.version).await
     }
 }
 
 impl Online {
     /// Prepares; nothing is sent before the first question.
     pub fn new(settings: NetworkSettings) -> Self {
-        Self { settings, memory: Mutex::default() }
+        Self { settings, memory: Mutex::default(), deadline: OnceLock::new(), watch: Arc::new(|_| {}) }
+    }
+
+    /// The same, telling `watch` how far it is. It is called between requests and must return at once.
+    pub fn watched(self, watch: impl Fn(Progress<'_>) + Send + Sync + 'static) -> Self {
+        Self { watch: Arc::new(watch), ..self }
     }
 
     fn question(&self, reference: &Reference) -> Question {
@@ -98,11 +89,8 @@ impl Online {
             "" => reference.repository().to_owned(),
             prefix => format!("{prefix}/{}", reference.repository()),
         };
-        Question {
-            host: Host { address: address.to_owned(), plain_http: settings.plain_http },
-            repository,
-            version: version(reference).to_owned(),
-        }
+        let host = Host { address: address.to_owned(), plain_http: settings.plain_http, ca: settings.ca };
+        Question { host, repository, version: version(reference).to_owned() }
     }
 
     fn answers<A: Ask>(&self, references: &[Reference]) -> BTreeMap<Reference, Result<A::Answer, ResolveError>> {
@@ -119,55 +107,54 @@ impl Online {
     }
 
     fn ask_all<A: Ask>(&self, questions: &BTreeSet<Question>) -> Answers<A> {
-        let refuse_all = |failure: &Failure| {
-            questions.iter().map(|question| (question.clone(), Err(failure.clone()))).collect::<Answers<A>>()
-        };
-        let plain = questions.iter().filter(|question| question.host.plain_http);
-        let plain_hosts = plain.map(|question| question.host.address.clone()).collect();
         // A current-thread runtime: the work is waiting, and the rest of the program is not asynchronous.
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(_) => return refuse_all(&Failure::unreachable("the network cannot be used")),
+            Err(_) => return all_fail::<A>(questions, &Failure::unreachable("the network cannot be used")),
         };
-        let answers = runtime.block_on(async {
-            // Inside the runtime, because the clients' connectors look for it when they are made.
-            match Clients::new(&self.settings, plain_hosts) {
-                Ok(clients) => self.ask_hosts::<A>(clients, questions).await,
-                Err(failure) => refuse_all(&failure),
-            }
-        });
-        // A name lookup that never returns sits on a thread of its own; dropping the runtime would wait for it.
+        let answers = runtime.block_on(self.ask_hosts::<A>(questions));
+        // A name lookup or a credential helper that never returns sits on a thread of its own; dropping the runtime would wait for it.
         runtime.shutdown_background();
         answers
     }
 
-    async fn ask_hosts<A: Ask>(&self, clients: Clients, questions: &BTreeSet<Question>) -> Answers<A> {
-        let mut by_host: BTreeMap<Host, Vec<Question>> = BTreeMap::new();
+    async fn ask_hosts<A: Ask>(&self, questions: &BTreeSet<Question>) -> Answers<A> {
+        let deadline = *self.deadline.get_or_init(|| Deadline::after(self.settings.deadline));
+        let clients = Clients::new(self.settings.timeout);
+        let tally = Tally { watch: self.watch.clone(), answered: Arc::default(), of: questions.len() };
+        let mut by_host: BTreeMap<Host, VecDeque<Question>> = BTreeMap::new();
         for question in questions {
-            by_host.entry(question.host.clone()).or_default().push(question.clone());
+            by_host.entry(question.host.clone()).or_default().push_back(question.clone());
         }
-        let permits = Arc::new(Semaphore::new(CONCURRENCY));
-        let mut hosts = JoinSet::new();
+        let places = Arc::new(Semaphore::new(HOSTS));
+        let (mut hosts, mut answers) = (JoinSet::new(), Answers::<A>::new());
         for (host, questions) in by_host {
-            let memory = self.memory(&host);
-            let (clients, permits) = (clients.clone(), permits.clone());
-            let docker_config = self.settings.docker_config.clone();
+            let http = match clients.client(host.plain_http, host.ca.as_deref()) {
+                Ok(http) => http,
+                Err(failure) => {
+                    answers.extend(all_fail::<A>(&questions, &failure));
+                    continue;
+                }
+            };
+            let (memory, timeout, watch) = (self.memory(&host), self.settings.timeout, self.watch.clone());
+            let (docker_config, platform) = (self.settings.docker_config.clone(), self.settings.platform.clone());
+            let (places, tally) = (places.clone(), tally.clone());
             hosts.spawn(async move {
-                // A credential helper may take its time, or ask a person; other hosts need not wait for that.
+                // The semaphore is never closed, so there is always a place to wait for.
+                let _place = places.acquire().await;
                 let (address, logins) = (host.address.clone(), memory.clone());
                 let find = move || {
                     logins.login.get_or_init(|| Arc::new(login_for(&address, docker_config.as_deref()))).clone()
                 };
-                match tokio::task::spawn_blocking(find).await {
-                    Ok(login) => {
-                        let session = Session::new(clients, host, login);
-                        ask_host::<A>(Arc::new(HostState { session, memory, permits }), questions).await
-                    }
-                    Err(_) => Answers::<A>::new(),
-                }
+                // A credential helper may take its time, or ask a person; other hosts need not wait for that.
+                let found = tokio::time::timeout_at(deadline.at, tokio::task::spawn_blocking(find)).await;
+                let Ok(Ok(login)) = found else { return all_fail::<A>(&questions, &deadline.failure()) };
+                let session = Session { http, host, login, memory, timeout, deadline, watch };
+                ask_host::<A>(Line { session, platform, queue: Mutex::new(questions), tally }).await
             });
         }
-        gather(hosts).await
+        answers.extend(gather(hosts).await);
+        answers
     }
 
     fn memory(&self, host: &Host) -> Arc<Memory> {
@@ -197,11 +184,13 @@ pub(super) struct Host {
     /// Name or address, and port.
     pub(super) address: String,
     pub(super) plain_http: bool,
+    /// The file with certificates of its own.
+    ca: Option<PathBuf>,
 }
 
 impl Host {
     /// The name for messages: nobody needs to know which host answers for docker.io.
-    fn shown(&self) -> &str {
+    pub(super) fn shown(&self) -> &str {
         if self.address == DOCKER_HUB_HOST { DEFAULT_REGISTRY } else { &self.address }
     }
 }
@@ -217,76 +206,73 @@ struct Question {
 
 type Answers<A> = BTreeMap<Question, Result<<A as Ask>::Answer, Failure>>;
 
-/// Asks one host. The first repository goes ahead alone: only when it got an answer of any kind do the others follow, so that a
+fn all_fail<'a, A: Ask>(questions: impl IntoIterator<Item = &'a Question>, failure: &Failure) -> Answers<A> {
+    questions.into_iter().map(|question| (question.clone(), Err(failure.clone()))).collect()
+}
+
+/// How far all questions are, whatever host they are for.
+#[derive(Clone)]
+struct Tally {
+    watch: Watch,
+    answered: Arc<AtomicUsize>,
+    of: usize,
+}
+
+impl Tally {
+    fn count(&self) {
+        let answered = self.answered.fetch_add(1, Ordering::Relaxed) + 1;
+        (self.watch)(Progress::Answered { answered, of: self.of });
+    }
+}
+
+/// The questions to one host.
+struct Line {
+    session: Session,
+    platform: Option<Platform>,
+    queue: Mutex<VecDeque<Question>>,
+    tally: Tally,
+}
+
+/// Asks one host. The first question goes ahead alone: only when it got an answer of any kind do the others follow, so that a
 /// host that never answers costs one time-out and sees one attempt.
-async fn ask_host<A: Ask>(host: Arc<HostState>, questions: Vec<Question>) -> Answers<A> {
-    let mut by_repository: BTreeMap<String, Vec<Question>> = BTreeMap::new();
-    for question in questions {
-        by_repository.entry(question.repository.clone()).or_default().push(question);
+async fn ask_host<A: Ask>(line: Line) -> Answers<A> {
+    let line = Arc::new(line);
+    let mut answers = work::<A>(line.clone(), 0, 1).await;
+    let mut workers = JoinSet::new();
+    for place in 0..PER_HOST.min(line.left()) {
+        workers.spawn(work::<A>(line.clone(), place, usize::MAX));
     }
-    let mut repositories = by_repository.into_values();
-    let mut answers = match repositories.next() {
-        Some(first) => ask_repository::<A>(host.clone(), first).await,
-        None => Answers::<A>::new(),
-    };
-    let mut others = JoinSet::new();
-    for questions in repositories {
-        others.spawn(ask_repository::<A>(host.clone(), questions));
-    }
-    answers.extend(gather(others).await);
+    answers.extend(gather(workers).await);
     answers
 }
 
-struct HostState {
-    session: Session,
-    memory: Arc<Memory>,
-    permits: Arc<Semaphore>,
-}
-
-impl HostState {
-    fn outage(&self) -> Option<Failure> {
-        self.memory.outage.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn note<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
-        if let Err(failure) = &answer
-            && failure.unreachable
-        {
-            *self.memory.outage.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
-        }
-        answer
-    }
-}
-
-/// Asks about one repository, one question after the other: they share a login.
-async fn ask_repository<A: Ask>(host: Arc<HostState>, questions: Vec<Question>) -> Answers<A> {
-    // The semaphore is never closed, so there is always a permit to wait for.
-    let _permit = host.permits.acquire().await;
+/// Asks one question after the other, `most` at most, for as long as the host's pace has a place for this worker.
+async fn work<A: Ask>(line: Arc<Line>, place: usize, most: usize) -> Answers<A> {
     let mut answers = Answers::<A>::new();
-    let mut authorization = None;
-    for question in questions {
-        let answer = match host.outage() {
+    while answers.len() < most && place < line.session.memory.pace.width() {
+        let Some(question) = line.next() else { break };
+        let deadline = line.session.deadline;
+        let answer = match line.session.memory.outage() {
             Some(outage) => Err(outage),
-            None => ask::<A>(&host, &question, &mut authorization).await,
+            None => {
+                let asked = A::ask(&line.session, &question, line.platform.as_ref());
+                tokio::time::timeout_at(deadline.at, asked).await.unwrap_or_else(|_| Err(deadline.failure()))
+            }
         };
+        line.tally.count();
         answers.insert(question, answer);
     }
     answers
 }
 
-type Authorization = Result<Option<HeaderValue>, Failure>;
+impl Line {
+    fn next(&self) -> Option<Question> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
 
-async fn ask<A: Ask>(
-    host: &HostState,
-    question: &Question,
-    authorization: &mut Option<Authorization>,
-) -> Result<A::Answer, Failure> {
-    let authorization = match authorization {
-        Some(authorization) => authorization,
-        None => authorization.insert(host.note(host.session.authorize(&question.repository).await)),
-    };
-    let header = authorization.as_ref().map_err(Clone::clone)?;
-    host.note(A::ask(&host.session, &question.repository, &question.version, header.as_ref()).await)
+    fn left(&self) -> usize {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
 }
 
 /// Waits for all. A task that was lost leaves its questions unanswered, which the caller reports.
@@ -304,7 +290,7 @@ mod tests {
     use super::*;
 
     fn question(registry: &str, mirror: Option<&str>, written: &str) -> (String, String, String) {
-        let settings = RegistrySettings { mirror: mirror.map(str::to_owned), plain_http: false };
+        let settings = RegistrySettings { mirror: mirror.map(str::to_owned), ..RegistrySettings::default() };
         let registries = BTreeMap::from([(registry.to_owned(), settings)]);
         let online = Online::new(NetworkSettings { registries, ..NetworkSettings::default() });
         let question = online.question(&Reference::parse(written).unwrap());

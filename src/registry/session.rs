@@ -1,24 +1,29 @@
-//! The conversation with one host: log in once per repository, then one HEAD per tag, and GET for what is worth reading.
+//! The conversation with one host: one look at how it lets people in, a token per repository where it wants one, then one HEAD
+//! per tag, and GET for what is worth reading. Each request is repeated where the host asks for that, at a pace that all
+//! questions to it share.
 //!
-//! The login is oci-client's. The question is our own request, because oci-client's `fetch_manifest_digest` answers whatever
-//! it is sent when the digest header is missing: it hashes the body of a second GET, so a captive portal's HTML page would be
-//! pinned as an image. It also asks GET after every refused HEAD, and GET is what Docker Hub counts against its limit. It
-//! remains the way to ask registries that know manifests but not the header.
+//! The requests are our own, not oci-client's. Its `fetch_manifest_digest` answers whatever it is sent when the digest header
+//! is missing: it hashes the body of a second GET, so a captive portal's HTML page would be pinned as an image, and it asks GET
+//! after every refused HEAD, which Docker Hub counts against its limit. Its login asks the host anew for every repository,
+//! reads an answer of any length, knows no identity tokens, and loses the status by which a token service asks to be left
+//! alone.
 
-use super::NetworkSettings;
-use super::credentials::Login;
+use super::challenge::{Challenge, TOKEN_SIZE_MAX, Token, TokenService};
+use super::credentials::{Login, Secret};
 use super::failure::Failure;
 use super::online::Host;
+use super::patience::{Deadline, Pace, Step, Trouble, limit, retry_after};
+use super::{Progress, Watch};
 use crate::image::{Digest, Kind, Resolved};
-use oci_distribution::client::{ClientConfig, ClientProtocol};
 use oci_distribution::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
 };
-use oci_distribution::secrets::RegistryAuth;
-use oci_distribution::{Client, RegistryOperation};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use std::sync::Arc;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Indices stand first: a registry that converts must not hand out one platform's manifest instead.
 pub(super) const MANIFEST_MEDIA_TYPES: [&str; 4] =
@@ -26,44 +31,47 @@ pub(super) const MANIFEST_MEDIA_TYPES: [&str; 4] =
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
-const USER_AGENT: &str = concat!("unroot/", env!("CARGO_PKG_VERSION"));
+/// A token is kept no longer than this, whatever its service says.
+const TOKEN_LIFE_MAX: Duration = Duration::from_secs(3600);
 
-/// The HTTP clients that all hosts share: loading the system's certificates is slow enough to do once.
-#[derive(Clone)]
-pub(super) struct Clients {
-    registry: Client,
-    http: reqwest::Client,
-    timeout: Duration,
+/// What is known of a host that was asked before. It outlives the sessions.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Asking a credential helper again could ask a person again.
+    pub(super) login: OnceLock<Arc<Login>>,
+    /// Set once nobody answers, or nobody will in time; from then on nothing more is sent.
+    outage: Mutex<Option<Failure>>,
+    challenge: tokio::sync::Mutex<Option<Challenge>>,
+    /// By repository. A repository's first question fetches the token, and the others wait for it.
+    tokens: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Option<Granted>>>>>,
+    pub(super) pace: Pace,
 }
 
-impl Clients {
-    /// # Errors
-    /// The system's certificates cannot be loaded.
-    pub(super) fn new(settings: &NetworkSettings, plain_hosts: Vec<String>) -> Result<Self, Failure> {
-        let timeout = settings.timeout;
-        let config = ClientConfig {
-            protocol: ClientProtocol::HttpsExcept(plain_hosts),
-            read_timeout: Some(timeout),
-            connect_timeout: Some(timeout),
-            user_agent: USER_AGENT,
-            ..ClientConfig::default()
-        };
-        let login = "asked without a login";
-        let registry = Client::try_from(config).map_err(|error| Failure::of_client(&error, timeout, login))?;
-        let http = reqwest::Client::builder()
-            .timeout(timeout)
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(|error| Failure::of_transport(&error, timeout))?;
-        Ok(Self { registry, http, timeout })
+/// What became of the wish for a token.
+enum Granted {
+    Token { header: HeaderValue, until: Instant },
+    Refused(Failure),
+}
+
+impl Memory {
+    pub(super) fn outage(&self) -> Option<Failure> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn give_up(&self, failure: &Failure) {
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
     }
 }
 
 /// One host and the login for it.
 pub(super) struct Session {
-    clients: Clients,
-    host: Host,
-    login: Arc<Login>,
+    pub(super) http: Client,
+    pub(super) host: Host,
+    pub(super) login: Arc<Login>,
+    pub(super) memory: Arc<Memory>,
+    pub(super) timeout: Duration,
+    pub(super) deadline: Deadline,
+    pub(super) watch: Watch,
 }
 
 /// What came back for a GET.
@@ -76,140 +84,253 @@ pub(super) struct Body {
 }
 
 impl Session {
-    pub(super) fn new(clients: Clients, host: Host, login: Arc<Login>) -> Self {
-        Self { clients, host, login }
-    }
-
-    /// What to send with each question about `repository`: a token, user and password, or nothing.
-    pub(super) async fn authorize(&self, repository: &str) -> Result<Option<HeaderValue>, Failure> {
-        let reference = self.reference(repository, super::DEFAULT_TAG);
-        let granted = self.clients.registry.auth(&reference, &self.login.auth, RegistryOperation::Pull);
-        let token = match tokio::time::timeout(self.clients.timeout, granted).await {
-            Err(_) => return Err(Failure::timed_out(self.clients.timeout)),
-            Ok(Err(error)) => return Err(Failure::of_client(&error, self.clients.timeout, self.login.description)),
-            Ok(Ok(token)) => token,
+    /// What the registry says `version`, a tag or a digest, names. `None` where it does not say it in so many words, so that
+    /// the manifest has to be read and hashed: no digest or several, no type or one that tells nothing.
+    pub(super) async fn head(&self, repository: &str, version: &str) -> Result<Option<Resolved>, Failure> {
+        let path = format!("{repository}/manifests/{version}");
+        let headers = self
+            .patiently(Step::Question, || async {
+                let response =
+                    self.send(Method::HEAD, &path, Some(&MANIFEST_MEDIA_TYPES.join(", ")), repository).await?;
+                Ok(response.headers().clone())
+            })
+            .await?;
+        let kind = match media_type(&headers).as_deref() {
+            Some(media_type) if is_index(media_type) => Kind::Index,
+            Some(media_type) if is_manifest(media_type) => Kind::Image,
+            None => return Ok(None),
+            Some(media_type) if is_untold(media_type) => return Ok(None),
+            Some(_) => return Err(Failure::refused("the answer is not that of a registry")),
         };
-        match (token, &self.login.auth) {
-            (Some(token), _) => {
-                let unreadable = |_| Failure::refused("the token it issued is not readable");
-                secret_header(&format!("Bearer {token}")).map(Some).map_err(unreadable)
-            }
-            (None, RegistryAuth::Basic(user, password)) => {
-                // The request builder knows how to encode the pair, and marks it as a secret.
-                let request = self.clients.http.head(self.manifest_url(repository, super::DEFAULT_TAG));
-                let request = request.basic_auth(user, Some(password)).build();
-                Ok(request.ok().and_then(|request| request.headers().get(AUTHORIZATION).cloned()))
-            }
-            (None, _) => Ok(None),
+        let mut sent = headers.get_all(DIGEST_HEADER).iter();
+        let Some(first) = sent.next() else { return Ok(None) };
+        if sent.any(|other| other != first) {
+            return Ok(None);
         }
-    }
-
-    /// What `version`, a tag or a digest, names.
-    pub(super) async fn resolve(
-        &self,
-        repository: &str,
-        version: &str,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Resolved, Failure> {
-        let timeout = self.clients.timeout;
-        let mut request = self.clients.http.head(self.manifest_url(repository, version));
-        request = request.header(ACCEPT, MANIFEST_MEDIA_TYPES.join(", "));
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
-        }
-        let response = request.send().await.map_err(|error| Failure::of_transport(&error, timeout))?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(Failure::of_status(response.status().as_u16(), self.login.description));
-        }
-        let kind = match media_type(response.headers()) {
-            Some(media_type) if is_index(&media_type) => Kind::Index,
-            Some(media_type) if is_manifest(&media_type) => Kind::Image,
-            _ => return Err(Failure::refused("the answer is not that of a registry")),
-        };
-        let digest = match response.headers().get(DIGEST_HEADER) {
-            Some(digest) => digest
-                .to_str()
-                .ok()
-                .and_then(Digest::parse)
-                .ok_or_else(|| Failure::refused("the digest it sent is not a SHA-256 digest"))?,
-            None => self.computed_digest(repository, version).await?,
-        };
+        let digest = first.to_str().ok().and_then(Digest::parse);
+        let digest = digest.ok_or_else(|| Failure::refused("the digest it sent is not a SHA-256 digest"))?;
         if version.contains(':') && version != digest.as_str() {
             return Err(Failure::refused("it answers with another digest than it was asked for"));
         }
-        Ok(Resolved { digest, kind })
+        Ok(Some(Resolved { digest, kind }))
     }
 
-    /// Reads what stands at `path`, which starts with a repository. A registry may send the question on to another host, as
-    /// many do for blobs; the HTTP client then leaves `authorization` behind. The time-out holds for the whole body.
+    /// Reads what stands at `path` below `repository`. A registry may send the question on to another host, as many do for
+    /// blobs; the HTTP client then leaves the login behind. The time-out holds for the whole body.
     pub(super) async fn body(
         &self,
+        repository: &str,
         path: &str,
         accept: Option<&str>,
         size_max: usize,
-        authorization: Option<&HeaderValue>,
     ) -> Result<Body, Failure> {
-        let failed = |error: reqwest::Error| Failure::of_transport(&error, self.clients.timeout);
-        let mut request = self.clients.http.get(self.url(path));
-        if let Some(accept) = accept {
-            request = request.header(ACCEPT, accept);
-        }
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
-        }
-        let mut response = request.send().await.map_err(failed)?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(Failure::of_status(response.status().as_u16(), self.login.description));
-        }
-        let mut bytes = Vec::new();
-        // The length that a server announces is not what it has to send.
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if bytes.len() + chunk.len() > size_max {
-                return Err(Failure::refused(format!("its answer is longer than {} MiB", size_max >> 20)));
+        let path = format!("{repository}/{path}");
+        self.patiently(Step::Question, || async {
+            let response = self.send(Method::GET, &path, accept, repository).await?;
+            let media_type = media_type(response.headers());
+            // A header that is no text is no digest either.
+            let sent = response.headers().get(DIGEST_HEADER);
+            let digest = sent.map(|digest| digest.to_str().unwrap_or_default().to_owned());
+            Ok(Body { media_type, digest, bytes: self.bytes(response, size_max).await? })
+        })
+        .await
+    }
+
+    /// Repeats an attempt for as long as it may go better another time. All questions to the host share the pauses between, and its end.
+    async fn patiently<T, F>(&self, step: Step, attempt: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
+        let pace = &self.memory.pace;
+        let answers_before = pace.answers(Step::Question);
+        let mut attempts = 0;
+        loop {
+            pace.wait().await;
+            if let Some(outage) = self.memory.outage() {
+                return Err(outage);
             }
-            bytes.extend_from_slice(&chunk);
-        }
-        // A header that is no text is no digest either.
-        let sent = response.headers().get(DIGEST_HEADER);
-        let digest = sent.map(|digest| digest.to_str().unwrap_or_default().to_owned());
-        Ok(Body { media_type: media_type(response.headers()), digest, bytes })
-    }
-
-    /// Fetches the manifest and hashes it, for registries that do not send the header.
-    async fn computed_digest(&self, repository: &str, tag: &str) -> Result<Digest, Failure> {
-        let timeout = self.clients.timeout;
-        let reference = self.reference(repository, tag);
-        let digest = self.clients.registry.fetch_manifest_digest(&reference, &self.login.auth);
-        match tokio::time::timeout(timeout, digest).await {
-            Err(_) => Err(Failure::timed_out(timeout)),
-            Ok(Err(error)) => Err(Failure::of_client(&error, timeout, self.login.description)),
-            Ok(Ok(digest)) => {
-                Digest::parse(&digest).ok_or_else(|| Failure::refused("the digest it sent is not a SHA-256 digest"))
+            let (failure, wait) = match attempt().await {
+                Ok(answer) => {
+                    pace.note_answer(step);
+                    return Ok(answer);
+                }
+                Err(Trouble::Final(failure)) if failure.unreachable => {
+                    self.memory.give_up(&failure);
+                    return Err(failure);
+                }
+                Err(Trouble::Final(failure)) => {
+                    pace.note_answer(step);
+                    return Err(failure);
+                }
+                Err(Trouble::Later { failure, wait }) => (failure, wait),
+            };
+            attempts += 1;
+            match pace.slow_down(attempts, wait, self.deadline) {
+                Ok(pause) => (self.watch)(Progress::Waiting { host: self.host.shown(), pause }),
+                Err(why) => {
+                    let failure = failure.because(&why);
+                    // Where others get answers it is this question that gets none.
+                    if wait.is_some() || failure.unreachable || pace.answers(Step::Question) == answers_before {
+                        self.memory.give_up(&failure);
+                    }
+                    return Err(failure);
+                }
             }
         }
     }
 
-    fn reference(&self, repository: &str, tag: &str) -> oci_distribution::Reference {
-        let host = self.host.address.clone();
-        oci_distribution::Reference::with_tag(host, repository.to_owned(), tag.to_owned())
+    /// One request about `repository` with what the host wants to be shown, and its answer of status 200.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        accept: Option<&str>,
+        repository: &str,
+    ) -> Result<Response, Trouble> {
+        let url = self.url(path);
+        loop {
+            let challenge = self.challenge().await?;
+            let mut request = self.http.request(method.clone(), &url);
+            if let Some(accept) = accept {
+                request = request.header(ACCEPT, accept);
+            }
+            let mut asked = self.login.description;
+            request = match (&challenge, &self.login.secret) {
+                (Challenge::Token(service), _) => request.header(AUTHORIZATION, self.token(service, repository).await?),
+                // Where the door is open, some registries still show more to those they know.
+                (_, Secret::Password { user, password }) => request.basic_auth(user, Some(password)),
+                (_, Secret::IdentityToken(_)) => {
+                    asked = "asked without a login, since an identity token is none for this registry";
+                    request
+                }
+                (_, Secret::Nothing) => request,
+            };
+            let response = self.response(request).await?;
+            if response.status() == StatusCode::OK {
+                return Ok(response);
+            }
+            // Where a host lets everyone look at its door, it may still ask at that of a repository.
+            let at_the_door = response.status() == StatusCode::UNAUTHORIZED && matches!(challenge, Challenge::Open);
+            match self.challenge_of(&response) {
+                Challenge::Open => return Err(self.refusal(&response, asked)),
+                challenge if at_the_door => *self.memory.challenge.lock().await = Some(challenge),
+                _ => return Err(self.refusal(&response, asked)),
+            }
+        }
     }
 
-    fn manifest_url(&self, repository: &str, tag: &str) -> String {
-        self.url(&format!("{repository}/manifests/{tag}"))
+    /// How the host lets people in: asked once.
+    async fn challenge(&self) -> Result<Challenge, Failure> {
+        let mut known = self.memory.challenge.lock().await;
+        if let Some(challenge) = &*known {
+            return Ok(challenge.clone());
+        }
+        let url = self.url("");
+        let asked = self.patiently(Step::Login, || async {
+            let response = self.response(self.http.get(&url)).await?;
+            match self.refusal(&response, self.login.description) {
+                later @ Trouble::Later { .. } => Err(later),
+                Trouble::Final(_) => Ok(self.challenge_of(&response)),
+            }
+        });
+        let challenge = asked.await?;
+        *known = Some(challenge.clone());
+        Ok(challenge)
+    }
+
+    /// What `response` asks to be shown. What another host asks for is nothing to show this host's login for.
+    fn challenge_of(&self, response: &Response) -> Challenge {
+        let origin =
+            |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
+        let own = Url::parse(&self.url("")).is_ok_and(|own| origin(&own) == origin(response.url()));
+        if own || self.login.secret == Secret::Nothing { Challenge::of(response.headers()) } else { Challenge::Open }
     }
 
     fn url(&self, path: &str) -> String {
         let scheme = if self.host.plain_http { "http" } else { "https" };
         format!("{scheme}://{}/v2/{path}", self.host.address)
     }
-}
 
-/// # Errors
-/// The value holds what a header may not.
-fn secret_header(value: &str) -> Result<HeaderValue, reqwest::header::InvalidHeaderValue> {
-    let mut header = HeaderValue::from_str(value)?;
-    header.set_sensitive(true);
-    Ok(header)
+    /// The token for `repository`, fetched once for as long as it is good.
+    async fn token(&self, service: &TokenService, repository: &str) -> Result<HeaderValue, Failure> {
+        let granted = {
+            let mut tokens = self.memory.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            tokens.entry(repository.to_owned()).or_default().clone()
+        };
+        let mut granted = granted.lock().await;
+        match &*granted {
+            Some(Granted::Token { header, until }) if *until > Instant::now() => return Ok(header.clone()),
+            Some(Granted::Refused(failure)) => return Err(failure.clone()),
+            _ => {}
+        }
+        let asked = self.patiently(Step::Login, || async {
+            let asked_at = Instant::now();
+            let request = service.request(&self.http, repository, &self.login, self.host.plain_http)?;
+            let response = self.response(request).await?;
+            let asked = self.login.description;
+            match response.status() {
+                StatusCode::OK => {}
+                StatusCode::UNAUTHORIZED if self.login.secret != Secret::Nothing => {
+                    let failure = Failure::refused(format!("it issued no token, {asked}"));
+                    // A wrong password that is shown again for every repository may close the account.
+                    self.memory.give_up(&failure);
+                    return Err(failure.into());
+                }
+                _ => match self.refusal(&response, asked) {
+                    Trouble::Final(_) => return Err(Failure::refused(format!("it issued no token, {asked}")).into()),
+                    later @ Trouble::Later { .. } => return Err(later),
+                },
+            }
+            let token = Token::parse(&self.bytes(response, TOKEN_SIZE_MAX).await?)?;
+            Ok((token.header, asked_at + token.life.min(TOKEN_LIFE_MAX)))
+        });
+        match asked.await {
+            Ok((header, until)) => {
+                *granted = Some(Granted::Token { header: header.clone(), until });
+                Ok(header)
+            }
+            Err(failure) => {
+                *granted = Some(Granted::Refused(failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    async fn response(&self, request: RequestBuilder) -> Result<Response, Trouble> {
+        request.send().await.map_err(|error| self.transport(&error))
+    }
+
+    async fn bytes(&self, mut response: Response, size_max: usize) -> Result<Vec<u8>, Trouble> {
+        let mut bytes = Vec::new();
+        // The length that a server announces is not what it has to send.
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(&error))? {
+            if bytes.len() + chunk.len() > size_max {
+                return Err(Failure::refused(format!("its answer is longer than {} MiB", size_max >> 20)).into());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// A host that answered before and now breaks connections is being started again; one that says nothing at all is not.
+    fn transport(&self, error: &reqwest::Error) -> Trouble {
+        let failure = Failure::of_transport(error, self.timeout);
+        if failure.is_of_connection() && self.memory.pace.has_answered() {
+            Trouble::Later { failure, wait: None }
+        } else {
+            Trouble::Final(failure)
+        }
+    }
+
+    /// What an answer of any other status than 200 means; `asked` says with which login.
+    fn refusal(&self, response: &Response, asked: &str) -> Trouble {
+        let (status, headers) = (response.status().as_u16(), response.headers());
+        let failure = Failure::of_status(status, &limit(headers), asked);
+        match status {
+            429 | 502..=504 => Trouble::Later { failure, wait: retry_after(headers) },
+            _ => Trouble::Final(failure),
+        }
+    }
 }
 
 fn media_type(headers: &HeaderMap) -> Option<String> {
@@ -223,4 +344,9 @@ pub(super) fn is_index(media_type: &str) -> bool {
 
 pub(super) fn is_manifest(media_type: &str) -> bool {
     [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE].contains(&media_type)
+}
+
+/// What servers call a file that they know nothing of.
+pub(super) fn is_untold(media_type: &str) -> bool {
+    ["application/json", "application/octet-stream"].contains(&media_type)
 }

@@ -337,7 +337,7 @@ fn a_body_that_drips_costs_one_timeout() {
     assert_eq!(answers.len(), 3);
     for answer in answers.into_values() {
         let message = outage(&answer);
-        assert!(message.ends_with("(no answer within 400ms)"), "{message}");
+        assert!(message.ends_with("(no answer within 400ms, see --timeout)"), "{message}");
     }
     let blobs = server.requests().iter().filter(|request| request.target.contains("/blobs/")).count();
     assert_eq!(blobs, 1, "{:#?}", server.requests());

@@ -12,6 +12,7 @@ pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Request {
@@ -126,7 +127,12 @@ fn serve(stream: TcpStream, address: SocketAddr, answer: &Answer, requests: &Mut
     let Ok((first, headers)) = read_head(&mut reader) else { return };
     let mut words = first.split(' ').map(str::to_owned);
     let (Some(method), Some(target)) = (words.next(), words.next()) else { return };
-    let request = Request { method, target, headers };
+    let mut request = Request { method, target, headers, body: Vec::new() };
+    let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    request.body.resize(length, 0);
+    if reader.read_exact(&mut request.body).is_err() {
+        return;
+    }
     requests.lock().unwrap().push(request.clone());
     let response = answer(&request, address);
     let mut head = format!("HTTP/1.1 {} Test\r\nConnection: close\r\n", response.status);

@@ -7,7 +7,10 @@
 pub(crate) mod api_types;
 pub(crate) mod http;
 pub(crate) mod marks;
+pub(crate) mod nginx;
+pub(crate) mod openssl;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod registry;
 pub(crate) mod restricted;
 pub(crate) mod second_parser;

@@ -1,9 +1,11 @@
 //! The reference registry server (Debian's `docker-registry`) on a loopback port, with its data in a temporary directory.
 
 use super::http::{Response, send};
+use super::openssl::{Authority, ISSUER, SERVICE};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,15 +34,43 @@ pub(crate) struct Registry {
 impl Registry {
     /// `None`, with a word on standard output, where the server is not installed; in CI that is a failure instead.
     pub(crate) fn start() -> Option<Self> {
-        Self::launch(None)
+        Self::launch(None, "")
+    }
+
+    /// The same behind a token service at `realm` that signs in the name of `authority`. What is pushed needs [`Registry::authorize`].
+    pub(crate) fn with_tokens(authority: &Authority, realm: &str) -> Option<Self> {
+        let roots = authority.path("ca.pem").display().to_string();
+        let token = format!("realm: \"{realm}\", service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: \"{roots}\"");
+        Self::launch(None, &format!("auth: {{token: {{{token}}}}}\n"))
+    }
+
+    /// Sends this with everything that is pushed from now on.
+    pub(crate) fn authorize(&mut self, authorization: String) {
+        self.authorization = Some(authorization);
+    }
+
+    /// Starts the server once more, with TLS. Nothing can be pushed after that.
+    pub(crate) fn speak_tls(&mut self, authority: &Authority) {
+        self.stop();
+        let path = self.data.path().join("config.yml");
+        let [certificate, key] = ["server.pem", "server.key"].map(|name| authority.path(name).display().to_string());
+        let tls = format!("tls: {{certificate: \"{certificate}\", key: \"{key}\"}}");
+        let config = std::fs::read_to_string(&path).unwrap().replace("http: {", &format!("http: {{{tls}, "));
+        std::fs::write(path, config).unwrap();
+        self.process = spawn(self.data.path()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(self.address).is_err() {
+            assert!(Instant::now() < deadline, "docker-registry does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The same behind user and password.
     pub(crate) fn with_login() -> Option<Self> {
-        Self::launch(Some(format!("Basic {BASIC}")))
+        Self::launch(Some(format!("Basic {BASIC}")), "")
     }
 
-    fn launch(authorization: Option<String>) -> Option<Self> {
+    fn launch(authorization: Option<String>, more: &str) -> Option<Self> {
         let data = tempfile::tempdir().unwrap();
         let address = free_address();
         let auth = if authorization.is_some() {
@@ -50,38 +80,35 @@ impl Registry {
             String::new()
         };
         let config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"}}\n{auth}",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: \"{address}\"}}\n{auth}{more}",
             data.path().join("data").display()
         );
         std::fs::write(data.path().join("config.yml"), config).unwrap();
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(data.path().join("config.yml")).stdin(Stdio::null());
-        // Variables of this name override the configuration file.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("REGISTRY_") {
-                command.env_remove(name);
-            }
-        }
-        // The access log goes to standard output.
-        command.stdout(File::create(data.path().join("access.log")).unwrap());
-        command.stderr(File::create(data.path().join("error.log")).unwrap());
-        let process = match command.spawn() {
-            Ok(process) => process,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                println!("not run: docker-registry is not installed");
-                assert!(std::env::var_os("CI").is_none(), "docker-registry is not installed");
-                return None;
-            }
-            Err(error) => panic!("docker-registry does not start: {error}"),
-        };
+        let process = spawn(data.path())?;
         let registry = Self { address, process, data, authorization };
+        registry.wait();
+        Some(registry)
+    }
+
+    /// Ends the server; its data stay.
+    pub(crate) fn stop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts the server once more, at its old address and with its old data.
+    pub(crate) fn start_again(&mut self) {
+        self.process = spawn(self.data.path()).unwrap();
+        self.wait();
+    }
+
+    fn wait(&self) {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while registry.send("GET", "/v2/", &[], b"").is_none() {
-            let log = std::fs::read_to_string(registry.data.path().join("error.log")).unwrap_or_default();
+        while self.send("GET", "/v2/", &[], b"").is_none() {
+            let log = std::fs::read_to_string(self.data.path().join("error.log")).unwrap_or_default();
             assert!(Instant::now() < deadline, "docker-registry does not answer: {log}");
             thread::sleep(Duration::from_millis(20));
         }
-        Some(registry)
     }
 
     /// Stores an image of one platform; its bytes differ by `content`. Returns its digest and size.
@@ -219,6 +246,28 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 /// A loopback port that nobody listens on at the moment.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Starts the server on the configuration in `data`. Its access log goes to standard output.
+fn spawn(data: &Path) -> Option<Child> {
+    let mut command = Command::new("docker-registry");
+    command.arg("serve").arg(data.join("config.yml")).stdin(Stdio::null());
+    // Variables of this name override the configuration file.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("REGISTRY_") {
+            command.env_remove(name);
+        }
+    }
+    let log = |name: &str| File::options().create(true).append(true).open(data.join(name)).unwrap();
+    match command.stdout(log("access.log")).stderr(log("error.log")).spawn() {
+        Ok(process) => Some(process),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("not run: docker-registry is not installed");
+            assert!(std::env::var_os("CI").is_none(), "docker-registry is not installed");
+            None
+        }
+        Err(error) => panic!("docker-registry does not start: {error}"),
+    }
 }
 
 fn descriptor(media_type: &str, digest: &str, size: usize, more: &str) -> String {
