@@ -3,8 +3,8 @@
 mod index;
 
 use crate::config::Config;
-use crate::discover::{Candidate, Class, KUSTOMIZATION_NAMES, Tree, directory, join};
-use crate::dockerfile::{self, Dockerfile};
+use crate::discover::{Candidate, Class, KUSTOMIZATION_NAMES, Tree, directory, file_name, join};
+use crate::dockerfile::{self, Dockerfile, GivenArguments};
 use crate::kubernetes::{self, ForbiddenSetting, Kinds, Kustomization, Patched, Service, Workload};
 use crate::source::{Lines, Position, printable};
 use crate::yaml::{self, Code, Node, Route, Stream};
@@ -350,6 +350,15 @@ impl Repository {
     /// Replaces what a file holds, after an edit was verified.
     pub fn update(&mut self, id: FileId, content: Content) {
         self.files[id.0].content = content;
+    }
+
+    /// Lets builds give arguments to a Dockerfile, in place of their defaults.
+    pub fn give(&mut self, id: FileId, given: &GivenArguments) {
+        if let Content::Dockerfile(dockerfile) = &self.files[id.0].content
+            && let Ok(dockerfile) = dockerfile.clone().with_arguments(Arc::new(given.clone()))
+        {
+            self.update(id, Content::Dockerfile(dockerfile));
+        }
     }
 
     /// The Dockerfiles.
