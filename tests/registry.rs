@@ -10,6 +10,8 @@ mod hostile;
 mod logins;
 #[path = "registry/patience.rs"]
 mod patience;
+#[path = "registry/pins.rs"]
+mod pins;
 #[path = "registry/scale.rs"]
 mod scale;
 mod support;

@@ -1,7 +1,9 @@
 //! The command line: arguments, modes and exit codes.
 
 mod arguments;
+mod lock;
 mod progress;
+mod surroundings;
 
 pub use arguments::{Arguments, Colour, Command, Mode};
 
@@ -16,13 +18,14 @@ use crate::transforms::ALL;
 use crate::{report, write};
 use anstream::{eprintln, print, println};
 use clap::Parser;
+use lock::LockFile;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// Nothing to do, or all done.
 const DONE: u8 = 0;
-/// `--check` found something that a run with the same flags would change.
+/// `--check` found something that a run with the same flags would change, or `--locked` that the lock would.
 const WOULD_CHANGE: u8 = 1;
 /// Wrong usage, a file or registry that could not be read, or a defect of this program.
 const FAILED: u8 = 2;
@@ -74,7 +77,9 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
     let (tree, config) = discover(arguments)?;
     let root = tree.root().to_path_buf();
     let repository = Repository::parse(tree, &config);
+    let lock = LockFile::load(&root, arguments)?;
     let options = Options {
+        keeps_lock: lock.is_some(),
         only: arguments.selection.only.clone(),
         skip: arguments.selection.skip.clone(),
         allow_unsafe: arguments.selection.allow_unsafe,
@@ -82,7 +87,15 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         target: arguments.output.level.then_some(arguments.output.target),
     };
     let resolver = resolver(arguments, &config, &root);
-    let run = pipeline::run(repository, &config, &options, resolver.as_ref())?;
+    let run = match lock {
+        Some(lock) => {
+            let locked = lock.before(arguments, config.platform.clone(), resolver);
+            let mut run = pipeline::run(repository, &config, &options, &locked)?;
+            lock.add_to(&mut run, &locked, arguments, arguments.looks_at(&root));
+            run
+        }
+        None => pipeline::run(repository, &config, &options, resolver.as_ref())?,
+    };
 
     if run.dockerfiles + run.manifests == 0 {
         print!("{}", report::text::unread(&run));
@@ -90,7 +103,10 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         eprintln!("nothing to look at: no Dockerfile and no Kubernetes manifest below {root}");
         return Ok(if run.unread.is_empty() { NOTHING_SEEN } else { FAILED });
     }
-    let mode = &arguments.mode;
+    // Nothing is written that rests on answers which the lock does not have.
+    let asked = &arguments.mode;
+    let unwritten = Mode { check: asked.check || asked.write || asked.patches.is_some(), ..Mode::default() };
+    let mode = if run.not_locked.is_empty() { asked } else { &unwritten };
     if mode.write {
         write::write_all(&root, &run.files)?;
     } else if let Some(directory) = &mode.patches {
@@ -108,28 +124,39 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         print!("{}", report::levels::table(&run.levels, target));
     }
     print!("{}", report::text::closing(&run, mode));
-    Ok(exit_code(&run, mode.check))
+    Ok(exit_code(&run, arguments.mode.check))
 }
 
 fn exit_code(run: &Run, check: bool) -> u8 {
     if run.has_internal_failures() || !run.lookup_failures.is_empty() {
         FAILED
-    } else if check && !run.files.is_empty() {
+    } else if !run.not_locked.is_empty() || check && !run.files.is_empty() {
         WOULD_CHANGE
     } else {
         DONE
     }
 }
 
+impl Arguments {
+    /// What is looked at.
+    fn inputs(&self) -> Vec<PathBuf> {
+        if self.paths.is_empty() { vec![PathBuf::from(".")] } else { self.paths.clone() }
+    }
+
+    /// Whether nothing below `root` is left out.
+    fn looks_at(&self, root: &Path) -> bool {
+        self.inputs().iter().any(|input| input.canonicalize().is_ok_and(|input| input == root))
+    }
+}
+
 /// The files, and the configuration at their root.
 fn discover(arguments: &Arguments) -> Result<(Tree, Config), Error> {
-    let here = [PathBuf::from(".")];
-    let paths = if arguments.paths.is_empty() { &here[..] } else { &arguments.paths };
-    let root = crate::discover::root_of(paths)?;
+    let paths = arguments.inputs();
+    let root = crate::discover::root_of(&paths)?;
     let mut config = Config::load(&root)?;
     config.final_base = arguments.selection.final_base.or(config.final_base);
     config.platform = arguments.network.platform.clone().or(config.platform);
-    Ok((Tree::discover(paths, &config.exclude)?, config))
+    Ok((Tree::discover(&paths, &config.exclude)?, config))
 }
 
 fn resolver(arguments: &Arguments, config: &Config, root: &Path) -> Box<dyn Resolver> {
@@ -144,8 +171,8 @@ fn resolver(arguments: &Arguments, config: &Config, root: &Path) -> Box<dyn Reso
     Box::new(progress::WithProgress::new(Online::new(NetworkSettings {
         registries: registries.collect(),
         timeout: Duration::from_secs(arguments.network.timeout),
-        deadline: Duration::from_secs(arguments.network.deadline),
         platform: config.platform.clone(),
+        deadline: Duration::from_secs(arguments.network.deadline),
         ..NetworkSettings::default()
     })))
 }
