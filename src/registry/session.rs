@@ -167,10 +167,11 @@ impl Session {
             attempts += 1;
             match pace.slow_down(attempts, wait, self.deadline) {
                 Ok(pause) => (self.watch)(Progress::Waiting { host: self.host.shown(), pause }),
-                Err(why) => {
-                    let failure = failure.because(&why);
+                Err(given_up) => {
+                    let failure = failure.because(&given_up.why);
                     // Where others get answers it is this question that gets none.
-                    if wait.is_some() || failure.unreachable || pace.answers(Step::Question) == answers_before {
+                    let alone = pace.answers(Step::Question) == answers_before;
+                    if given_up.for_all || failure.unreachable || alone {
                         self.memory.give_up(&failure);
                     }
                     return Err(failure);
@@ -214,6 +215,17 @@ impl Session {
                 renewed = true;
                 self.forget_token(repository);
                 continue;
+            }
+            // A wrong password that is shown again with every question may close the account.
+            if response.status() == StatusCode::UNAUTHORIZED
+                && matches!((&challenge, &self.login.secret), (Challenge::Password, Secret::Password { .. }))
+                && self.memory.pace.answers(Step::Question) == 0
+            {
+                let refused = self.refusal(&response, asked);
+                if let Trouble::Final(failure) = &refused {
+                    self.memory.give_up(failure);
+                }
+                return Err(refused);
             }
             // Where a host lets everyone look at its door, it may still ask at that of a repository.
             let at_the_door = response.status() == StatusCode::UNAUTHORIZED && matches!(challenge, Challenge::Open);
@@ -272,7 +284,7 @@ impl Session {
         let asked = self.patiently(Step::Login, || async {
             let asked_at = Instant::now();
             let request = service.request(&self.http, repository, &self.login, self.host.plain_http)?;
-            let response = self.response(request).await?;
+            let response = self.response(request).await.map_err(Trouble::at_the_token_service)?;
             let asked = self.login.description;
             match response.status() {
                 StatusCode::OK => {}
