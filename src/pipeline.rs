@@ -119,7 +119,12 @@ pub fn run(
     let transforms = selected(config, options)?;
     // What is left out by an argument is left out for steps that would rely on it, too.
     let config = &Config { skip: [config.skip.as_slice(), &options.skip].concat(), ..config.clone() };
-    let links = Links::find(&repository, config);
+    let mut links = Links::find(&repository, config);
+    if !links.arguments().is_empty() {
+        // A base may be another image for what builds give, and with it the links.
+        links.arguments().iter().for_each(|(file, given)| repository.give(*file, given));
+        links = Links::find(&repository, config);
+    }
     let keys = Application::keys(&repository, &links);
     let touched: Vec<BTreeSet<FileId>> = keys.iter().map(|key| key.files(&links)).collect();
 

@@ -11,16 +11,14 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::trees::{applications, cases, copy_tree, run};
+use support::trees::{applications, cases, copy_tree, each_image, run};
 use unroot::config::Config;
 use unroot::discover::{Class, Tree, directory, file_name};
 use unroot::dockerfile;
-use unroot::facts::{Application, ContainerFacts, Key, Pods, Surroundings, User};
+use unroot::facts::{ContainerFacts, User};
 use unroot::image::{ImageConfig, Reference};
 use unroot::kubernetes::Settings;
-use unroot::link::Links;
 use unroot::registry::Recorded;
-use unroot::repository::Repository;
 use unroot::yaml::{self, Node};
 
 #[test]
@@ -139,8 +137,11 @@ fn agree(before: &Image, after: &Image) -> Result<(), String> {
         _ => None,
     };
     for (was, is) in before.containers.iter().zip(&after.containers) {
+        // Who it is was its author's choice, where a number stood there before.
+        let is_chosen = was.run_as_user.is_some_and(|uid| uid != 0) && is.run_as_user == was.run_as_user;
         let told = is.run_as_user.is_some_and(|uid| uid != 0) || is.run_as_non_root == Some(true);
-        if told && is != was && (uid.is_none() || is.run_as_user.is_some_and(|told| Some(told) != uid)) {
+        let agrees = uid.is_some() && is.run_as_user.is_none_or(|told| Some(told) == uid);
+        if told && is != was && !is_chosen && !agrees {
             return Err(format!("{is:?}, but the image ends as {:?}", after.user));
         }
         let follows = is.run_as_user == uid || is.assigned && is.run_as_user.is_none();
@@ -170,29 +171,14 @@ fn disagreement_is_noticed() {
 }
 
 fn state(root: &Path) -> BTreeMap<String, Image> {
-    let config = Config::load(root).unwrap();
-    let repository = Repository::parse(discover(root), &config);
-    let links = Links::find(&repository, &config);
-    let (digests, configs, pods) = (BTreeMap::new(), BTreeMap::new(), Pods::default());
-    let around = Surroundings {
-        repository: &repository,
-        links: &links,
-        config: &config,
-        digests: &digests,
-        configs: &configs,
-        pods: &pods,
-        update: false,
-    };
-    let applications =
-        repository.dockerfiles().map(|(file, _)| Application::new(around, Key::Dockerfile(file)).unwrap());
-    applications
-        .map(|application| {
-            let image = application.image.as_ref().unwrap();
-            let containers = application.containers.iter().map(container).collect();
-            let is_written = image.user_instruction.is_some();
-            (image.path.to_owned(), Image { user: image.user.clone(), is_written, containers })
-        })
-        .collect()
+    let mut images = BTreeMap::new();
+    each_image(root, |application| {
+        let image = application.image.as_ref().unwrap();
+        let containers = application.containers.iter().map(container).collect();
+        let is_written = image.user_instruction.is_some();
+        images.insert(image.path.to_owned(), Image { user: image.user.clone(), is_written, containers });
+    });
+    images
 }
 
 fn container(facts: &ContainerFacts<'_>) -> Container {

@@ -184,8 +184,8 @@ fn resolver(
     let settings = NetworkSettings {
         registries: registries.collect(),
         timeout: Duration::from_secs(arguments.network.timeout),
-        deadline: Duration::from_secs(arguments.network.deadline),
         platform: config.platform.clone(),
+        deadline: Duration::from_secs(arguments.network.deadline),
         ..NetworkSettings::default()
     };
     let offline = arguments.network.offline;

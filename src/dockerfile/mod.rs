@@ -24,6 +24,7 @@ mod copy;
 mod directive;
 mod edit;
 mod expand;
+mod given;
 mod heredoc;
 mod instruction;
 mod layout;
@@ -40,6 +41,7 @@ pub use config::CommandForm;
 pub use copy::{Origin, Source};
 pub use directive::Directive;
 pub use edit::Operation;
+pub use given::{Given, GivenArguments};
 pub use instruction::{Flag, Heredoc, Instruction, Keyword};
 pub use named::NamedImage;
 pub use pairs::Pair;
@@ -70,6 +72,8 @@ pub struct Dockerfile {
     stages: Vec<Stage>,
     /// For each instruction, the index of the `SHELL` in force there.
     shells: Vec<Option<usize>>,
+    /// What builds give for its arguments.
+    given: Arc<GivenArguments>,
 }
 
 impl Dockerfile {

@@ -41,9 +41,10 @@ pub fn parse(text: impl Into<Arc<str>>) -> Result<Dockerfile, ParseError> {
     if instructions.is_empty() {
         return Err(ParseError { offset: 0, message: "file with no instructions".to_owned() });
     }
-    let stages = stage::stages(&text, &instructions, escape)?;
+    let given = Arc::default();
+    let stages = stage::stages(&text, &instructions, escape, &given)?;
     let shells = stage::shells(&instructions, &stages);
-    Ok(Dockerfile { text, escape, directives, instructions, stages, shells })
+    Ok(Dockerfile { text, escape, directives, instructions, stages, shells, given })
 }
 
 /// The instructions from `at` on, whatever their order.

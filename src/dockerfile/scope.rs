@@ -89,6 +89,8 @@ impl<'a> Scope<'a> {
                 Value::Unset => self.globals.get(&name).cloned().unwrap_or(Value::Unset),
                 value => value,
             };
+            let given = self.dockerfile.given.get(&name);
+            let value = given.map_or_else(|| value.clone(), |given| given.settle(value.clone()));
             let value = match self.arguments.get(&name) {
                 // Declared again without a value, an argument keeps the one it has.
                 Some(before) if value == Value::Unset => before.clone(),

@@ -2,6 +2,7 @@
 
 use super::arguments;
 use super::expand::{self, Lookup, Value};
+use super::given::GivenArguments;
 use super::instruction::{Instruction, Keyword};
 use super::line::LogicalLine;
 use super::parse::logical_arguments;
@@ -91,7 +92,12 @@ impl Dockerfile {
 ///
 /// # Errors
 /// No stage at all, or an instruction other than `ARG` before the first.
-pub(super) fn stages(text: &str, instructions: &[Instruction], escape: char) -> Result<Vec<Stage>, ParseError> {
+pub(super) fn stages(
+    text: &str,
+    instructions: &[Instruction],
+    escape: char,
+    given: &GivenArguments,
+) -> Result<Vec<Stage>, ParseError> {
     let mut stages: Vec<Stage> = Vec::new();
     let mut names: HashMap<String, usize> = HashMap::new();
     let mut globals = Globals::default();
@@ -99,7 +105,7 @@ pub(super) fn stages(text: &str, instructions: &[Instruction], escape: char) -> 
         if instruction.keyword != Keyword::From {
             match stages.last_mut() {
                 Some(stage) => stage.instructions.end = index + 1,
-                None if instruction.keyword == Keyword::Arg => globals.declare(text, instruction, escape),
+                None if instruction.keyword == Keyword::Arg => globals.declare(text, instruction, escape, given),
                 None => {
                     let message = "no build stage in current context".to_owned();
                     return Err(ParseError { offset: instruction.keyword_span.start, message });
@@ -180,7 +186,7 @@ impl Globals {
         let mut globals = Self::default();
         for instruction in dockerfile.instructions.iter().take_while(|instruction| instruction.keyword != Keyword::From)
         {
-            globals.declare(&dockerfile.text, instruction, dockerfile.escape);
+            globals.declare(&dockerfile.text, instruction, dockerfile.escape, &dockerfile.given);
         }
         globals
     }
@@ -190,11 +196,12 @@ impl Globals {
         self.values.get(name)
     }
 
-    fn declare(&mut self, text: &str, instruction: &Instruction, escape: char) {
+    fn declare(&mut self, text: &str, instruction: &Instruction, escape: char, given: &GivenArguments) {
         let Some(line) = LogicalLine::of_instruction(text, instruction.span, escape) else { return };
         let arguments = &line.text[logical_arguments(&line, instruction)];
         for word in arguments::quoted_words(arguments, escape) {
             let (name, value) = expand::declaration(&arguments[word], escape, self);
+            let value = given.get(&name).map_or_else(|| value.clone(), |given| given.settle(value.clone()));
             self.values.insert(name, value);
         }
     }

@@ -31,7 +31,7 @@ pub fn verify(
     if edits.apply(&before.text) != after {
         return Err(defect("the text is not what the edits make of the old one".to_owned()));
     }
-    let parsed = parse::parse(after)?;
+    let parsed = parse::parse(after)?.with_arguments(before.given.clone())?;
 
     let expected = carried_out(before, operations)?;
     let actual = items(&parsed);
@@ -104,8 +104,8 @@ fn items(dockerfile: &Dockerfile) -> Vec<Item> {
 /// The items of lines that are no whole file.
 fn items_of_lines(text: &str, escape: char) -> Result<Vec<Item>, ParseError> {
     let instructions = parse::instructions(text, 0, escape)?;
-    let (directives, stages, shells) = (Vec::new(), Vec::new(), Vec::new());
-    let part = Dockerfile { text: text.into(), escape, directives, instructions, stages, shells };
+    let (directives, stages, shells, given) = (Vec::new(), Vec::new(), Vec::new(), Default::default());
+    let part = Dockerfile { text: text.into(), escape, directives, instructions, stages, shells, given };
     Ok(items(&part))
 }
 

@@ -35,6 +35,8 @@ pub struct ImageFacts<'a> {
     pub user: User,
     /// Index of the `USER` instruction in force.
     pub user_instruction: Option<usize>,
+    /// It only adds to the service that its base is, and is started as that is.
+    pub(super) adds_to_service: bool,
     /// The language, when it is one whose needs are known.
     pub stack: Option<Stack>,
     /// What is kept in root's home; known of an application's own image.
@@ -107,6 +109,7 @@ impl<'a> ImageFacts<'a> {
             family,
             user: User::Root,
             user_instruction: None,
+            adds_to_service: around.links.adds_to_service(file),
             stack: None,
             roots_home: RootsHome::default(),
         };
@@ -284,6 +287,12 @@ impl<'a> ImageFacts<'a> {
                 )
             })
             .unwrap_or(self.stage.from)
+    }
+
+    /// The base, where it is a service that steps down on its own and the image only adds to it: all that is left to do once it starts is done as that
+    /// user today.
+    pub fn service(&self) -> Option<&'a KnownImage> {
+        self.known_base.filter(|_| self.adds_to_service)
     }
 
     /// Whether another user is given root's home, which its files are kept in: group 0 is let in, and the home stays what it is.

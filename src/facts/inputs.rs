@@ -17,6 +17,8 @@ pub struct RunTimeInputs {
     pub programs: Option<String>,
     /// Where a port below 1024 is listened on. Rust only.
     pub low_port: Option<String>,
+    /// Where a folder is compiled into a release, and read from the file system by any other build. Rust only.
+    pub embedded_in_releases: Option<String>,
     /// Files that are neither sources, nor compiled in, nor about building, testing and deploying: the program may read them.
     pub other_files: Vec<String>,
 }
@@ -70,10 +72,23 @@ impl RunTimeInputs {
             if stack == Stack::Rust {
                 inputs.low_port = inputs.low_port.or_else(|| low_port(path, &text));
                 compiled_in.extend(included(path, &text));
+                if let Some(found) = embedded(path, &text) {
+                    let place = format!("{path}:{}", found.line);
+                    inputs.embedded_in_releases.get_or_insert(place);
+                    compiled_in.extend(found.folder);
+                }
             }
         }
         if stack == Stack::Rust {
             let manifest = join(folder, "Cargo.toml").and_then(|path| tree.read(&path)).unwrap_or_default();
+            // This feature compiles it in always; a release with these assertions is none in its eyes.
+            if manifest.contains("debug-embed") {
+                inputs.embedded_in_releases = None;
+            } else if let Some(place) =
+                inputs.embedded_in_releases.as_ref().filter(|_| manifest.contains("debug-assertions"))
+            {
+                inputs.files.get_or_insert(format!("{place} reads a folder"));
+            }
             // Templates of these engines become code.
             if ["askama", "rinja", "sailfish", "maud"].iter().any(|engine| manifest.contains(engine)) {
                 compiled_in.extend(join(folder, "templates"));
@@ -123,12 +138,35 @@ fn included(path: &str, text: &str) -> Vec<String> {
     let Some(pattern) = INCLUDED.as_ref() else { return Vec::new() };
     let beside = pattern.captures_iter(text).filter_map(|found| join(directory(path), found.get(1)?.as_str()));
     let mut names: Vec<String> = beside.collect();
-    // These take a folder beside Cargo.toml, which stands above `src`.
-    let krate = directory(path).split_once("src").map_or("", |(before, _)| before.trim_end_matches('/'));
+    // These take a folder beside Cargo.toml.
+    let folders = INCLUDED_FOLDER.as_ref().into_iter().flat_map(|pattern| pattern.captures_iter(text));
+    names.extend(folders.filter_map(|found| join(krate(path), found.get(1)?.as_str().trim_end_matches('/'))));
     if text.contains("migrate!(") || text.contains("embed_migrations!(") {
-        names.extend(join(krate, "migrations"));
+        names.extend(join(krate(path), "migrations"));
     }
     names
+}
+
+/// A folder that rust-embed compiles in (<https://docs.rs/rust-embed>).
+struct Embedded {
+    line: usize,
+    /// `None` where its name cannot be told.
+    folder: Option<String>,
+}
+
+fn embedded(path: &str, text: &str) -> Option<Embedded> {
+    let found = EMBEDDED.as_ref()?.captures(text)?;
+    let written = found.get(1)?;
+    let folder = written.as_str().trim_start_matches("$CARGO_MANIFEST_DIR/").trim_end_matches('/');
+    Some(Embedded {
+        line: line_at(text, written.start()),
+        folder: join(krate(path), folder).filter(|_| !folder.is_empty()),
+    })
+}
+
+/// The folder of `Cargo.toml`, which stands above `src`.
+fn krate(path: &str) -> &str {
+    directory(path).split_once("src").map_or("", |(before, _)| before.trim_end_matches('/'))
 }
 
 /// Whether a source tests the program or shows its use. What stands below a folder `src` of Rust is the program.
@@ -260,6 +298,12 @@ static RUST_PROGRAMS: Pattern = LazyLock::new(|| {
 /// What `include_str!` and its like take in, by the path beside the source.
 static INCLUDED: Pattern = LazyLock::new(|| pattern(r#"\binclude(?:_str|_bytes)?!\s*\(\s*"([^"]+)""#));
 
+/// What `include_dir!` takes in (<https://docs.rs/include_dir>).
+static INCLUDED_FOLDER: Pattern = LazyLock::new(|| pattern(r#"\binclude_dir!\s*\(\s*"\$CARGO_MANIFEST_DIR/([^"]+)""#));
+
+/// The attribute that names the folder of rust-embed.
+static EMBEDDED: Pattern = LazyLock::new(|| pattern(r#"#\[\s*folder\s*=\s*"([^"]+)"\s*\]"#));
+
 /// Listeners of Rust: an address as text, or as an array of bytes with a port.
 static LOW_PORT: Pattern = LazyLock::new(|| {
     pattern(
@@ -288,7 +332,8 @@ mod tests {
     #[test]
     fn every_pattern_compiles() {
         let all = [&JAVA_FILES, &JAVA_PROGRAMS, &RESOURCE_FILES, &RUST_FILES, &RUST_PROGRAMS, &INCLUDED, &LOW_PORT];
-        for pattern in all.into_iter().chain([&DOT_NET_FILES, &DOT_NET_PROGRAMS]) {
+        let others = [&DOT_NET_FILES, &DOT_NET_PROGRAMS, &INCLUDED_FOLDER, &EMBEDDED];
+        for pattern in all.into_iter().chain(others) {
             assert!(pattern.is_some());
         }
     }

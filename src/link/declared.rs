@@ -1,5 +1,6 @@
 //! What people wrote down about builds: the configuration, compose files, skaffold, and build commands in scripts.
 
+use super::arguments::{self, Build};
 use super::{Declaration, How, NamedContext, Service, ServiceMount, without_tag};
 use crate::config::Config;
 use crate::discover::{directory, file_name, join};
@@ -17,6 +18,8 @@ pub(super) struct Declared {
     pub(super) services: Vec<Service>,
     /// Build contexts that have a name.
     pub(super) contexts: Vec<NamedContext>,
+    /// What each build gives for arguments.
+    pub(super) builds: Vec<Build>,
 }
 
 /// Everything that is written down.
@@ -40,7 +43,7 @@ pub(super) fn declarations(repository: &Repository, config: &Config) -> Declared
     for path in repository.tree().below("") {
         if file_name(path).starts_with("skaffold") && is_yaml(path) {
             if let Some(stream) = repository.tree().read(path).and_then(|text| yaml::parse(text).ok()) {
-                skaffold(repository, path, &stream, &mut found.declarations);
+                skaffold(repository, path, &stream, &mut found);
             }
         } else if is_script(path)
             && let Some(text) = repository.tree().read(path)
@@ -74,10 +77,12 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
                 name,
                 path: path.to_owned(),
             }));
+            found.builds.push((dockerfile, arguments::under(Some(build), "args")));
             found.services.push(Service {
                 dockerfile,
                 path: path.to_owned(),
-                name: name.as_str().unwrap_or_default().into_owned(),
+                // `on` and `1` are names as well.
+                name: name.text().into_owned(),
                 user: service.get("user").map(|user| user.raw().trim_matches(['"', '\'']).to_owned()),
                 asks_privileges: asks_privileges(service),
                 starts: starts(service),
@@ -87,7 +92,7 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
             });
             let image = service.get("image").and_then(Node::as_str).map(|image| image.into_owned());
             found.declarations.push(Declaration {
-                image: named(image.as_deref().or(name.as_str().as_deref())),
+                image: named(Some(image.as_deref().unwrap_or(&name.text()))),
                 dockerfile,
                 target: build.get("target").and_then(Node::as_str).map(|target| target.into_owned()),
                 how: if image.is_some() { How::Declared(path.to_owned()) } else { How::Service(path.to_owned()) },
@@ -147,7 +152,7 @@ fn mount(volume: Node<'_>) -> Option<ServiceMount> {
     kept.then_some(ServiceMount { path, read_only })
 }
 
-fn skaffold(repository: &Repository, path: &str, stream: &Stream, found: &mut Vec<Declaration>) {
+fn skaffold(repository: &Repository, path: &str, stream: &Stream, found: &mut Declared) {
     for document in stream.documents() {
         let artifacts = document.root().and_then(|root| root.get("build")?.get("artifacts"));
         for artifact in artifacts.into_iter().flat_map(Node::items) {
@@ -157,7 +162,8 @@ fn skaffold(repository: &Repository, path: &str, stream: &Stream, found: &mut Ve
             let Some(dockerfile) = dockerfile_of(repository, directory(path), &context, file.as_deref()) else {
                 continue;
             };
-            found.push(Declaration {
+            found.builds.push((dockerfile, arguments::under(docker, "buildArgs")));
+            found.declarations.push(Declaration {
                 image: named(artifact.get("image").and_then(Node::as_str).as_deref()),
                 dockerfile,
                 target: docker.and_then(|docker| docker.get("target")?.as_str()).map(|target| target.into_owned()),
@@ -185,6 +191,8 @@ fn script(repository: &Repository, path: &str, text: &str, found: &mut Declared)
         let names = command.contexts.iter().cloned();
         found.contexts.extend(names.map(|name| NamedContext { dockerfile, name, path: path.to_owned() }));
         let Some(dockerfile) = dockerfile else { continue };
+        let given = command.arguments.iter().map(|word| arguments::of_word(word));
+        found.builds.push((dockerfile, given.collect()));
         let images: Vec<Option<String>> = command.tags.iter().map(|tag| named(Some(tag))).collect();
         let images = if images.is_empty() { vec![None] } else { images };
         for image in images {
@@ -235,6 +243,8 @@ struct BuildCommand {
     tags: Vec<String>,
     file: Option<String>,
     target: Option<String>,
+    /// `NAME=value` of `--build-arg`.
+    arguments: Vec<String>,
     /// The names of further contexts.
     contexts: Vec<String>,
     context: String,
@@ -256,6 +266,7 @@ impl BuildCommand {
                     let context = value.or_else(|| words.next()).and_then(|context| context.split_once('='));
                     command.contexts.extend(context.map(|(name, _)| name.to_owned()));
                 }
+                "--build-arg" => command.arguments.extend(value.or_else(|| words.next()).map(str::to_owned)),
                 "--target" => command.target = value.or_else(|| words.next()).map(str::to_owned),
                 // Flags that take no value; every other one takes the next word.
                 "--no-cache" | "--pull" | "--push" | "--load" | "--rm" | "--force-rm" | "--squash" | "-q"
@@ -340,6 +351,7 @@ mod tests {
         assert_eq!(command.tags, ["shop/web:v1"]);
         assert_eq!(command.file.as_deref(), Some("web/Dockerfile.prod"));
         assert_eq!(command.context, "web");
+        assert_eq!(command.arguments, ["A=1"]);
     }
 
     #[test]

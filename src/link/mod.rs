@@ -3,12 +3,13 @@
 //! What a person declared (configuration, compose, skaffold, build commands) comes before what names suggest; within one level the Dockerfile
 //! nearest to the manifest wins; whatever then is still in doubt is [`Link::Ambiguous`] and nobody's to edit.
 
+mod arguments;
 mod declared;
 mod service;
 
 use crate::config::Config;
 use crate::discover::{directory, file_name};
-use crate::dockerfile::Base;
+use crate::dockerfile::{Base, GivenArguments};
 use crate::image::{KnownImages, is_public};
 use crate::repository::{ContainerId, FileId, Repository};
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,9 +133,14 @@ pub struct Links {
     linked: BTreeMap<FileId, Vec<ContainerId>>,
     heirs: BTreeMap<FileId, Vec<FileId>>,
     declarations: Vec<Declaration>,
+    /// Indices into `declarations` by the last component of the image's name.
+    by_name: BTreeMap<String, Vec<usize>>,
     services: Vec<Service>,
     contexts: Vec<NamedContext>,
+    arguments: BTreeMap<FileId, GivenArguments>,
     names: Names,
+    /// What Dockerfiles add to and are started as, of services that step down on their own.
+    bases: BTreeMap<FileId, String>,
 }
 
 impl Links {
@@ -144,8 +150,15 @@ impl Links {
         if repository.dockerfiles().next().is_some() {
             let declared = declared::declarations(repository, config);
             links.declarations = declared.declarations;
+            for (index, declaration) in links.declarations.iter().enumerate() {
+                if let Some(image) = &declaration.image {
+                    let last = last_component(without_tag(image)).to_owned();
+                    links.by_name.entry(last).or_default().push(index);
+                }
+            }
             links.services = declared.services;
             links.contexts = declared.contexts;
+            links.arguments = arguments::of(&declared.builds);
         }
         // Most manifests of a tree name few distinct images from few folders.
         let mut known: BTreeMap<(&str, Wanted<'_>), Link> = BTreeMap::new();
@@ -156,7 +169,14 @@ impl Links {
             let Some(manifest) = file.manifest() else { continue };
             let workload = &manifest.workloads[id.workload];
             let container = &workload.containers[id.container];
-            let wanted = Wanted { image: &container.image, workload: &workload.name, container: &container.name };
+            let view = workload.container_view(&manifest.stream, id.container);
+            let policy = view.and_then(|view| view.node().get("imagePullPolicy")?.as_str());
+            let wanted = Wanted {
+                image: &container.image,
+                workload: &workload.name,
+                container: &container.name,
+                is_never_pulled: policy.as_deref() == Some("Never"),
+            };
             let folder = directory(&file.path);
             let link = known
                 .entry((folder, wanted))
@@ -174,6 +194,7 @@ impl Links {
             links.containers.insert(id, link);
         }
         links.find_heirs(repository, &names);
+        links.bases = services;
         links.names = names;
         links
     }
@@ -184,7 +205,7 @@ impl Links {
             let folder = directory(&repository.file(heir).path);
             for stage in dockerfile.stages() {
                 let Base::Image { reference, .. } = &stage.base else { continue };
-                let wanted = Wanted { image: reference, workload: "", container: "" };
+                let wanted = Wanted { image: reference, workload: "", container: "", is_never_pulled: false };
                 let builders = match self.judge(repository, names, folder, wanted) {
                     Link::Linked { dockerfile, .. } => vec![dockerfile],
                     // An official image is what it is called, also beside a folder of that name.
@@ -218,9 +239,25 @@ impl Links {
         self.linked.get(&dockerfile).map_or(&[], Vec::as_slice)
     }
 
+    /// What the builds of the tree give for arguments, by the Dockerfile; those that give none are left out.
+    pub fn arguments(&self) -> &BTreeMap<FileId, GivenArguments> {
+        &self.arguments
+    }
+
     /// The services of compose files that are built from this Dockerfile.
     pub fn services(&self, dockerfile: FileId) -> impl Iterator<Item = &Service> {
         self.services.iter().filter(move |service| service.dockerfile == dockerfile)
+    }
+
+    /// Whether the image of this Dockerfile is started as the service is that it adds to, which steps down on its own.
+    pub fn adds_to_service(&self, dockerfile: FileId) -> bool {
+        self.bases.contains_key(&dockerfile)
+    }
+
+    /// The containers that run such an image.
+    pub fn service_containers(&self, file: FileId) -> impl Iterator<Item = ContainerId> {
+        let is_of = move |link: &Link| matches!(link, Link::Service { dockerfile, .. } if *dockerfile == file);
+        self.containers.iter().filter(move |(_, link)| is_of(link)).map(|(id, _)| *id)
     }
 
     /// What people said about this Dockerfile.
@@ -236,7 +273,7 @@ impl Links {
     /// What builds an image that a file names elsewhere than in a container: as the base of a stage, in an override, as a volume. Nothing is
     /// built from itself, and a well-known image is what it is called.
     pub fn builder(&self, repository: &Repository, file: FileId, image: &str) -> Link {
-        let wanted = Wanted { image, workload: "", container: "" };
+        let wanted = Wanted { image, workload: "", container: "", is_never_pulled: false };
         match self.judge(repository, &self.names, directory(&repository.file(file).path), wanted) {
             Link::Linked { dockerfile, .. } if dockerfile == file => Link::External,
             Link::Ambiguous(_) if is_public(without_tag(image)) => Link::External,
@@ -255,17 +292,13 @@ impl Links {
         if last.is_empty() {
             return Link::External;
         }
-        let mut declared: Vec<&Declaration> = self
-            .declarations
-            .iter()
+        let of_name = self.by_name.get(last).into_iter().flatten();
+        let mut declared: Vec<&Declaration> = of_name
+            .filter_map(|index| self.declarations.get(*index))
             .filter(|declaration| {
                 declaration.image.as_deref().is_some_and(|declared| {
                     // The registry in front differs between a build and a deployment; the configuration means what it says.
-                    if declaration.how == How::Configured {
-                        declared == name || declared == image
-                    } else {
-                        last_component(declared) == last
-                    }
+                    declaration.how != How::Configured || declared == name || declared == image
                 })
             })
             .collect();
@@ -305,10 +338,13 @@ impl Links {
             return Link::External;
         }
         let similar = names.similar(last);
-        // `shop-web` and a folder `web` are a guess; a container or workload that is called `web` as well makes it two signs.
+        // `shop-web` and a folder `web` are a guess; a container or workload that is called `web` as well makes it two signs. So does an image that is
+        // never pulled, and was built on the node, where one Dockerfile alone builds any.
         let called: BTreeSet<FileId> =
             names.same(wanted.container).union(&names.same(wanted.workload)).copied().collect();
-        let agreed: BTreeSet<FileId> = similar.intersection(&called).copied().collect();
+        let is_built_here = wanted.is_never_pulled && repository.dockerfiles().nth(1).is_none();
+        let agreed: BTreeSet<FileId> =
+            similar.iter().filter(|file| is_built_here || called.contains(file)).copied().collect();
         match nearest(repository, from, &agreed) {
             Ok(dockerfile) => Link::Linked { dockerfile, how: How::Named },
             Err(_) if similar.is_empty() => Link::External,
@@ -323,6 +359,7 @@ struct Wanted<'a> {
     image: &'a str,
     workload: &'a str,
     container: &'a str,
+    is_never_pulled: bool,
 }
 
 /// The names that Dockerfiles go by.

@@ -8,7 +8,7 @@
 //! reads an answer of any length, knows no identity tokens, and loses the status by which a token service asks to be left
 //! alone.
 
-use super::challenge::{Challenge, TOKEN_SIZE_MAX, Token, TokenService};
+use super::challenge::{Challenge, TOKEN_SIZE_MAX, Token, TokenService, token_ran_out};
 use super::credentials::{Login, Secret};
 use super::failure::Failure;
 use super::online::Host;
@@ -190,6 +190,7 @@ impl Session {
         repository: &str,
     ) -> Result<Response, Trouble> {
         let url = self.url(path);
+        let mut renewed = false;
         loop {
             let challenge = self.challenge().await?;
             let mut request = self.http.request(method.clone(), &url);
@@ -210,6 +211,11 @@ impl Session {
             let response = self.response(request).await?;
             if response.status() == StatusCode::OK {
                 return Ok(response);
+            }
+            if !renewed && response.status() == StatusCode::UNAUTHORIZED && token_ran_out(response.headers()) {
+                renewed = true;
+                self.forget_token(repository);
+                continue;
             }
             // Where a host lets everyone look at its door, it may still ask at that of a repository.
             let at_the_door = response.status() == StatusCode::UNAUTHORIZED && matches!(challenge, Challenge::Open);
@@ -296,6 +302,10 @@ impl Session {
                 Err(failure)
             }
         }
+    }
+
+    fn forget_token(&self, repository: &str) {
+        self.memory.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(repository);
     }
 
     async fn response(&self, request: RequestBuilder) -> Result<Response, Trouble> {

@@ -100,6 +100,53 @@ fn a_token_that_has_run_out_is_fetched_anew() {
 }
 
 #[test]
+fn a_token_that_is_taken_back_is_fetched_once_more_and_no_oftener() {
+    for (error, tokens) in [("invalid_token", 2), ("insufficient_scope", 1)] {
+        let server = Server::start(move |request, address| match request.target.as_str() {
+            target if target.starts_with("/token") => granted(),
+            _ => {
+                let challenge = format!(r#"Bearer realm="http://{address}/token",error="{error}""#);
+                Response::new(401, &[("WWW-Authenticate", &challenge)], "")
+            }
+        });
+        let message = refusal(ask(&server));
+        assert!(message.ends_with("(not allowed, asked without a login)"), "{message}");
+        let asked = server.requests();
+        let of = |start: &str| asked.iter().filter(|request| request.target.starts_with(start)).count();
+        assert_eq!((of("/token"), of("/v2/app/")), (tokens, tokens), "{error}");
+    }
+}
+
+/// A helper may ask a person who has gone for a walk.
+#[cfg(unix)]
+#[test]
+fn a_helper_that_never_returns_is_not_waited_for() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = registry_that_answers(|_| digest_header(DIGEST));
+    let toml = format!("[registry.\"docker.io\"]\nmirror = \"{}\"\nplain_http = true\n", server.address);
+    let workspace = Workspace::with(&[
+        ("unroot.toml", toml.as_str()),
+        ("Dockerfile", "FROM me/app:1\nUSER 1000\n"),
+        ("home/.docker/config.json", r#"{"credsStore":"walks"}"#),
+        ("bin/docker-credential-walks", "#!/bin/sh\nexec sleep 20\n"),
+    ]);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(workspace.path("bin/docker-credential-walks"), mode).unwrap();
+    let started = Instant::now();
+    let output = Command::new(env!("CARGO_BIN_EXE_unroot"))
+        .args(["--check", "--deadline", "2"])
+        .current_dir(workspace.root())
+        .env_clear()
+        .env("HOME", workspace.path("home"))
+        .env("PATH", format!("{}:/usr/bin:/bin", workspace.path("bin").display()))
+        .output()
+        .unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("(no answer within the 2s of the whole run, see --deadline)"), "{said}");
+}
+
+#[test]
 fn a_registry_that_asks_at_the_repository_only_is_answered_there() {
     for (challenge, login) in [("Bearer realm=\"http://ADDRESS/token\"", "Bearer granted"), ("Basic realm=\"x\"", "")] {
         let server = Server::start(move |request, address| match request.target.as_str() {

@@ -13,6 +13,7 @@ mod node_packages;
 mod packages;
 mod php;
 mod python;
+mod python_packages;
 mod ready_jar;
 mod ruby;
 mod rust;

@@ -1,5 +1,6 @@
 //! Python: install into a virtual environment where compilers are, copy it to the same path on the same base.
 
+use super::python_packages::{self, Environment};
 use super::survey::{self, Survey};
 use super::{Refusal, Split, final_base, launch, packages};
 use crate::discover::join;
@@ -19,62 +20,44 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         return Err((SkipReason::NoBuildStep, "the interpreter does not come from the base python".to_owned()));
     }
     let workdir = survey.single_workdir(image)?;
-    survey.copies_into(image, &workdir)?;
-    let is_pip = |words: &[&str]| {
-        matches!(words, ["pip" | "pip3", "install", ..] | ["python" | "python3", "-m", "pip", "install", ..])
-    };
-    survey.unaccounted(image, |words| {
-        let placed = words.iter().any(|word| {
-            matches!(
-                word.split('=').next(),
-                Some(
-                    "--user"
-                        | "--target"
-                        | "-t"
-                        | "--prefix"
-                        | "--root"
-                        | "-e"
-                        | "--editable"
-                        | "--break-system-packages"
-                )
-            )
-        });
-        packages::installs(words) || is_pip(words) && !placed && !words.contains(&"")
-    })?;
+    survey.copies_into_but(image, &workdir, |index| python_packages::brings_uv(image, index))?;
+    survey.unaccounted(image, |words| packages::installs(words) || python_packages::accounts(words))?;
     if !packages::leaves_any(image, survey) {
         return Err((SkipReason::NoBuildStep, "no compiler to leave behind".to_owned()));
     }
-    let first = survey.commands.iter().find(|(_, command)| is_pip(&survey::words(command))).map(|(index, _)| *index);
-    let Some(first) = first else {
-        return Err((SkipReason::NoBuildStep, "nothing is installed with pip".to_owned()));
-    };
-    if survey.copied.iter().any(|index| sets_path(image, *index)) {
-        return Err((
-            SkipReason::AuthorChoice,
-            "PATH is set, and the virtual environment must stand first in it".to_owned(),
-        ));
-    }
+    let environment = python_packages::environment(application, image, survey, &workdir)?;
     starts_from_path(application, image)?;
-    let requirements =
-        join(image.directory(), "requirements.txt").and_then(|path| application.around.repository.tree().read(&path));
-    let text = format!("{}{}", requirements.unwrap_or_default(), image.dockerfile.text()).to_ascii_lowercase();
+    let lists = ["requirements.txt", "pyproject.toml", "poetry.lock", "uv.lock"];
+    let lists = lists.into_iter().filter_map(|name| join(image.directory(), name));
+    let lists: String = lists.filter_map(|path| application.around.repository.tree().read(&path)).collect();
+    let text = format!("{lists}{}", image.dockerfile.text()).to_ascii_lowercase();
     if let Some(package) = OPENMP.iter().find(|package| text.contains(**package)) {
         return Err((
             SkipReason::RunTimeInputs,
             format!("{package} needs libgomp at run time, which the compiler brought"),
         ));
     }
-    let path = format!("ENV PATH={VENV}/bin:$PATH");
-    let lines = vec![format!("RUN python -m venv {VENV}"), path.clone()];
-    let build = vec![Operation::InsertBefore { instruction: first, above_comments: true, lines }];
     let mut lines: Vec<String> = packages::line(image, survey).into_iter().collect();
-    lines.extend([
-        format!("WORKDIR {workdir}"),
-        path,
-        format!("COPY --from={} {VENV} {VENV}", survey.names.build),
-        format!("COPY --from={} {workdir} {workdir}", survey.names.build),
-    ]);
-    let detail = "compilers stay in the build stage; packages are in a virtual environment at the same path".to_owned();
+    lines.push(format!("WORKDIR {workdir}"));
+    let mut build = Vec::new();
+    let detail = match environment {
+        Environment::New { first, activates } => {
+            if survey.copied.iter().any(|index| sets_path(image, *index)) {
+                let detail = "PATH is set, and the virtual environment must stand first in it".to_owned();
+                return Err((SkipReason::AuthorChoice, detail));
+            }
+            let path = format!("ENV PATH={VENV}/bin:$PATH");
+            let mut made = vec![format!("RUN python -m venv {VENV}"), path.clone()];
+            made.extend(activates.then(|| format!("ENV VIRTUAL_ENV={VENV}")));
+            build.push(Operation::InsertBefore { instruction: first, above_comments: true, lines: made });
+            build.extend(python_packages::into_environment(survey, VENV));
+            lines.extend([path, format!("COPY --from={} {VENV} {VENV}", survey.names.build)]);
+            "packages are in a virtual environment at the same path"
+        }
+        Environment::OfProject => "packages are in the virtual environment of the project, at the same path",
+    };
+    lines.push(format!("COPY --from={} {workdir} {workdir}", survey.names.build));
+    let detail = format!("compilers stay in the build stage; {detail}");
     let mut obstacles = cxx(image, survey);
     let (base, missing) = final_base::same_or_slim(application, image)?;
     obstacles.extend(missing);
@@ -100,9 +83,17 @@ fn sets_path(image: &ImageFacts<'_>, index: usize) -> bool {
         && instruction.arguments.of(image.dockerfile.text()).split_whitespace().any(|word| word.starts_with("PATH"))
 }
 
+fn is_tool(word: &str) -> bool {
+    matches!(word, "poetry" | "uv" | "uvx" | "pipenv" | "pdm" | "hatch" | "rye")
+}
+
 /// An interpreter or program named by its absolute path would not see the virtual environment.
 fn starts_from_path(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<(), Refusal> {
     for (place, argv) in launch::all(application, image) {
+        if let Some(tool) = argv.iter().flat_map(|word| word.split_whitespace()).find(|word| is_tool(word)) {
+            let detail = format!("{place} starts {tool}, which looks for an environment of its own");
+            return Err((SkipReason::RunTimeInputs, detail));
+        }
         let words = argv.iter().flat_map(|word| word.split_whitespace());
         if let Some(word) = words.into_iter().find(|word| word.starts_with("/usr/") && !word.ends_with("/env")) {
             let detail = format!("{place} starts {}, which would not see the virtual environment", word.escape_debug());

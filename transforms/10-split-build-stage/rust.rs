@@ -58,6 +58,15 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     if let Some(place) = inputs.programs.or(inputs.files) {
         return Err((SkipReason::RunTimeInputs, format!("{place}, which may need files or programs of the image")));
     }
+    let is_release = |words: &[&str]| match words {
+        ["cargo", "install", ..] => !words.contains(&"--debug"),
+        words => words.iter().any(|word| matches!(*word, "--release" | "-r" | "--profile=release")),
+    };
+    let mut builds = survey.commands.iter().map(|(_, command)| survey::words(command)).filter(|words| is_build(words));
+    if let Some(place) = inputs.embedded_in_releases.filter(|_| !builds.all(|words| is_release(&words))) {
+        let detail = format!("{place} embeds a folder in releases alone, and another build reads it when it runs");
+        return Err((SkipReason::RunTimeInputs, detail));
+    }
     if let Some(path) = survey.copied_of(image, folder, &inputs.other_files) {
         let detail = format!("{path} may be read at run time, and the final image would not hold it");
         return Err((SkipReason::RunTimeInputs, detail));

@@ -50,6 +50,9 @@ impl Transform for SwitchUser {
         let Some(identity) = identity(application, image) else {
             return vec![Proposal::declined(subject, SkipReason::UnknownUser, "no numeric user is known")];
         };
+        if let Some(detail) = application.contradiction(&identity) {
+            return vec![Proposal::declined(subject, SkipReason::AuthorChoice, detail)];
+        }
         let shares = image.family.is_some_and(Family::has_shell) && matches!(image.user, User::Root);
         if shares && !image.is_shared() {
             let detail = "the application's files are root's alone; own-by-root-group shares them first";

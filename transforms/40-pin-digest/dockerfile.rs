@@ -72,7 +72,11 @@ impl Names<'_> {
         let subject = self.subject(instruction.span.start, format!("FROM {in_from}"));
         let found = match dockerfile.named_base(stage) {
             Ok(found) => found,
-            Err(why) => return Some(Place::left(subject, SkipReason::VariableReference, why)),
+            Err(why) => {
+                let is_literal = matches!(stage.base, Base::Image { literal: true, .. });
+                let reason = if is_literal { SkipReason::NotEditable } else { SkipReason::VariableReference };
+                return Some(Place::left(subject, reason, why));
+            }
         };
         if written.contains(&found.span) {
             return None;
