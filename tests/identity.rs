@@ -183,14 +183,19 @@ fn state(root: &Path) -> BTreeMap<String, Image> {
         pods: &pods,
         update: false,
     };
-    let applications =
-        repository.dockerfiles().map(|(file, _)| Application::new(around, Key::Dockerfile(file)).unwrap());
-    applications
-        .map(|application| {
+    // A Dockerfile may build several images.
+    let keys = Application::keys(&repository, &links).into_iter();
+    let keys = keys.filter(|key| matches!(key, Key::Dockerfile(_) | Key::Stage(..)));
+    keys.map(|key| (key, Application::new(around, key).unwrap()))
+        .map(|(key, application)| {
             let image = application.image.as_ref().unwrap();
+            let name = image.stage.name.as_ref().filter(|_| key.shared_file().is_some());
             let containers = application.containers.iter().map(container).collect();
             let is_written = image.user_instruction.is_some();
-            (image.path.to_owned(), Image { user: image.user.clone(), is_written, containers })
+            (
+                format!("{}{}", image.path, name.map(|name| format!(" {name}")).unwrap_or_default()),
+                Image { user: image.user.clone(), is_written, containers },
+            )
         })
         .collect()
 }

@@ -136,6 +136,7 @@ pub struct Links {
     services: Vec<Service>,
     contexts: Vec<NamedContext>,
     arguments: BTreeMap<FileId, GivenArguments>,
+    targets: BTreeMap<ContainerId, String>,
     names: Names,
 }
 
@@ -173,6 +174,8 @@ impl Links {
                 .clone();
             if let Link::Linked { dockerfile, .. } = link {
                 links.linked.entry(dockerfile).or_default().push(id);
+                let target = links.target_of(dockerfile, &container.image).map(str::to_owned);
+                links.targets.extend(target.map(|target| (id, target)));
             }
             links.containers.insert(id, link);
         }
@@ -221,6 +224,37 @@ impl Links {
         self.linked.get(&dockerfile).map_or(&[], Vec::as_slice)
     }
 
+    /// The stage that every build of a container's image asks for by its name.
+    pub fn target(&self, container: ContainerId) -> Option<&str> {
+        self.targets.get(&container).map(String::as_str)
+    }
+
+    fn target_of(&self, dockerfile: FileId, image: &str) -> Option<&str> {
+        let declared: Vec<&Declaration> = self.declared(image).filter(|found| found.dockerfile == dockerfile).collect();
+        let is_configured = |found: &&&Declaration| found.how == How::Configured;
+        let counts: Vec<&Declaration> = match declared.iter().copied().find(|found| is_configured(&found)) {
+            Some(configured) => vec![configured],
+            None => declared,
+        };
+        let first = counts.first()?.target.as_deref()?;
+        counts.iter().all(|found| found.target.as_deref() == Some(first)).then_some(first)
+    }
+
+    /// What people said about the image of this name.
+    fn declared(&self, image: &str) -> impl Iterator<Item = &Declaration> {
+        let name = without_tag(image);
+        self.declarations.iter().filter(move |declaration| {
+            declaration.image.as_deref().is_some_and(|declared| {
+                // The registry in front differs between a build and a deployment; the configuration means what it says.
+                if declaration.how == How::Configured {
+                    declared == name || declared == image
+                } else {
+                    last_component(declared) == last_component(name)
+                }
+            })
+        })
+    }
+
     /// What the builds of the tree give for arguments, by the Dockerfile; those that give none are left out.
     pub fn arguments(&self) -> &BTreeMap<FileId, GivenArguments> {
         &self.arguments
@@ -263,20 +297,7 @@ impl Links {
         if last.is_empty() {
             return Link::External;
         }
-        let mut declared: Vec<&Declaration> = self
-            .declarations
-            .iter()
-            .filter(|declaration| {
-                declaration.image.as_deref().is_some_and(|declared| {
-                    // The registry in front differs between a build and a deployment; the configuration means what it says.
-                    if declaration.how == How::Configured {
-                        declared == name || declared == image
-                    } else {
-                        last_component(declared) == last
-                    }
-                })
-            })
-            .collect();
+        let mut declared: Vec<&Declaration> = self.declared(image).collect();
         declared.sort_by_key(|declaration| declaration.how != How::Configured);
         if let Some(first) = declared.first() {
             let configured = first.how == How::Configured;
