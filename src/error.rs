@@ -26,6 +26,16 @@ pub enum Error {
         /// What was seen and what is expected, with line and column.
         message: String,
     },
+    /// A lock is not what it should be.
+    #[error("{}:{position}: {message}", path.display())]
+    Lock {
+        /// The lock.
+        path: PathBuf,
+        /// Where in it.
+        position: Position,
+        /// What was seen and what is expected.
+        message: String,
+    },
     /// An argument that only the program can judge, such as an unknown transform id.
     #[error("{0}")]
     Usage(String),
@@ -132,6 +142,8 @@ skip_reasons! {
     Suppressed => "suppressed", false;
     /// `--offline` was given.
     Offline => "offline", false;
+    /// `--locked` was given, and `unroot.lock` does not have the image.
+    NotLocked => "not-locked", false;
     /// The registry could not be asked.
     RegistryUnreachable => "registry-unreachable", false;
     /// The registry answered, but not with a digest.

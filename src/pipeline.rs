@@ -7,13 +7,13 @@ use crate::config::Config;
 use crate::dockerfile;
 use crate::edit::{Edit, EditSet};
 use crate::error::{Applicability, Error, Finding, Outcome, SkipReason, without_credentials};
-use crate::facts::{Application, Configs, Digests, Key, Pods, Surroundings};
+use crate::facts::{Application, Key, Pods, Surroundings};
 use crate::image::Reference;
 use crate::kubernetes::pod_security::Policy;
 use crate::kubernetes::{Container, Workload};
 use crate::levels::{Levels, WorkloadLevel};
 use crate::link::Links;
-use crate::registry::{ResolveError, Resolver};
+use crate::registry::Resolver;
 use crate::repository::{Content, FileId, Manifest, Repository};
 use crate::source::{Position, Span};
 use crate::suppression;
@@ -23,6 +23,10 @@ use crate::yaml::{self, Action, Code, Value};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+
+mod lookups;
+
+use lookups::Lookups;
 
 pub use crate::repository::Unread;
 
@@ -35,6 +39,8 @@ pub struct Options {
     pub skip: Vec<String>,
     /// Also changes that may alter behaviour.
     pub allow_unsafe: bool,
+    /// Also look up what a second run would, and tell which images are named, so that what was answered can be kept for it.
+    pub keeps_lock: bool,
     /// Also replace digests that are already written by what their tags stand for now.
     pub update: bool,
     /// Judge every workload before and after, and say what is missing for this.
@@ -60,6 +66,10 @@ pub struct Run {
     pub levels: Vec<WorkloadLevel>,
     /// Registries that did not answer, one line per reference. A run with any has not seen everything.
     pub lookup_failures: Vec<String>,
+    /// What `unroot.lock` lacks or has for nothing, one line each, where nothing else was to be used. Such a run has not seen everything either.
+    pub not_locked: Vec<String>,
+    /// The images that registries could be asked about, as the files name them after the last step; empty unless [`Options::keeps_lock`] asks.
+    pub named: BTreeSet<Reference>,
 }
 
 /// One file before and after.
@@ -120,7 +130,10 @@ pub fn run(
     let touched: Vec<BTreeSet<FileId>> = keys.iter().map(|key| key.files(&links)).collect();
 
     let levels = options.target.map(|policy| Levels::measure(&repository, policy));
-    let mut lookups = Lookups { update: options.update, ..Lookups::default() };
+    let mut lookups = Lookups::new(options.update);
+    if options.keeps_lock {
+        resolver.are_named(&lookups.named(&repository, &links, config, &keys));
+    }
     lookups.ask(&repository, &links, config, &keys, &transforms, resolver);
 
     let mut recorder = Recorder::default();
@@ -164,8 +177,16 @@ pub fn run(
             stale = Some(changed);
         }
     }
+    let mut named = BTreeSet::new();
+    if options.keeps_lock {
+        let changed: BTreeSet<FileId> = recorder.history.keys().copied().collect();
+        let changed = keys.iter().zip(&touched).filter(|(_, files)| !files.is_disjoint(&changed));
+        let changed: Vec<Key> = changed.map(|(key, _)| *key).collect();
+        lookups.ask(&repository, &links, config, &changed, &transforms, resolver);
+        named = lookups.named(&repository, &links, config, &keys);
+    }
     let levels = levels.map(|levels| levels.compare(&repository)).unwrap_or_default();
-    Ok(Run { levels, lookup_failures: lookups.failures.into_iter().collect(), ..recorder.finish(&repository) })
+    Ok(Run { levels, named, lookup_failures: lookups.failures.into_iter().collect(), ..recorder.finish(&repository) })
 }
 
 fn selected(config: &Config, options: &Options) -> Result<Vec<&'static dyn Transform>, Error> {
@@ -185,146 +206,6 @@ fn selected(config: &Config, options: &Options) -> Result<Vec<&'static dyn Trans
         (options.only.is_empty() || named(&options.only)) && !named(&options.skip) && !named(&config.skip)
     };
     Ok(ALL.iter().copied().filter(|transform| wanted(transform.metadata().id)).collect())
-}
-
-/// What registries were asked, and what they said.
-#[derive(Default)]
-struct Lookups {
-    digests: Digests,
-    configs: Configs,
-    /// One line per reference that could not be looked up.
-    failures: BTreeSet<String>,
-    /// What would have been one for references that nothing depends on.
-    unneeded: BTreeMap<Reference, String>,
-    /// Whether pins are to be replaced by what their tags stand for now.
-    update: bool,
-}
-
-impl Lookups {
-    /// Asks the resolver for everything that `transforms` will want to know about these applications and that it was not asked before: in one go for
-    /// digests and one for configurations, and again as long as answers about pins raise questions about them.
-    fn ask(
-        &mut self,
-        repository: &Repository,
-        links: &Links,
-        config: &Config,
-        keys: &[Key],
-        transforms: &[&dyn Transform],
-        resolver: &dyn Resolver,
-    ) {
-        loop {
-            let (digests, configs, pods) = (&self.digests, &self.configs, &Pods::default());
-            let update = self.update;
-            let around = Surroundings { repository, links, config, digests, configs, update, pods };
-            let wanted: Vec<Wanted> = keys
-                .par_iter()
-                .filter_map(|key| Application::new(around, *key))
-                .flat_map_iter(|application| {
-                    let wanted = |transform: &&dyn Transform| {
-                        let digests = transform.references(&application).into_iter().map(Wanted::Digest);
-                        let pins = transform.pins(&application).into_iter().map(Wanted::Pin);
-                        let configs = transform.configs(&application).into_iter().map(Wanted::Config);
-                        digests.chain(pins).chain(configs).collect::<Vec<_>>()
-                    };
-                    transforms.iter().flat_map(wanted).collect::<Vec<_>>()
-                })
-                .collect();
-            let (mut needed, mut pins, mut images) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-            for wanted in wanted {
-                match wanted {
-                    Wanted::Digest(reference) => {
-                        // That it could not be had matters from now on.
-                        self.failures.extend(self.unneeded.remove(&reference));
-                        needed.insert(reference);
-                    }
-                    Wanted::Pin(reference) => {
-                        pins.insert(reference);
-                    }
-                    Wanted::Config(reference) => {
-                        images.insert(reference);
-                    }
-                }
-            }
-            pins.retain(|reference| !needed.contains(reference) && !self.digests.contains_key(reference));
-            needed.retain(|reference| !self.digests.contains_key(reference));
-            images.retain(|reference| !self.configs.contains_key(reference));
-            self.ask_digests(&needed, &pins, resolver);
-            self.ask_configs(images, resolver);
-            if !pins.iter().any(|reference| matches!(self.digests.get(reference), Some(Ok(_)))) {
-                return;
-            }
-        }
-    }
-
-    fn ask_digests(&mut self, needed: &BTreeSet<Reference>, pins: &BTreeSet<Reference>, resolver: &dyn Resolver) {
-        let references: Vec<Reference> = needed.union(pins).cloned().collect();
-        if references.is_empty() {
-            return;
-        }
-        for (reference, result) in resolver.resolve(&references) {
-            if let Err(error) = &result
-                && !matches!(error, ResolveError::Offline)
-            {
-                let message = error.to_string();
-                if needed.contains(&reference) {
-                    self.failures.insert(message);
-                } else {
-                    self.unneeded.insert(reference.clone(), message);
-                }
-            }
-            self.digests.insert(reference, result.map_err(declined));
-        }
-    }
-
-    /// An image whose digest could not be had is not asked about again, and one whose digest is known is asked about by it, so that both answers are of one
-    /// image. A registry that does not tell costs a fact and no more; one that does not answer is a failure here as it is for digests.
-    fn ask_configs(&mut self, references: BTreeSet<Reference>, resolver: &dyn Resolver) {
-        let mut asked: BTreeMap<Reference, Vec<Reference>> = BTreeMap::new();
-        for reference in references {
-            let of_tag = self.digests.get(&reference).filter(|_| reference.digest().is_none());
-            let pinned = match of_tag {
-                Some(Err(why)) => {
-                    self.configs.insert(reference, Err(why.clone()));
-                    continue;
-                }
-                Some(Ok(resolved)) => Reference::parse(&reference.with_digest(resolved.digest.as_str())).ok(),
-                None => None,
-            };
-            asked.entry(pinned.unwrap_or_else(|| reference.clone())).or_default().push(reference);
-        }
-        if asked.is_empty() {
-            return;
-        }
-        for (reference, result) in resolver.configs(&asked.keys().cloned().collect::<Vec<_>>()) {
-            let result = result.map_err(|error| {
-                if let ResolveError::Unreachable(message) = &error {
-                    self.failures.insert(message.clone());
-                }
-                declined(error)
-            });
-            for written in asked.remove(&reference).unwrap_or_default() {
-                self.configs.insert(written, result.clone());
-            }
-            // As pinning writes it down.
-            self.configs.insert(reference, result);
-        }
-    }
-}
-
-/// A reference, and what a transform wants to know of it.
-enum Wanted {
-    Digest(Reference),
-    /// Something about a digest that is written already.
-    Pin(Reference),
-    Config(Reference),
-}
-
-fn declined(error: ResolveError) -> (SkipReason, String) {
-    match error {
-        ResolveError::Offline => (SkipReason::Offline, "--offline was given".to_owned()),
-        ResolveError::Unreachable(message) => (SkipReason::RegistryUnreachable, message),
-        ResolveError::Refused(message) => (SkipReason::RegistryRefused, message),
-    }
 }
 
 /// What has happened so far.
@@ -589,6 +470,8 @@ impl Recorder {
             manifests: repository.manifests().count(),
             levels: Vec::new(),
             lookup_failures: Vec::new(),
+            not_locked: Vec::new(),
+            named: BTreeSet::new(),
         }
     }
 }

@@ -153,8 +153,8 @@ pub struct Repository {
     unread: Vec<Unread>,
     /// The kustomizations by path.
     kustomizations: BTreeMap<String, Kustomization>,
-    /// Names of images that a kustomization overrides, and its path.
-    kustomized: BTreeMap<String, String>,
+    /// Names of images that kustomizations override, and their paths.
+    kustomized: BTreeMap<String, Vec<String>>,
     /// What patches change, and their paths.
     patched: Vec<(Patched, String)>,
     /// What is arranged for the account that pods get without asking, where and what.
@@ -189,7 +189,7 @@ impl Repository {
                 Err(file) => unread.push(file),
             }
         }
-        let mut kustomized = BTreeMap::new();
+        let mut kustomized: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut patched = Vec::new();
         files.sort_by(|left, right| left.path.cmp(&right.path));
         // Patches say what holds as well as others do.
@@ -214,7 +214,9 @@ impl Repository {
                 }
             }
             files.retain(|file| !is_patch(file));
-            kustomized.extend(kustomization.images.iter().map(|image| (image.clone(), path.clone())));
+            for image in &kustomization.images {
+                kustomized.entry(image.clone()).or_default().push(path.clone());
+            }
         }
         unread.sort_by(|left, right| left.path.cmp(&right.path));
         let index = Index::of(&files);
@@ -250,20 +252,13 @@ impl Repository {
 
     /// The kustomization that sets tag or digest of an image of this name (without tag).
     pub fn kustomization_of(&self, image: &str) -> Option<&str> {
-        self.kustomized.get(image).map(String::as_str)
+        self.kustomized.get(image)?.last().map(String::as_str)
     }
 
     /// The kustomization that overrides an image of this name after the one at `path` did, because it takes that one in.
     pub fn overridden_again(&self, path: &str, image: &str) -> Option<&str> {
-        let names_it = |other: &&String| {
-            self.kustomizations.get(*other).is_some_and(|k| k.images.iter().any(|name| name == image))
-        };
-        self.kustomizations
-            .keys()
-            .filter(|other| *other != path)
-            .filter(names_it)
-            .find(|other| self.takes_in(other, path))
-            .map(String::as_str)
+        let others = self.kustomized.get(image)?.iter().filter(|other| *other != path);
+        others.map(String::as_str).find(|other| self.takes_in(other, path))
     }
 
     /// Whether one kustomization takes in another, maybe by way of others.

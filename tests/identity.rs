@@ -1,7 +1,8 @@
 //! An image and the containers that run it name the same user, or neither of them is touched.
 //!
 //! That must hold whichever of the files are there. So each case and each application of the corpus is run once more in other
-//! company: without its manifests and compose files, and with a Deployment for each Dockerfile whose image nothing runs.
+//! company: without its manifests and compose files, and with a Deployment for each Dockerfile whose image nothing runs,
+//! which asks for a user or does not.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "here a failed step should end the test")]
 #![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
@@ -11,16 +12,14 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::trees::{applications, cases, copy_tree, run};
+use support::trees::{applications, cases, copy_tree, each_image, run};
 use unroot::config::Config;
 use unroot::discover::{Class, Tree, directory, file_name};
 use unroot::dockerfile;
-use unroot::facts::{Application, ContainerFacts, Key, Pods, Surroundings, User};
+use unroot::facts::{ContainerFacts, User};
 use unroot::image::{ImageConfig, Reference};
 use unroot::kubernetes::Settings;
-use unroot::link::Links;
 use unroot::registry::Recorded;
-use unroot::repository::Repository;
 use unroot::yaml::{self, Node};
 
 #[test]
@@ -44,15 +43,14 @@ fn image_and_manifest_agree_without_the_manifest() {
 
 #[test]
 fn image_and_manifest_agree_with_a_manifest_more() {
-    let trees = each_tree("with a Deployment more", |root| {
-        let unlinked: Vec<String> =
-            state(root).into_iter().filter(|(_, image)| image.containers.is_empty()).map(|(path, _)| path).collect();
-        for (number, path) in unlinked.iter().enumerate() {
-            fs::write(root.join(format!("deployment-{number}.yaml")), deployment(root, path)).unwrap();
-        }
-        let after = state(root);
-        unlinked.iter().any(|path| !after[path].containers.is_empty())
-    });
+    let trees = each_tree("with a Deployment more", |root| deploy(root, ""));
+    assert!(trees > 100, "only {trees} trees have a Dockerfile that no container runs");
+}
+
+#[test]
+fn image_and_manifest_agree_with_a_manifest_that_names_a_user() {
+    let asks = "        securityContext:\n          runAsUser: 20000\n";
+    let trees = each_tree("with a Deployment that asks for a user", |root| deploy(root, asks));
     assert!(trees > 100, "only {trees} trees have a Dockerfile that no container runs");
 }
 
@@ -139,8 +137,11 @@ fn agree(before: &Image, after: &Image) -> Result<(), String> {
         _ => None,
     };
     for (was, is) in before.containers.iter().zip(&after.containers) {
+        // Who it is was its author's choice, where a number stood there before.
+        let is_chosen = was.run_as_user.is_some_and(|uid| uid != 0) && is.run_as_user == was.run_as_user;
         let told = is.run_as_user.is_some_and(|uid| uid != 0) || is.run_as_non_root == Some(true);
-        if told && is != was && (uid.is_none() || is.run_as_user.is_some_and(|told| Some(told) != uid)) {
+        let agrees = uid.is_some() && is.run_as_user.is_none_or(|told| Some(told) == uid);
+        if told && is != was && !is_chosen && !agrees {
             return Err(format!("{is:?}, but the image ends as {:?}", after.user));
         }
         let follows = is.run_as_user == uid || is.assigned && is.run_as_user.is_none();
@@ -170,34 +171,19 @@ fn disagreement_is_noticed() {
 }
 
 fn state(root: &Path) -> BTreeMap<String, Image> {
-    let config = Config::load(root).unwrap();
-    let repository = Repository::parse(discover(root), &config);
-    let links = Links::find(&repository, &config);
-    let (digests, configs, pods) = (BTreeMap::new(), BTreeMap::new(), Pods::default());
-    let around = Surroundings {
-        repository: &repository,
-        links: &links,
-        config: &config,
-        digests: &digests,
-        configs: &configs,
-        pods: &pods,
-        update: false,
-    };
-    // A Dockerfile may build several images.
-    let keys = Application::keys(&repository, &links).into_iter();
-    let keys = keys.filter(|key| matches!(key, Key::Dockerfile(_) | Key::Stage(..)));
-    keys.map(|key| (key, Application::new(around, key).unwrap()))
-        .map(|(key, application)| {
-            let image = application.image.as_ref().unwrap();
-            let name = image.stage.name.as_ref().filter(|_| key.shared_file().is_some());
-            let containers = application.containers.iter().map(container).collect();
-            let is_written = image.user_instruction.is_some();
-            (
-                format!("{}{}", image.path, name.map(|name| format!(" {name}")).unwrap_or_default()),
-                Image { user: image.user.clone(), is_written, containers },
-            )
-        })
-        .collect()
+    let mut images = BTreeMap::new();
+    each_image(root, |application| {
+        let image = application.image.as_ref().unwrap();
+        let containers = application.containers.iter().map(container).collect();
+        let is_written = image.user_instruction.is_some();
+        // A Dockerfile may build several images.
+        let mut name = image.path.to_owned();
+        while images.contains_key(&name) {
+            name.push('+');
+        }
+        images.insert(name, Image { user: image.user.clone(), is_written, containers });
+    });
+    images
 }
 
 fn container(facts: &ContainerFacts<'_>) -> Container {
@@ -209,8 +195,20 @@ fn container(facts: &ContainerFacts<'_>) -> Container {
     }
 }
 
+/// Adds a Deployment for each Dockerfile whose image nothing runs, and says whether names link one of them.
+fn deploy(root: &Path, settings: &str) -> bool {
+    let before = state(root);
+    let unlinked: Vec<&String> =
+        before.iter().filter(|(_, image)| image.containers.is_empty()).map(|(path, _)| path).collect();
+    for (number, path) in unlinked.iter().enumerate() {
+        fs::write(root.join(format!("deployment-{number}.yaml")), deployment(root, path, settings)).unwrap();
+    }
+    let after = state(root);
+    unlinked.iter().any(|path| !after[*path].containers.is_empty())
+}
+
 /// A Deployment that runs the image of a Dockerfile, as names tell it.
-fn deployment(root: &Path, path: &str) -> String {
+fn deployment(root: &Path, path: &str, settings: &str) -> String {
     let folder = file_name(directory(path));
     let folder = if folder.is_empty() { file_name(root.to_str().unwrap()) } else { folder };
     let own = file_name(path).to_lowercase();
@@ -218,7 +216,7 @@ fn deployment(root: &Path, path: &str) -> String {
     let name = if own.is_empty() { folder.to_lowercase() } else { own.to_owned() };
     format!(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\nspec:\n  selector:\n    matchLabels: {{app: {name}}}\n  template:\n    \
-         metadata:\n      labels: {{app: {name}}}\n    spec:\n      containers:\n      - name: {name}\n        image: registry.example/{name}:1\n"
+         metadata:\n      labels: {{app: {name}}}\n    spec:\n      containers:\n      - name: {name}\n        image: registry.example/{name}:1\n{settings}"
     )
 }
 

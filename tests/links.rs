@@ -133,6 +133,13 @@ fn a_similar_name_needs_a_second_sign() {
     assert_eq!(link(&[files[0], ("k8s.yaml", &named_pod("web", "shop-web:v1"))]), "web/Dockerfile by name");
     assert_eq!(link(&[files[0], ("k8s.yaml", &named_pod("front", "shop-web:v1"))]), "ambiguous: web/Dockerfile");
     assert_eq!(link(&[files[0], ("k8s.yaml", &named_pod("web", "website:v1"))]), "external", "a word is not cut");
+    let local = format!("{}    imagePullPolicy: Never\n", named_pod("front", "shop-web:v1"));
+    assert_eq!(link(&[files[0], ("k8s.yaml", &local)]), "web/Dockerfile by name");
+    assert_eq!(
+        link(&[files[0], ("api/Dockerfile", DOCKERFILE), ("k8s.yaml", &local)]),
+        "ambiguous: web/Dockerfile",
+        "either may be there without being pulled"
+    );
 }
 
 #[test]

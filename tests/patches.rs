@@ -45,6 +45,8 @@ fn run(histories: &[History<'_>]) -> Run {
         manifests: 0,
         levels: Vec::new(),
         lookup_failures: Vec::new(),
+        not_locked: Vec::new(),
+        named: Default::default(),
     }
 }
 

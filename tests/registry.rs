@@ -4,10 +4,16 @@
 
 #[path = "registry/configs.rs"]
 mod configs;
+#[path = "registry/hostile.rs"]
+mod hostile;
 #[path = "registry/logins.rs"]
 mod logins;
 #[path = "registry/patience.rs"]
 mod patience;
+#[path = "registry/pins.rs"]
+mod pins;
+#[path = "registry/scale.rs"]
+mod scale;
 mod support;
 #[path = "registry/tls.rs"]
 mod tls;

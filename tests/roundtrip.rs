@@ -11,19 +11,16 @@ use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use support::trees::{self, copy_tree, other_roots, own_roots, roots, run};
+use support::trees::{self, copy_tree, each_image, other_roots, own_roots, roots, run};
 use support::{api_types, second_parser};
-use unroot::config::Config;
 use unroot::discover::{Candidate, Class, Tree};
 use unroot::dockerfile::{self, Dockerfile};
-use unroot::error::Outcome;
-use unroot::facts::{Application, Key, Pods, Surroundings, User};
+use unroot::error::{Finding, Outcome};
+use unroot::facts::User;
 use unroot::kubernetes::pod_security::Level;
 use unroot::levels::WorkloadLevel;
-use unroot::link::Links;
 use unroot::pipeline::FileChange;
 use unroot::registry::Offline;
-use unroot::repository::Repository;
 use unroot::yaml::{self, Kind, Node, Scalar, Stream, Style};
 
 #[test]
@@ -191,23 +188,8 @@ fn told(fates: &Fates) -> String {
 fn fates(roots: &[PathBuf]) -> BTreeMap<String, [Fates; 2]> {
     let mut stacks: BTreeMap<String, [Fates; 2]> = BTreeMap::new();
     for root in roots {
-        let config = Config::load(root).unwrap();
-        let repository =
-            Repository::parse(Tree::discover(std::slice::from_ref(root), &config.exclude).unwrap(), &config);
-        let links = Links::find(&repository, &config);
-        let (digests, configs, pods) = (BTreeMap::new(), BTreeMap::new(), Pods::default());
-        let around = Surroundings {
-            repository: &repository,
-            links: &links,
-            config: &config,
-            digests: &digests,
-            configs: &configs,
-            update: false,
-            pods: &pods,
-        };
         let runs = [false, true].map(|allow_unsafe| run(root, allow_unsafe, &Offline));
-        for (file, dockerfile) in repository.dockerfiles() {
-            let application = Application::new(around, Key::Dockerfile(file)).unwrap();
+        each_image(root, |application| {
             let image = application.image.as_ref().unwrap();
             let stack = image.stack.map_or("unknown".to_owned(), |stack| stack.to_string());
             let counts = stacks.entry(stack).or_default();
@@ -216,15 +198,20 @@ fn fates(roots: &[PathBuf]) -> BTreeMap<String, [Fates; 2]> {
                 let mut count = |what: &str| *counts.entry(what.to_owned()).or_default() += 1;
                 count("files");
                 let ended = |transform: &str| {
-                    let mut findings = run.findings.iter();
-                    let finding =
-                        findings.find(|finding| finding.transform == transform && finding.path == image.path)?;
+                    // A file of several stages may build several images.
+                    let is_its = |finding: &&Finding| {
+                        let is_single = image.dockerfile.stages().len() == 1;
+                        finding.transform == transform
+                            && finding.path == image.path
+                            && (is_single || finding.subject == image.label())
+                    };
+                    let finding = run.findings.iter().find(is_its)?;
                     Some(match &finding.outcome {
                         Outcome::Fixed { .. } | Outcome::AlreadyRight { .. } => None,
                         Outcome::Skipped { reason, .. } | Outcome::NeedsPerson { reason, .. } => Some(reason.code()),
                     })
                 };
-                if dockerfile.stages().len() == 1 {
+                if image.dockerfile.stages().len() == 1 {
                     count("single-stage");
                     let is_hardened = ended("switch-user") == Some(None);
                     match ended("split-build-stage") {
@@ -249,7 +236,7 @@ fn fates(roots: &[PathBuf]) -> BTreeMap<String, [Fates; 2]> {
                     None => {}
                 }
             }
-        }
+        });
     }
     stacks
 }

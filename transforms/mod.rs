@@ -88,6 +88,11 @@ pub trait Transform: Sync {
         Vec::new()
     }
 
+    /// Every image that it finds named and may ever ask about, whether there is anything to ask now or not.
+    fn names(&self, _application: &Application<'_>) -> Vec<Reference> {
+        Vec::new()
+    }
+
     /// The references whose image [`Self::plan`] needs to know more of than files and the table tell. They are looked up after the digests.
     fn configs(&self, _application: &Application<'_>) -> Vec<Reference> {
         Vec::new()

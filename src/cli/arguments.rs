@@ -40,7 +40,7 @@ pub struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  nothing to do, or everything written
-  1  --check found something to change
+  1  --check found something to change, or --locked that unroot.lock would
   2  wrong usage, something could not be read, written or looked up, or a defect of this program
   3  no Dockerfile and no manifest was found";
 
@@ -57,7 +57,7 @@ pub enum Command {
 }
 
 /// What to do with the result.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Mode")]
 #[group(multiple = false)]
 pub struct Mode {
@@ -135,9 +135,21 @@ pub enum Colour {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub struct Network {
-    /// Ask no registry; images are not pinned, and unknown ones stay unknown
+    /// Ask no registry; what neither unroot.lock nor the cache tells is not pinned, and stays unknown
     #[arg(long)]
     pub offline: bool,
+
+    /// Write down what registries answer in unroot.lock; one that is there is kept up to date without this
+    #[arg(long, conflicts_with = "locked")]
+    pub lock: bool,
+
+    /// Take answers from unroot.lock alone, and fail if it would change
+    #[arg(long, conflicts_with = "update")]
+    pub locked: bool,
+
+    /// Neither read nor write what is kept of answers between runs
+    #[arg(long)]
+    pub no_cache: bool,
 
     /// Pin images to what they are for this platform, as in linux/arm64 [default: to the index of all platforms]
     #[arg(long, value_name = "OS/ARCH")]

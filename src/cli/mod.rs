@@ -1,7 +1,9 @@
 //! The command line: arguments, modes and exit codes.
 
 mod arguments;
+mod lock;
 mod progress;
+mod surroundings;
 
 pub use arguments::{Arguments, Colour, Command, Mode};
 
@@ -9,20 +11,24 @@ use crate::config::Config;
 use crate::discover::Tree;
 use crate::error::Error;
 use crate::pipeline::{self, Options, Run};
-use crate::registry::{NetworkSettings, Offline, Online, RegistrySettings, Resolver};
+use crate::registry::{Age, Cached, NetworkSettings, Offline, Online, RegistrySettings, Resolver};
 use crate::repository::Repository;
 use crate::source::printable;
 use crate::transforms::ALL;
+use crate::write::Cache;
 use crate::{report, write};
 use anstream::{eprintln, print, println};
 use clap::Parser;
+use lock::LockFile;
+use progress::WithProgress;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Nothing to do, or all done.
 const DONE: u8 = 0;
-/// `--check` found something that a run with the same flags would change.
+/// `--check` found something that a run with the same flags would change, or `--locked` that the lock would.
 const WOULD_CHANGE: u8 = 1;
 /// Wrong usage, a file or registry that could not be read, or a defect of this program.
 const FAILED: u8 = 2;
@@ -74,15 +80,31 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
     let (tree, config) = discover(arguments)?;
     let root = tree.root().to_path_buf();
     let repository = Repository::parse(tree, &config);
+    let lock = LockFile::load(&root, arguments)?;
     let options = Options {
+        keeps_lock: lock.is_some(),
         only: arguments.selection.only.clone(),
         skip: arguments.selection.skip.clone(),
         allow_unsafe: arguments.selection.allow_unsafe,
         update: arguments.selection.update,
         target: arguments.output.level.then_some(arguments.output.target),
     };
-    let resolver = resolver(arguments, &config, &root);
-    let run = pipeline::run(repository, &config, &options, resolver.as_ref())?;
+    let now = surroundings::now();
+    let folder = if arguments.network.no_cache { None } else { surroundings::cache_directory() };
+    let cache = folder.map(|folder| Arc::new(Cache::new(folder, now)));
+    let resolver = resolver(arguments, &config, &root, cache.clone(), now);
+    let run = match lock {
+        Some(lock) => {
+            let locked = lock.before(arguments, config.platform.clone(), resolver);
+            let mut run = pipeline::run(repository, &config, &options, &locked)?;
+            lock.add_to(&mut run, &locked, arguments, arguments.looks_at(&root), now.into());
+            run
+        }
+        None => pipeline::run(repository, &config, &options, resolver.as_ref())?,
+    };
+    if let Some(trouble) = cache.and_then(|cache| cache.trouble()) {
+        eprintln!("note: no answer is kept for the next run: {}", printable(&trouble));
+    }
 
     if run.dockerfiles + run.manifests == 0 {
         print!("{}", report::text::unread(&run));
@@ -90,7 +112,10 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         eprintln!("nothing to look at: no Dockerfile and no Kubernetes manifest below {root}");
         return Ok(if run.unread.is_empty() { NOTHING_SEEN } else { FAILED });
     }
-    let mode = &arguments.mode;
+    // Nothing is written that rests on answers which the lock does not have.
+    let asked = &arguments.mode;
+    let unwritten = Mode { check: asked.check || asked.write || asked.patches.is_some(), ..Mode::default() };
+    let mode = if run.not_locked.is_empty() { asked } else { &unwritten };
     if mode.write {
         write::write_all(&root, &run.files)?;
     } else if let Some(directory) = &mode.patches {
@@ -108,44 +133,73 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         print!("{}", report::levels::table(&run.levels, target));
     }
     print!("{}", report::text::closing(&run, mode));
-    Ok(exit_code(&run, mode.check))
+    Ok(exit_code(&run, arguments.mode.check))
 }
 
 fn exit_code(run: &Run, check: bool) -> u8 {
     if run.has_internal_failures() || !run.lookup_failures.is_empty() {
         FAILED
-    } else if check && !run.files.is_empty() {
+    } else if !run.not_locked.is_empty() || check && !run.files.is_empty() {
         WOULD_CHANGE
     } else {
         DONE
     }
 }
 
+impl Arguments {
+    /// What is looked at.
+    fn inputs(&self) -> Vec<PathBuf> {
+        if self.paths.is_empty() { vec![PathBuf::from(".")] } else { self.paths.clone() }
+    }
+
+    /// Whether nothing below `root` is left out.
+    fn looks_at(&self, root: &Path) -> bool {
+        self.inputs().iter().any(|input| input.canonicalize().is_ok_and(|input| input == root))
+    }
+}
+
 /// The files, and the configuration at their root.
 fn discover(arguments: &Arguments) -> Result<(Tree, Config), Error> {
-    let here = [PathBuf::from(".")];
-    let paths = if arguments.paths.is_empty() { &here[..] } else { &arguments.paths };
-    let root = crate::discover::root_of(paths)?;
+    let paths = arguments.inputs();
+    let root = crate::discover::root_of(&paths)?;
     let mut config = Config::load(&root)?;
     config.final_base = arguments.selection.final_base.or(config.final_base);
     config.platform = arguments.network.platform.clone().or(config.platform);
-    Ok((Tree::discover(paths, &config.exclude)?, config))
+    Ok((Tree::discover(&paths, &config.exclude)?, config))
 }
 
-fn resolver(arguments: &Arguments, config: &Config, root: &Path) -> Box<dyn Resolver> {
-    if arguments.network.offline {
-        return Box::new(Offline);
-    }
+/// Who answers what the lock does not: the cache, and registries for the rest.
+fn resolver(
+    arguments: &Arguments,
+    config: &Config,
+    root: &Path,
+    cache: Option<Arc<Cache>>,
+    now: SystemTime,
+) -> Box<dyn Resolver> {
     let registries = config.registries.iter().map(|(host, entry)| {
         let ca = entry.ca.as_ref().map(|ca| root.join(ca));
         let settings = RegistrySettings { mirror: entry.mirror.clone(), plain_http: entry.plain_http, ca };
         (host.clone(), settings)
     });
-    Box::new(progress::WithProgress::new(Online::new(NetworkSettings {
+    let settings = NetworkSettings {
         registries: registries.collect(),
         timeout: Duration::from_secs(arguments.network.timeout),
         platform: config.platform.clone(),
         deadline: Duration::from_secs(arguments.network.deadline),
         ..NetworkSettings::default()
-    })))
+    };
+    let offline = arguments.network.offline;
+    let Some(cache) = cache else {
+        return match offline {
+            true => Box::new(Offline),
+            false => Box::new(WithProgress::new(Online::new(settings))),
+        };
+    };
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    if offline {
+        return Box::new(Cached::new(cache, settings, Age::Any, seconds, Offline));
+    }
+    let age = if arguments.selection.update { Age::None } else { Age::Below(config.cache.max_age) };
+    let online = WithProgress::new(Online::new(settings.clone()).keeping(cache.clone()));
+    Box::new(Cached::new(cache, settings, age, seconds, online))
 }

@@ -23,7 +23,7 @@ impl WithProgress {
                 line.set_message(match progress {
                     Progress::Answered { answered, of } => format!("asking registries: {answered} of {of} images"),
                     Progress::Waiting { host, pause } => {
-                        format!("{host} asks to be left alone for {:.1} s", pause.as_secs_f64())
+                        format!("asking registries: {host} again in {:.1} s", pause.as_secs_f64())
                     }
                 });
             }

@@ -3,11 +3,56 @@
 use super::configuration::{config_map, is_configuration};
 use super::directories::is_within;
 use super::identity::printable;
-use super::{Application, ContainerFacts, MountedVolume};
-use crate::image::Claim;
+use super::obstacles::{Obstacle, hard, soft};
+use super::{Application, ContainerFacts, ImageFacts, MountedVolume};
+use crate::discover::file_name;
+use crate::error::SkipReason;
+use crate::image::{Claim, KnownImage};
 use crate::kubernetes::VolumeSource;
 use crate::link::Link;
 use crate::yaml::Node;
+
+/// What speaks against starting an image as the user whom its base, a service, steps down to. As root its entrypoint takes over what is mounted for data,
+/// wherever that comes from.
+pub(super) fn of_service_image(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    base: &KnownImage,
+) -> Option<Obstacle> {
+    let uid = base.service?.uid;
+    if image.service().is_none() {
+        let argv = image.argv();
+        let is_another = image.entrypoint().is_empty()
+            && argv.first().is_some_and(|first| !first.starts_with('-') && !base.starts_as(file_name(first)));
+        if is_another {
+            let detail = format!("{} starts another program than its base {}, as root", image.path, base.name);
+            return Some(soft(SkipReason::UnknownUser, detail));
+        }
+        let detail = format!("{} starts what its base {} starts, as root", image.path, base.name);
+        return Some(hard(SkipReason::NeedsRoot, detail));
+    }
+    let passing = |path: &&String| ["/tmp", "/run"].iter().any(|directory| is_within(path, directory));
+    let named = base.volumes.iter().chain(base.writable.iter().flatten()).chain(&base.workdir);
+    let directories: Vec<&String> = named.filter(|path| !passing(path)).collect();
+    let around = application.around;
+    for container in around.links.service_containers(image.file).filter_map(|id| ContainerFacts::new(around, id)) {
+        if container.security("runAsUser").and_then(Node::as_i64) == Some(0) {
+            return Some(hard(SkipReason::AuthorChoice, format!("{} says runAsUser: 0", container.place())));
+        }
+        let moved = base.data_variable.as_deref().and_then(|name| container.view.env(name));
+        let is_data = |path: &str| {
+            let names = directories.iter().map(|directory| directory.as_str()).chain(moved.as_deref());
+            names.into_iter().any(|directory| is_within(directory, path) || is_within(path, directory))
+        };
+        if let Some(mount) = container.mounts().into_iter().find(|mount| is_data(&mount.path)) {
+            let (place, path) = (container.place(), printable(&mount.path));
+            let detail = format!("{place} mounts {path}, which {} takes over as root before it steps down", base.name);
+            return Some(hard(SkipReason::VolumeOwnership, detail));
+        }
+    }
+    let detail = format!("{} takes over what is mounted for its data as root before it steps down to {uid}", base.name);
+    Some(soft(SkipReason::VolumeOwnership, detail))
+}
 
 impl ContainerFacts<'_> {
     /// Where the program of an image of the table keeps its data: where the variable for it points, else the VOLUME paths.

@@ -96,6 +96,14 @@ impl Application<'_> {
             let gid = if base.root_owned.is_empty() { ids.gid } else { 0 };
             return Some(Identity { uid: ids.uid, gid: Some(gid), how });
         }
+        if let Some(base) = image.known_base.filter(|base| base.steps_down_alone())
+            && let Some(ids) = base.service
+        {
+            let how = format!("what the base {} steps down to", base.name);
+            // Something else than the service is given the application's files through group 0.
+            let gid = if image.service().is_some() { ids.gid } else { 0 };
+            return Some(Identity { uid: ids.uid, gid: Some(gid), how });
+        }
         if let Some(account) = image.known_base.and_then(|base| base.account.as_ref()) {
             // An account of a base with a shell keeps its uid and home; group 0 is what gives it the application's files.
             let gid = if has_shell { 0 } else { account.gid };
@@ -106,6 +114,15 @@ impl Application<'_> {
             });
         }
         Some(Identity { uid: self.around.config.uid(), gid: Some(0), how: "the configured uid".to_owned() })
+    }
+
+    /// A container that asks for another user than the image would end with: one of the two would be wrong, and only its author knows which.
+    pub fn contradiction(&self, identity: &Identity) -> Option<String> {
+        self.containers.iter().find_map(|container| {
+            let asked = asked_uid(container, "runAsUser").filter(|uid| *uid != 0 && *uid != identity.uid)?;
+            let Identity { uid, how, .. } = identity;
+            Some(format!("{} says runAsUser: {asked}, and the image would say {uid} ({how})", container.place()))
+        })
     }
 
     /// The user that a manifest may ask for, with what speaks against it, or why none is settled; judged as if `arranged` were done already.

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api;
+mod arguments;
 mod commands;
 mod configuration;
 mod container;
@@ -15,6 +16,7 @@ mod home;
 mod identity;
 mod image;
 mod inputs;
+mod kept;
 mod lock;
 mod needs;
 mod node;
@@ -41,6 +43,7 @@ pub use directories::OwnedDirectory;
 pub use identity::{EffectiveUser, Identity, SettledUser};
 pub use image::{Doubt, ImageFacts, User, is_for_developers};
 pub use inputs::RunTimeInputs;
+pub use kept::{is_secret, kept};
 pub use lock::{LockedPackage, PackageLock};
 pub use obstacles::Obstacle;
 pub use pod::Pods;

@@ -2,8 +2,8 @@
 
 use super::directories::is_within;
 use super::identity::printable;
-use super::obstacles::{Obstacle, soft};
-use super::{Application, ImageFacts, Stack, sources};
+use super::obstacles::{Obstacle, hard, soft};
+use super::{Application, ImageFacts, Stack, User, sources};
 use crate::discover::file_name;
 use crate::error::SkipReason;
 use crate::image::KnownImage;
@@ -104,11 +104,15 @@ pub(super) fn told_where_to_listen(application: &Application<'_>, image: &ImageF
 }
 
 impl Application<'_> {
-    /// [`Self::obstacles`], and what speaks against another user as long as the image starts what it starts now.
+    /// [`Self::obstacles`], and what speaks against another user in the image alone: what it starts now, and containers that ask for others.
     pub fn obstacles_as_started(&self) -> Vec<Obstacle> {
         let tool = self.image.as_ref().and_then(ImageFacts::builds_when_it_starts);
         let tool = tool.map(|detail| soft(SkipReason::RootHome, detail));
-        self.obstacles().iter().cloned().chain(tool).collect()
+        let is_root = self.image.as_ref().is_some_and(|image| image.user == User::Root);
+        let identity = self.intended_identity().filter(|_| is_root);
+        let contradiction = identity.and_then(|identity| self.contradiction(&identity));
+        let contradiction = contradiction.map(|detail| hard(SkipReason::AuthorChoice, detail));
+        self.obstacles().iter().cloned().chain(tool).chain(contradiction).collect()
     }
 }
 

@@ -73,6 +73,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
         let path = &application.around.repository.file(*heir).path;
         found.push(hard(SkipReason::SharedStage, format!("{path} starts from its image and would inherit the user")));
     }
+    found.extend(on_build(image));
     if let User::Unknown { how } = &image.user {
         if image.is_untold(application.around) {
             found.extend(application.speaks_against_base(image));
@@ -168,6 +169,25 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
             found.push(soft(SkipReason::SystemDirectory, detail));
         }
     }
+}
+
+/// An image with ONBUILD is one that others start from, and what they are told to run is run as its user.
+fn on_build(image: &ImageFacts<'_>) -> Option<Obstacle> {
+    const INSTALLERS: [&str; 7] = ["apt-get", "apt", "apk", "dnf", "microdnf", "yum", "zypper"];
+    let dockerfile = image.dockerfile;
+    let instructions = dockerfile.instructions();
+    let mut triggers =
+        dockerfile.effective(image.stage).into_iter().filter(|index| instructions[*index].keyword == Keyword::Onbuild);
+    let first = triggers.next().filter(|_| image.user == User::Root)?;
+    let told = |index: usize| dockerfile.arguments(&instructions[index]).to_ascii_lowercase();
+    if told(first).starts_with("user") {
+        return None;
+    }
+    let installs = |index: &usize| told(*index).split([' ', '\t', ';', '&']).any(|word| INSTALLERS.contains(&word));
+    let installing = std::iter::once(first).chain(triggers).find(installs);
+    let place = image.place(installing.unwrap_or(first));
+    let detail = format!("{place} is for images that start from this one, which would inherit the user");
+    Some(Obstacle { hard: installing.is_some(), ..soft(SkipReason::SharedStage, detail) })
 }
 
 /// What the registry says of the base speaks against taking privileges from an image that is not root already.

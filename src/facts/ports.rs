@@ -119,7 +119,7 @@ fn service_port(application: &Application<'_>, container: &ContainerFacts<'_>) -
     })
 }
 
-fn low_port_variable(name: &str, value: &str) -> Option<u16> {
+pub(super) fn low_port_variable(name: &str, value: &str) -> Option<u16> {
     let mut parts = value.split([';', ',']);
     if LISTENING_URLS.contains(&name) {
         return parts.find_map(low_port_of_url);

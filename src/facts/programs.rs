@@ -3,7 +3,7 @@
 use super::directories::is_within;
 use super::obstacles::{Obstacle, hard, soft};
 use super::ports::{low_port, low_port_argument};
-use super::{Application, ImageFacts, Stack, identity::printable, needs, start};
+use super::{Application, ImageFacts, Stack, data, identity::printable, needs, start};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
 use regex::Regex;
@@ -125,6 +125,7 @@ pub(super) fn of_base(application: &Application<'_>, image: &ImageFacts<'_>, fou
             && !needs_root(crate::discover::file_name(&base.name));
         let starts = format!("{} starts what its base {} starts, as root", image.path, base.name);
         match base.low_port() {
+            _ if base.steps_down_alone() => found.extend(data::of_service_image(application, image, base)),
             None if image.hosted_by().is_some() => {}
             // A runtime that is told by its base where to listen; what else tells it is judged with the ports.
             Some(_) if base.service.is_none() && needs::told_where_to_listen(application, image) => {}

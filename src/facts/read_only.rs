@@ -225,7 +225,7 @@ pub(super) fn database_file(value: &str) -> Option<&str> {
     is_file.then(|| path.split('?').next().unwrap_or(path))
 }
 
-fn names_a_path(value: &str) -> bool {
+pub(super) fn names_a_path(value: &str) -> bool {
     value.starts_with('/') && !value.contains(':') && !value.contains("run/secrets")
 }
 

@@ -69,13 +69,34 @@ impl ImageConfig {
         let config = document.config.unwrap_or_default();
         let user = config.user.unwrap_or_default();
         let ports: Vec<String> = config.exposed_ports.unwrap_or_default().into_keys().collect();
-        let mut volumes: Vec<String> = config.volumes.unwrap_or_default().into_keys().collect();
+        let volumes: Vec<String> = config.volumes.unwrap_or_default().into_keys().collect();
         let workdir = config.working_dir.filter(|path| !path.is_empty());
         let (entrypoint, cmd) = (config.entrypoint.unwrap_or_default(), config.cmd.unwrap_or_default());
         let env = config.env.unwrap_or_default();
 
+        if ports.len() > ENTRIES_MAX || env.len() > ENTRIES_MAX {
+            return Err(TOO_LARGE);
+        }
+        if ports.iter().any(|port| port.contains(char::is_control)) {
+            return Err(CONTROL);
+        }
+        let first_port = |port: &String| port.split(['/', '-']).next().and_then(|port| port.parse().ok());
+        let ports = ports.iter().filter_map(first_port).filter(|port| *port > 0).collect();
+        let pair = |entry: String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let env = env.into_iter().filter_map(pair).collect();
+        let mut config = Self { user, ports, entrypoint, cmd, volumes, workdir, env };
+        config.check()?;
+        // What a VOLUME in the wrong brackets leaves behind is a path of no file.
+        config.volumes.retain(|path| path.starts_with('/') && !path.trim_matches('/').is_empty());
+        Ok(config)
+    }
+
+    /// # Errors
+    /// It holds what no container could be made of; one line without anything the configuration says.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let Self { user, ports, entrypoint, cmd, volumes, workdir, env } = self;
         let lengths = [ports.len(), volumes.len(), entrypoint.len(), cmd.len(), env.len()];
-        let paths = || volumes.iter().chain(&workdir);
+        let paths = || volumes.iter().chain(workdir);
         if lengths.into_iter().any(|length| length > ENTRIES_MAX)
             || user.len() > USER_LENGTH_MAX
             || paths().any(|path| path.len() > PATH_LENGTH_MAX)
@@ -84,20 +105,16 @@ impl ImageConfig {
         }
         // A script among the words of a command may have several lines; a NUL ends a word for the kernel.
         let has_nul = |text: &String| text.contains('\0');
-        if paths().chain(&ports).chain([&user]).any(|text| text.contains(char::is_control))
-            || entrypoint.iter().chain(&cmd).chain(&env).any(has_nul)
+        let pairs = || env.iter().flat_map(|(name, value)| [name, value]);
+        if paths().chain([user]).any(|text| text.contains(char::is_control))
+            || entrypoint.iter().chain(cmd).chain(pairs()).any(has_nul)
         {
             return Err(CONTROL);
         }
         if workdir.iter().any(|path| !path.starts_with('/')) {
             return Err(NO_PATH);
         }
-        let first_port = |port: &String| port.split(['/', '-']).next().and_then(|port| port.parse().ok());
-        let ports = ports.iter().filter_map(first_port).filter(|port| *port > 0).collect();
-        // What a VOLUME in the wrong brackets leaves behind is a path of no file.
-        volumes.retain(|path| path.starts_with('/') && !path.trim_matches('/').is_empty());
-        let pair = |entry: String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Ok(Self { user, ports, entrypoint, cmd, volumes, workdir, env: env.into_iter().filter_map(pair).collect() })
+        Ok(())
     }
 
     /// The user as container runtimes read it: digits are a number, and without a user it is root.

@@ -23,7 +23,7 @@ impl Kustomization {
         Self {
             patches: items("patchesStrategicMerge").filter_map(text).chain(paths).collect(),
             resources: ["resources", "bases", "components"].into_iter().flat_map(items).filter_map(text).collect(),
-            images: items("images").filter_map(|image| text(image.get("name")?)).collect(),
+            images: image_overrides(stream).into_iter().filter_map(|image| text(image.name)).collect(),
         }
     }
 }
@@ -42,21 +42,19 @@ pub struct ImageOverride<'a> {
     pub new_tag: Option<Node<'a>>,
     /// What takes the place of its tag and digest; with `newTag` both do.
     pub digest: Option<Node<'a>>,
+    /// What is added to its tag, where none of the others is there.
+    pub tag_suffix: Option<Node<'a>>,
 }
 
-/// The images that a kustomization overrides, in order.
+/// The images that a kustomization overrides, in order. An entry that changes nothing is left out.
 pub fn image_overrides(stream: &Stream) -> Vec<ImageOverride<'_>> {
     let entries = root(stream).and_then(|root| root.get("images")).into_iter().flat_map(Node::items);
     entries
         .filter_map(|node| {
             let value = |key: &str| node.get(key).filter(|value| !value.is_null() && !value.raw().is_empty());
-            Some(ImageOverride {
-                node,
-                name: value("name")?,
-                new_name: value("newName"),
-                new_tag: value("newTag"),
-                digest: value("digest"),
-            })
+            let [new_name, new_tag, digest, tag_suffix] = ["newName", "newTag", "digest", "tagSuffix"].map(value);
+            new_name.or(new_tag).or(digest).or(tag_suffix)?;
+            Some(ImageOverride { node, name: value("name")?, new_name, new_tag, digest, tag_suffix })
         })
         .collect()
 }

@@ -85,6 +85,8 @@ pub struct Service {
     pub name: String,
     /// `user`, as written.
     pub user: Option<String>,
+    /// What its build is given for arguments; no value where that is not written, or a variable decides it.
+    pub arguments: Vec<(String, Option<String>)>,
     /// It is privileged, adds capabilities, or uses devices or processes of the host.
     pub asks_privileges: bool,
     /// Named volumes and folders of the host.
@@ -133,11 +135,15 @@ pub struct Links {
     linked: BTreeMap<FileId, Vec<ContainerId>>,
     heirs: BTreeMap<FileId, Vec<FileId>>,
     declarations: Vec<Declaration>,
+    /// Indices into `declarations` by the last component of the image's name.
+    by_name: BTreeMap<String, Vec<usize>>,
     services: Vec<Service>,
     contexts: Vec<NamedContext>,
     arguments: BTreeMap<FileId, GivenArguments>,
     targets: BTreeMap<ContainerId, String>,
     names: Names,
+    /// What Dockerfiles add to and are started as, of services that step down on their own.
+    bases: BTreeMap<FileId, String>,
 }
 
 impl Links {
@@ -147,6 +153,12 @@ impl Links {
         if repository.dockerfiles().next().is_some() {
             let declared = declared::declarations(repository, config);
             links.declarations = declared.declarations;
+            for (index, declaration) in links.declarations.iter().enumerate() {
+                if let Some(image) = &declaration.image {
+                    let last = last_component(without_tag(image)).to_owned();
+                    links.by_name.entry(last).or_default().push(index);
+                }
+            }
             links.services = declared.services;
             links.contexts = declared.contexts;
             links.arguments = arguments::of(&declared.builds);
@@ -160,7 +172,14 @@ impl Links {
             let Some(manifest) = file.manifest() else { continue };
             let workload = &manifest.workloads[id.workload];
             let container = &workload.containers[id.container];
-            let wanted = Wanted { image: &container.image, workload: &workload.name, container: &container.name };
+            let view = workload.container_view(&manifest.stream, id.container);
+            let policy = view.and_then(|view| view.node().get("imagePullPolicy")?.as_str());
+            let wanted = Wanted {
+                image: &container.image,
+                workload: &workload.name,
+                container: &container.name,
+                is_never_pulled: policy.as_deref() == Some("Never"),
+            };
             let folder = directory(&file.path);
             let link = known
                 .entry((folder, wanted))
@@ -180,6 +199,7 @@ impl Links {
             links.containers.insert(id, link);
         }
         links.find_heirs(repository, &names);
+        links.bases = services;
         links.names = names;
         links
     }
@@ -190,7 +210,7 @@ impl Links {
             let folder = directory(&repository.file(heir).path);
             for stage in dockerfile.stages() {
                 let Base::Image { reference, .. } = &stage.base else { continue };
-                let wanted = Wanted { image: reference, workload: "", container: "" };
+                let wanted = Wanted { image: reference, workload: "", container: "", is_never_pulled: false };
                 let builders = match self.judge(repository, names, folder, wanted) {
                     Link::Linked { dockerfile, .. } => vec![dockerfile],
                     // An official image is what it is called, also beside a folder of that name.
@@ -229,7 +249,7 @@ impl Links {
         self.targets.get(&container).map(String::as_str)
     }
 
-    fn target_of(&self, dockerfile: FileId, image: &str) -> Option<&str> {
+    fn target_of<'d>(&'d self, dockerfile: FileId, image: &'d str) -> Option<&'d str> {
         let declared: Vec<&Declaration> = self.declared(image).filter(|found| found.dockerfile == dockerfile).collect();
         let is_configured = |found: &&&Declaration| found.how == How::Configured;
         let counts: Vec<&Declaration> = match declared.iter().copied().find(|found| is_configured(&found)) {
@@ -241,16 +261,13 @@ impl Links {
     }
 
     /// What people said about the image of this name.
-    fn declared(&self, image: &str) -> impl Iterator<Item = &Declaration> {
+    fn declared<'d>(&'d self, image: &'d str) -> impl Iterator<Item = &'d Declaration> {
         let name = without_tag(image);
-        self.declarations.iter().filter(move |declaration| {
+        let of_name = self.by_name.get(last_component(name)).into_iter().flatten();
+        of_name.filter_map(|index| self.declarations.get(*index)).filter(move |declaration| {
             declaration.image.as_deref().is_some_and(|declared| {
                 // The registry in front differs between a build and a deployment; the configuration means what it says.
-                if declaration.how == How::Configured {
-                    declared == name || declared == image
-                } else {
-                    last_component(declared) == last_component(name)
-                }
+                declaration.how != How::Configured || declared == name || declared == image
             })
         })
     }
@@ -263,6 +280,17 @@ impl Links {
     /// The services of compose files that are built from this Dockerfile.
     pub fn services(&self, dockerfile: FileId) -> impl Iterator<Item = &Service> {
         self.services.iter().filter(move |service| service.dockerfile == dockerfile)
+    }
+
+    /// Whether the image of this Dockerfile is started as the service is that it adds to, which steps down on its own.
+    pub fn adds_to_service(&self, dockerfile: FileId) -> bool {
+        self.bases.contains_key(&dockerfile)
+    }
+
+    /// The containers that run such an image.
+    pub fn service_containers(&self, file: FileId) -> impl Iterator<Item = ContainerId> {
+        let is_of = move |link: &Link| matches!(link, Link::Service { dockerfile, .. } if *dockerfile == file);
+        self.containers.iter().filter(move |(_, link)| is_of(link)).map(|(id, _)| *id)
     }
 
     /// What people said about this Dockerfile.
@@ -278,7 +306,7 @@ impl Links {
     /// What builds an image that a file names elsewhere than in a container: as the base of a stage, in an override, as a volume. Nothing is
     /// built from itself, and a well-known image is what it is called.
     pub fn builder(&self, repository: &Repository, file: FileId, image: &str) -> Link {
-        let wanted = Wanted { image, workload: "", container: "" };
+        let wanted = Wanted { image, workload: "", container: "", is_never_pulled: false };
         match self.judge(repository, &self.names, directory(&repository.file(file).path), wanted) {
             Link::Linked { dockerfile, .. } if dockerfile == file => Link::External,
             Link::Ambiguous(_) if is_public(without_tag(image)) => Link::External,
@@ -334,10 +362,13 @@ impl Links {
             return Link::External;
         }
         let similar = names.similar(last);
-        // `shop-web` and a folder `web` are a guess; a container or workload that is called `web` as well makes it two signs.
+        // `shop-web` and a folder `web` are a guess; a container or workload that is called `web` as well makes it two signs. So does an image that is
+        // never pulled, and was built on the node, where one Dockerfile alone builds any.
         let called: BTreeSet<FileId> =
             names.same(wanted.container).union(&names.same(wanted.workload)).copied().collect();
-        let agreed: BTreeSet<FileId> = similar.intersection(&called).copied().collect();
+        let is_built_here = wanted.is_never_pulled && repository.dockerfiles().nth(1).is_none();
+        let agreed: BTreeSet<FileId> =
+            similar.iter().filter(|file| is_built_here || called.contains(file)).copied().collect();
         match nearest(repository, from, &agreed) {
             Ok(dockerfile) => Link::Linked { dockerfile, how: How::Named },
             Err(_) if similar.is_empty() => Link::External,
@@ -352,6 +383,7 @@ struct Wanted<'a> {
     image: &'a str,
     workload: &'a str,
     container: &'a str,
+    is_never_pulled: bool,
 }
 
 /// The names that Dockerfiles go by.

@@ -4,7 +4,7 @@
 //! is read by that user already, so a manifest may ask for that user as it may for the service itself.
 
 use crate::dockerfile::{Base, CommandForm, Dockerfile, Instruction, Keyword};
-use crate::image::{KnownImage, KnownImages, Reference};
+use crate::image::{Ids, KnownImage, KnownImages, Reference};
 use crate::repository::{FileId, Repository};
 use std::collections::BTreeMap;
 
@@ -30,6 +30,12 @@ fn leaves_the_start_alone(dockerfile: &Dockerfile, instruction: &Instruction, kn
     let text = instruction.span.of(dockerfile.text());
     match instruction.keyword {
         Keyword::From | Keyword::Label | Keyword::Maintainer | Keyword::Expose | Keyword::Arg => true,
+        // Whom it steps down to it may be from the start.
+        Keyword::User => {
+            let user = instruction.arguments.of(dockerfile.text()).trim();
+            let is_services = |ids: Ids| user == ids.uid.to_string() || user == format!("{}:{}", ids.uid, ids.gid);
+            known.service.is_some_and(is_services)
+        }
         // Where the data lies decides who may write it, and whose home it is; the entrypoint may make any directory that it is told of.
         Keyword::Env => {
             let moves_data = known.data_variable.as_deref().is_some_and(|name| text.contains(name));

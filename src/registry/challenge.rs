@@ -64,6 +64,16 @@ impl Challenge {
     }
 }
 
+/// Whether the answer says that the token is not good any longer, in the words of RFC 6750 (3.1).
+pub(super) fn token_ran_out(headers: &HeaderMap) -> bool {
+    headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|header| header.to_str().ok()).any(|text| {
+        ChallengeParser::new(text).map_while(Result::ok).any(|challenge| {
+            let mut parameters = challenge.params.iter();
+            parameters.any(|(key, value)| key.eq_ignore_ascii_case("error") && value.to_unescaped() == "invalid_token")
+        })
+    })
+}
+
 impl TokenService {
     /// The request for a token that lets `repository` be read.
     ///

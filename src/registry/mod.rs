@@ -4,21 +4,24 @@
 //! [`Online`] asks registries, [`Recorded`] answers from what it was told, [`Offline`] answers nothing. All three speak of
 //! references, never of hosts: which host is asked in whose place is a matter of [`NetworkSettings`].
 
+mod cache;
 mod chain;
 mod challenge;
 mod clients;
 mod credentials;
 mod failure;
+pub mod lock;
 mod online;
 mod patience;
 mod recorded;
 mod session;
 
+pub use cache::{Age, Cached, Storage};
 pub use online::Online;
 pub use recorded::Recorded;
 
 use crate::image::{ImageConfig, Platform, Reference, Resolved};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +42,9 @@ pub enum ResolveError {
     /// The run was told not to use the network.
     #[error("offline")]
     Offline,
+    /// The run was told to use nothing but the lock, which does not have the answer.
+    #[error("{0}")]
+    NotLocked(String),
     /// No answer: name resolution, connection, TLS, time-out.
     #[error("{0}")]
     Unreachable(String),
@@ -49,6 +55,9 @@ pub enum ResolveError {
 
 /// Where digests and configurations come from.
 pub trait Resolver: Sync {
+    /// Tells which images the files name, before anything is asked.
+    fn are_named(&self, _references: &BTreeSet<Reference>) {}
+
     /// What each reference names: by its digest where one is written, else by its tag. To ask what a tag stands for now, leave
     /// the digest out ([`Reference::without_digest`]). One request per distinct image and tag or digest, however often and in
     /// whatever spelling it is written; the result holds each reference that was given.
@@ -58,6 +67,20 @@ pub trait Resolver: Sync {
     /// index, the image for Linux on amd64 speaks, else the first for Linux. Two or three requests per distinct image; the
     /// result holds each reference that was given.
     fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>>;
+}
+
+impl<R: Resolver + ?Sized> Resolver for Box<R> {
+    fn are_named(&self, references: &BTreeSet<Reference>) {
+        (**self).are_named(references);
+    }
+
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
+        (**self).resolve(references)
+    }
+
+    fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {
+        (**self).configs(references)
+    }
 }
 
 /// Settings of one registry, by its host (`docker.io`, `ghcr.io`, `localhost:5000`).

@@ -52,6 +52,12 @@ pub fn closing(run: &Run, mode: &Mode) -> String {
     if !run.lookup_failures.is_empty() {
         let _ = writeln!(text, "{QUIET}--offline skips pinning and succeeds without a registry{QUIET:#}\n");
     }
+    for line in &run.not_locked {
+        let _ = writeln!(text, "{ERROR}not locked{ERROR:#}: {}", printable(line));
+    }
+    if !run.not_locked.is_empty() {
+        let _ = writeln!(text, "{QUIET}a run without --locked brings unroot.lock up to date{QUIET:#}\n");
+    }
     let _ = writeln!(
         text,
         "{} in {} and {}: {FIXED}{} {}{FIXED:#}, {} already right, {} skipped, {PERSON}{} for a person{PERSON:#}",

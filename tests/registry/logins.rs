@@ -86,6 +86,28 @@ fn a_wrong_password_is_tried_once() {
     }
     let tries = server.requests().iter().filter(|request| request.target.starts_with("/token")).count();
     assert_eq!(tries, 1, "each further one counts against the account");
+
+    let server = Server::start(|_, _| Response::new(401, &[("WWW-Authenticate", r#"Basic realm="x""#)], ""));
+    let config = config_json(server.address, &format!(r#""auth":"{CANARY_BASIC}""#));
+    let answers = ask_with(server.address, config.root(), 40);
+    for answer in answers.into_values() {
+        assert!(refusal(answer).ends_with("(not allowed, asked with Docker's login)"));
+    }
+    assert_eq!(server.requests().iter().filter(|request| request.method == "HEAD").count(), 1);
+}
+
+#[test]
+fn a_token_service_that_is_away_is_named() {
+    let dead = free_address();
+    let server = Server::start(move |_, _| {
+        let challenge = format!(r#"Bearer realm="http://{dead}/token""#);
+        Response::new(401, &[("WWW-Authenticate", &challenge)], "")
+    });
+    let network = NetworkSettings { deadline: Duration::from_secs(2), ..plain(server.address) };
+    let written = format!("{}/app:1", server.address);
+    let answers = resolve(network, std::slice::from_ref(&written));
+    let message = outage(&answers[&reference(&written)]);
+    assert!(message.contains("(its token service: connection refused; still so near the end of the 2s"), "{message}");
 }
 
 #[test]
@@ -97,6 +119,53 @@ fn a_token_that_has_run_out_is_fetched_anew() {
         assert!(answers.values().all(Result::is_ok), "{answers:?}");
     }
     assert_eq!(server.requests().iter().filter(|request| request.target.starts_with("/token")).count(), 2);
+}
+
+#[test]
+fn a_token_that_is_taken_back_is_fetched_once_more_and_no_oftener() {
+    for (error, tokens) in [("invalid_token", 2), ("insufficient_scope", 1)] {
+        let server = Server::start(move |request, address| match request.target.as_str() {
+            target if target.starts_with("/token") => granted(),
+            _ => {
+                let challenge = format!(r#"Bearer realm="http://{address}/token",error="{error}""#);
+                Response::new(401, &[("WWW-Authenticate", &challenge)], "")
+            }
+        });
+        let message = refusal(ask(&server));
+        assert!(message.ends_with("(not allowed, asked without a login)"), "{message}");
+        let asked = server.requests();
+        let of = |start: &str| asked.iter().filter(|request| request.target.starts_with(start)).count();
+        assert_eq!((of("/token"), of("/v2/app/")), (tokens, tokens), "{error}");
+    }
+}
+
+/// A helper may ask a person who has gone for a walk.
+#[cfg(unix)]
+#[test]
+fn a_helper_that_never_returns_is_not_waited_for() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = registry_that_answers(|_| digest_header(DIGEST));
+    let toml = format!("[registry.\"docker.io\"]\nmirror = \"{}\"\nplain_http = true\n", server.address);
+    let workspace = Workspace::with(&[
+        ("unroot.toml", toml.as_str()),
+        ("Dockerfile", "FROM me/app:1\nUSER 1000\n"),
+        ("home/.docker/config.json", r#"{"credsStore":"walks"}"#),
+        ("bin/docker-credential-walks", "#!/bin/sh\nexec sleep 20\n"),
+    ]);
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(workspace.path("bin/docker-credential-walks"), mode).unwrap();
+    let started = Instant::now();
+    let output = Command::new(env!("CARGO_BIN_EXE_unroot"))
+        .args(["--check", "--deadline", "2"])
+        .current_dir(workspace.root())
+        .env_clear()
+        .env("HOME", workspace.path("home"))
+        .env("PATH", format!("{}:/usr/bin:/bin", workspace.path("bin").display()))
+        .output()
+        .unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("(no answer within the 2s of the whole run, see --deadline)"), "{said}");
 }
 
 #[test]

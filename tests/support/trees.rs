@@ -1,9 +1,12 @@
 //! The repositories that tests look at, copies of them, and runs over them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use unroot::config::Config;
 use unroot::discover::Tree;
+use unroot::facts::{Application, Key, Pods, Surroundings};
+use unroot::link::Links;
 use unroot::pipeline::{self, Options, Run};
 use unroot::registry::Resolver;
 use unroot::repository::Repository;
@@ -56,6 +59,29 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
             copy_tree(&entry.path(), &target);
         } else if kind.is_file() {
             fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+/// Looks at the application of each Dockerfile of a tree, as no registry was asked.
+pub(crate) fn each_image(root: &Path, mut look: impl FnMut(&Application<'_>)) {
+    let config = Config::load(root).unwrap();
+    let tree = Tree::discover(&[root.to_path_buf()], &config.exclude).unwrap();
+    let repository = Repository::parse(tree, &config);
+    let links = Links::find(&repository, &config);
+    let (digests, configs, pods) = (BTreeMap::new(), BTreeMap::new(), Pods::default());
+    let around = Surroundings {
+        repository: &repository,
+        links: &links,
+        config: &config,
+        digests: &digests,
+        update: false,
+        configs: &configs,
+        pods: &pods,
+    };
+    for key in Application::keys(&repository, &links) {
+        if matches!(key, Key::Dockerfile(_) | Key::Stage(..)) {
+            look(&Application::new(around, key).unwrap());
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Refusal;
 use crate::discover::Tree;
-use crate::dockerfile::{CommandForm, Dockerfile, Keyword, Redirection, ShellCommand};
+use crate::dockerfile::{CommandForm, Dockerfile, Keyword, Origin, Redirection, ShellCommand};
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, User, is_for_developers, names_target};
 
@@ -43,7 +43,8 @@ impl Default for Names {
 impl Names {
     /// Refuses a name that something asks for: it may want what only the build holds.
     fn of(application: &Application<'_>, image: &ImageFacts<'_>) -> Result<Self, Refusal> {
-        let (Some(name), Some(span)) = (&image.stage.name, image.stage.name_span) else { return Ok(Self::default()) };
+        let unnamed = Self { build: free(image), last: None };
+        let (Some(name), Some(span)) = (&image.stage.name, image.stage.name_span) else { return Ok(unnamed) };
         let around = application.around;
         let is_named = |target: &str| target.eq_ignore_ascii_case(name);
         let declared = around.links.declarations(image.file).find_map(|declaration| {
@@ -56,9 +57,24 @@ impl Names {
         let written = span.of(image.dockerfile.text()).to_owned();
         Ok(match is_for_developers(image.stage) {
             true => Self { build: written, last: None },
-            false => Self { last: Some(written), ..Self::default() },
+            false => Self { last: Some(written), ..unnamed },
         })
     }
+}
+
+/// A name for the stage that builds, which nothing in the file has: files are copied from an image or a build context of that name otherwise.
+fn free(image: &ImageFacts<'_>) -> String {
+    let dockerfile = image.dockerfile;
+    let sources = dockerfile.instructions().iter().flat_map(|instruction| dockerfile.copy_sources(instruction));
+    let taken: Vec<String> = sources
+        .filter_map(|source| match source.origin {
+            Origin::Image(name) => Some(name),
+            Origin::Stage(_) => None,
+        })
+        .chain(image.stage.name.clone())
+        .collect();
+    let is_free = |name: &&str| !taken.iter().any(|taken| taken.eq_ignore_ascii_case(name));
+    ["build", "builder", "build-stage"].into_iter().find(is_free).unwrap_or("unroot-build").to_owned()
 }
 
 /// Variables that only builds read.

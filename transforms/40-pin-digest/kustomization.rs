@@ -11,13 +11,10 @@ use crate::yaml::Node;
 
 /// The entries of `images`.
 pub(super) fn places(around: Surroundings<'_>, file: FileId, manifest: &Manifest) -> Vec<Place> {
-    let overrides = image_overrides(&manifest.stream).into_iter();
-    overrides.filter_map(|image| kustomized(around, file, &image)).collect()
+    image_overrides(&manifest.stream).iter().map(|image| place(around, file, image)).collect()
 }
 
-/// An entry of `images`; `None` for one that changes nothing.
-fn kustomized(around: Surroundings<'_>, file: FileId, image: &ImageOverride<'_>) -> Option<Place> {
-    image.new_name.or(image.new_tag).or(image.digest)?;
+fn place(around: Surroundings<'_>, file: FileId, image: &ImageOverride<'_>) -> Place {
     let shown = [("name", Some(image.name)), ("newName", image.new_name), ("newTag", image.new_tag)];
     let shown = shown.iter().filter_map(|(key, node)| Some(format!("{key} {}", node.as_ref()?.text().escape_debug())));
     let label = format!("images entry {}", shown.collect::<Vec<_>>().join(", "));
@@ -35,7 +32,7 @@ fn kustomized(around: Surroundings<'_>, file: FileId, image: &ImageOverride<'_>)
             None => Ok(Named { reference, site: Site::of(site), form }),
         }
     });
-    Some(Place { subject, named })
+    Place { subject, named }
 }
 
 /// What manifests say after an entry was applied, and where a digest belongs: behind `newTag`, because a `digest` beside it makes versions of kustomize
@@ -57,7 +54,7 @@ fn name_of<'a>(image: &ImageOverride<'a>) -> Result<(Reference, Node<'a>, Form),
         (None, None) => {
             let reference = parse(name)?;
             let detail = "the manifests say which tag, and a digest here would take its place";
-            match image.new_name {
+            match image.new_name.filter(|_| image.tag_suffix.is_none()) {
                 Some(new) if reference.tag().is_some() || reference.digest().is_some() => {
                     Ok((reference, new, Form::Whole))
                 }

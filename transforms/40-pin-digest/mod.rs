@@ -37,6 +37,10 @@ impl Transform for PinDigest {
         places(application).iter().filter_map(|place| place.asks_in_passing(application.around)).collect()
     }
 
+    fn names(&self, application: &Application<'_>) -> Vec<Reference> {
+        places(application).into_iter().filter_map(|place| Some(place.named.ok()?.reference)).collect()
+    }
+
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
         places(application).into_iter().map(|place| place.plan(application.around)).collect()
     }

@@ -3,7 +3,7 @@
 use super::{Metadata, Proposal, Subject, Transform};
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
-use crate::facts::Application;
+use crate::facts::{Application, is_secret};
 
 static METADATA: Metadata = Metadata {
     number: 80,
@@ -15,12 +15,6 @@ static METADATA: Metadata = Metadata {
 
 /// Names variables that look like secrets, and changes nothing.
 pub(super) struct ReportSecrets;
-
-/// Words of a name that make BuildKit take it for a secret, and one that says it is none
-/// (<https://docs.docker.com/reference/build-checks/secrets-used-in-arg-or-env/>).
-const SECRET: [&str; 10] =
-    ["apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"];
-const PUBLIC: &str = "public";
 
 impl Transform for ReportSecrets {
     fn metadata(&self) -> &'static Metadata {
@@ -54,26 +48,5 @@ impl Transform for ReportSecrets {
             }
         }
         found
-    }
-}
-
-fn is_secret(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    let mut words = lower.split('_');
-    words.clone().any(|word| SECRET.contains(&word)) && words.all(|word| word != PUBLIC)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_secrets() {
-        for name in ["DB_PASSWORD", "token", "AWS_SECRET_ACCESS_KEY", "NPM_TOKEN", "ApiKey"] {
-            assert!(is_secret(name), "{name}");
-        }
-        for name in ["MONKEY", "PUBLIC_KEY", "TOKENIZERS_PARALLELISM", "PASSWORDLESS", "PORT", "KEYS"] {
-            assert!(!is_secret(name), "{name}");
-        }
     }
 }
