@@ -59,7 +59,7 @@ impl Names<'_> {
             };
             self.is_pulled(&reference, &link)?;
             self.is_for_any_platform("a frontend runs where the build runs")?;
-            Ok(Named { reference, site: Site::Directive { directive: index, rest }, form: Form::Whole })
+            Ok(Named::new(reference, Site::Directive { directive: index, rest }, Form::Whole))
         });
         Some(Place { subject, named })
     }
@@ -136,7 +136,7 @@ impl Names<'_> {
         let reference = parsed(written)?;
         let link = self.around.links.builder(self.around.repository, self.image.file, written);
         self.is_pulled(&reference, &link)?;
-        Ok(Named { reference, site: Site::Instruction { span }, form: Form::Whole })
+        Ok(Named::new(reference, Site::Instruction { span }, Form::Whole))
     }
 
     /// Whether it comes from a registry: it is neither built here nor what a build context of this name holds.
