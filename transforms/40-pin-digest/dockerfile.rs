@@ -91,7 +91,12 @@ impl Names<'_> {
         let named = self.named(&found.reference, found.span).and_then(|named| {
             let is_same = |stage: &&Stage| dockerfile.named_base(stage).is_ok_and(|named| named.span == found.span);
             self.are_for_that_platform(dockerfile.stages().iter().filter(is_same))?;
-            Ok(named)
+            let given = self.around.links.arguments().get(&self.image.file);
+            let is_given = |name: &&String| given.is_some_and(|given| given.contains_key(*name));
+            let given = found.argument.as_ref().filter(is_given);
+            let note =
+                given.map(|name| format!("builds that give {} another value are not pinned", name.escape_debug()));
+            Ok(Named { note, ..named })
         });
         Some(Place { subject, named })
     }

@@ -30,6 +30,8 @@ pub(super) struct Named {
     pub(super) site: Site,
     /// How much of the reference stands there.
     pub(super) form: Form,
+    /// What else there is to say where it is pinned.
+    pub(super) note: Option<String>,
     /// Whether it may well be in no registry: then it is no failure when none tells of it.
     pub(super) is_doubtful: bool,
 }
@@ -119,7 +121,7 @@ impl Place {
 
 impl Named {
     pub(super) fn new(reference: Reference, site: Site, form: Form) -> Self {
-        Self { reference, site, form, is_doubtful: false }
+        Self { reference, site, form, note: None, is_doubtful: false }
     }
 
     /// What becomes of a pin.
@@ -177,6 +179,7 @@ impl Named {
                 change.manifest(subject.file, [yaml::Operation { document: *document, route: route.clone(), action }]);
             }
         }
+        let detail = self.note.as_ref().map_or_else(|| detail.clone(), |note| format!("{detail}; {note}"));
         let verdict = Verdict::Change { change, applicability: Applicability::Safe, excuse: None, detail };
         Proposal { subject, verdict }
     }
