@@ -57,10 +57,29 @@ pub(super) enum Trouble {
     },
 }
 
+impl Trouble {
+    /// The same, said of another host than a question names.
+    pub(super) fn at_the_token_service(self) -> Self {
+        match self {
+            Self::Final(failure) => Self::Final(failure.at("its token service")),
+            Self::Later { failure, wait } => Self::Later { failure: failure.at("its token service"), wait },
+        }
+    }
+}
+
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         Self::Final(failure)
     }
+}
+
+/// Why a host is not waited for any longer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct GivenUp {
+    /// In words that follow what went wrong.
+    pub(super) why: String,
+    /// Whether it holds for all questions to the host, whatever became of others before.
+    pub(super) for_all: bool,
 }
 
 /// What a request is for.
@@ -138,7 +157,7 @@ impl Pace {
         attempt: u32,
         wait: Option<Duration>,
         deadline: Deadline,
-    ) -> Result<Duration, String> {
+    ) -> Result<Duration, GivenUp> {
         let narrower = |width: usize| Some(width.saturating_sub(1).max(1));
         // The closure never declines.
         let _ = self.width.fetch_update(Ordering::Relaxed, Ordering::Relaxed, narrower);
@@ -148,15 +167,16 @@ impl Pace {
         };
         if pause > deadline.left() {
             let length = deadline.length;
-            return Err(match wait {
+            let why = match wait {
                 Some(asked) => {
                     format!("it asks to wait for {asked:?}, beyond the {length:?} of the run, see --deadline")
                 }
                 None => format!("still so near the end of the {length:?} of the run, see --deadline"),
-            });
+            };
+            return Err(GivenUp { why, for_all: wait.is_some() });
         }
         if attempt >= ATTEMPTS_MAX {
-            return Err(format!("still so after {attempt} attempts"));
+            return Err(GivenUp { why: format!("still so after {attempt} attempts"), for_all: false });
         }
         let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         *not_before = (*not_before).max(Instant::now() + pause);
@@ -258,12 +278,13 @@ mod tests {
             least = back_off(attempt) / 2;
         }
         assert_eq!(pace.width(), 1);
-        assert_eq!(pace.slow_down(ATTEMPTS_MAX, None, deadline), Err("still so after 8 attempts".to_owned()));
+        let given_up = |why: &str, for_all: bool| Err(GivenUp { why: why.to_owned(), for_all });
+        assert_eq!(pace.slow_down(ATTEMPTS_MAX, None, deadline), given_up("still so after 8 attempts", false));
         let asked = pace.slow_down(1, Some(Duration::from_secs(5)), deadline).unwrap();
         assert!(asked >= Duration::from_secs(5) && asked < Duration::from_secs(6), "{asked:?}");
         assert_eq!(
             pace.slow_down(1, Some(Duration::from_secs(3600)), deadline),
-            Err("it asks to wait for 3600s, beyond the 60s of the run, see --deadline".to_owned())
+            given_up("it asks to wait for 3600s, beyond the 60s of the run, see --deadline", true)
         );
     }
 }

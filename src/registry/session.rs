@@ -13,7 +13,7 @@ use super::credentials::{Login, Secret};
 use super::failure::Failure;
 use super::online::Host;
 use super::patience::{Deadline, Pace, Step, Trouble, limit, retry_after};
-use super::{Progress, Watch};
+use super::{Progress, Storage, Watch};
 use crate::image::{Digest, Kind, Resolved};
 use oci_distribution::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
@@ -72,6 +72,8 @@ pub(super) struct Session {
     pub(super) timeout: Duration,
     pub(super) deadline: Deadline,
     pub(super) watch: Watch,
+    /// Where bodies are kept.
+    pub(super) storage: Option<Arc<dyn Storage>>,
 }
 
 /// What came back for a GET.
@@ -167,10 +169,11 @@ impl Session {
             attempts += 1;
             match pace.slow_down(attempts, wait, self.deadline) {
                 Ok(pause) => (self.watch)(Progress::Waiting { host: self.host.shown(), pause }),
-                Err(why) => {
-                    let failure = failure.because(&why);
+                Err(given_up) => {
+                    let failure = failure.because(&given_up.why);
                     // Where others get answers it is this question that gets none.
-                    if wait.is_some() || failure.unreachable || pace.answers(Step::Question) == answers_before {
+                    let alone = pace.answers(Step::Question) == answers_before;
+                    if given_up.for_all || failure.unreachable || alone {
                         self.memory.give_up(&failure);
                     }
                     return Err(failure);
@@ -214,6 +217,17 @@ impl Session {
                 renewed = true;
                 self.forget_token(repository);
                 continue;
+            }
+            // A wrong password that is shown again with every question may close the account.
+            if response.status() == StatusCode::UNAUTHORIZED
+                && matches!((&challenge, &self.login.secret), (Challenge::Password, Secret::Password { .. }))
+                && self.memory.pace.answers(Step::Question) == 0
+            {
+                let refused = self.refusal(&response, asked);
+                if let Trouble::Final(failure) = &refused {
+                    self.memory.give_up(failure);
+                }
+                return Err(refused);
             }
             // Where a host lets everyone look at its door, it may still ask at that of a repository.
             let at_the_door = response.status() == StatusCode::UNAUTHORIZED && matches!(challenge, Challenge::Open);
@@ -272,7 +286,7 @@ impl Session {
         let asked = self.patiently(Step::Login, || async {
             let asked_at = Instant::now();
             let request = service.request(&self.http, repository, &self.login, self.host.plain_http)?;
-            let response = self.response(request).await?;
+            let response = self.response(request).await.map_err(Trouble::at_the_token_service)?;
             let asked = self.login.description;
             match response.status() {
                 StatusCode::OK => {}

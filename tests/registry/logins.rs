@@ -86,6 +86,28 @@ fn a_wrong_password_is_tried_once() {
     }
     let tries = server.requests().iter().filter(|request| request.target.starts_with("/token")).count();
     assert_eq!(tries, 1, "each further one counts against the account");
+
+    let server = Server::start(|_, _| Response::new(401, &[("WWW-Authenticate", r#"Basic realm="x""#)], ""));
+    let config = config_json(server.address, &format!(r#""auth":"{CANARY_BASIC}""#));
+    let answers = ask_with(server.address, config.root(), 40);
+    for answer in answers.into_values() {
+        assert!(refusal(answer).ends_with("(not allowed, asked with Docker's login)"));
+    }
+    assert_eq!(server.requests().iter().filter(|request| request.method == "HEAD").count(), 1);
+}
+
+#[test]
+fn a_token_service_that_is_away_is_named() {
+    let dead = free_address();
+    let server = Server::start(move |_, _| {
+        let challenge = format!(r#"Bearer realm="http://{dead}/token""#);
+        Response::new(401, &[("WWW-Authenticate", &challenge)], "")
+    });
+    let network = NetworkSettings { deadline: Duration::from_secs(2), ..plain(server.address) };
+    let written = format!("{}/app:1", server.address);
+    let answers = resolve(network, std::slice::from_ref(&written));
+    let message = outage(&answers[&reference(&written)]);
+    assert!(message.contains("(its token service: connection refused; still so near the end of the 2s"), "{message}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The real binary, started apart from the settings of whoever runs the tests.
 
 use assert_cmd::Command;
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// How a run ended.
@@ -11,14 +12,21 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-/// Runs `unroot` with these arguments in `directory` and without any environment but a home that does not exist.
+/// Runs `unroot` with these arguments in `directory` and without any environment but a home that does not exist and an empty cache.
 #[track_caller]
 pub(crate) fn unroot(directory: &Path, arguments: &[&str]) -> Ended {
+    unroot_with_cache(tempfile::tempdir().unwrap().path(), directory, arguments)
+}
+
+/// The same with a cache that other runs may have filled.
+#[track_caller]
+pub(crate) fn unroot_with_cache(cache: &Path, directory: &Path, arguments: &[impl AsRef<OsStr>]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_unroot"))
         .args(arguments)
         .current_dir(directory)
         .env_clear()
         .env("HOME", directory.join("no-such-home"))
+        .env("XDG_CACHE_HOME", cache)
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
