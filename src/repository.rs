@@ -3,7 +3,7 @@
 mod index;
 
 use crate::config::Config;
-use crate::discover::{Candidate, Class, KUSTOMIZATION_NAMES, Tree, directory, file_name, join};
+use crate::discover::{Candidate, Class, KUSTOMIZATION_NAMES, Tree, directory, join};
 use crate::dockerfile::{self, Dockerfile, GivenArguments};
 use crate::kubernetes::{self, ForbiddenSetting, Kinds, Kustomization, Patched, Service, Workload};
 use crate::source::{Lines, Position, printable};

@@ -14,11 +14,18 @@ pub(crate) struct Ended {
 /// Runs `unroot` with these arguments in `directory` and without any environment but a home that does not exist.
 #[track_caller]
 pub(crate) fn unroot(directory: &Path, arguments: &[&str]) -> Ended {
+    unroot_with(directory, arguments, &[])
+}
+
+/// The same with these variables.
+#[track_caller]
+pub(crate) fn unroot_with(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_unroot"))
         .args(arguments)
         .current_dir(directory)
         .env_clear()
         .env("HOME", directory.join("no-such-home"))
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
