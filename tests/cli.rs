@@ -80,6 +80,7 @@ fn a_check_works_where_nothing_can_be_written() {
         .arg(workspace.root())
         .arg(env!("CARGO_BIN_EXE_unroot"))
         .env("LC_ALL", "C")
+        .env("XDG_CACHE_HOME", "/nonexistent")
         .output()
         .unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

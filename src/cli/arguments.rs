@@ -135,7 +135,7 @@ pub enum Colour {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub struct Network {
-    /// Ask no registry; images are not pinned, and unknown ones stay unknown
+    /// Ask no registry; what neither unroot.lock nor the cache tells is not pinned, and stays unknown
     #[arg(long)]
     pub offline: bool,
 
@@ -146,6 +146,10 @@ pub struct Network {
     /// Take answers from unroot.lock alone, and fail if it would change
     #[arg(long, conflicts_with = "update")]
     pub locked: bool,
+
+    /// Neither read nor write what is kept of answers between runs
+    #[arg(long)]
+    pub no_cache: bool,
 
     /// Pin images to what they are for this platform, as in linux/arm64 [default: to the index of all platforms]
     #[arg(long, value_name = "OS/ARCH")]

@@ -1,13 +1,12 @@
 //! `unroot.lock` of a run: read before it, and one of its files after it.
 
 use super::arguments::Arguments;
-use super::surroundings;
 use crate::discover::SIZE_LIMIT;
 use crate::error::Error;
 use crate::image::Platform;
 use crate::pipeline::{FileChange, Run, Step};
 use crate::registry::Resolver;
-use crate::registry::lock::{FILE_NAME, Lock, Locked, Rule};
+use crate::registry::lock::{FILE_NAME, Lock, Locked, Moment, Rule};
 use crate::source::Position;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,12 +54,19 @@ impl LockFile {
     }
 
     /// Makes the lock one of the files that `run` changes, or under `--locked` tells why it would have to be.
-    pub(super) fn add_to<R: Resolver>(self, run: &mut Run, locked: &Locked<R>, arguments: &Arguments, whole: bool) {
+    pub(super) fn add_to<R: Resolver>(
+        self,
+        run: &mut Run,
+        locked: &Locked<R>,
+        arguments: &Arguments,
+        whole: bool,
+        now: Moment,
+    ) {
         if arguments.network.locked {
             run.not_locked = locked.out_of_date(&run.named, whole);
             return;
         }
-        let lock = locked.brought_up_to_date(&run.named, whole, surroundings::now());
+        let lock = locked.brought_up_to_date(&run.named, whole, now);
         if self.text.is_some() && lock == self.lock {
             return;
         }

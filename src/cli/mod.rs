@@ -11,17 +11,20 @@ use crate::config::Config;
 use crate::discover::Tree;
 use crate::error::Error;
 use crate::pipeline::{self, Options, Run};
-use crate::registry::{NetworkSettings, Offline, Online, RegistrySettings, Resolver};
+use crate::registry::{Age, Cached, NetworkSettings, Offline, Online, RegistrySettings, Resolver};
 use crate::repository::Repository;
 use crate::source::printable;
 use crate::transforms::ALL;
+use crate::write::Cache;
 use crate::{report, write};
 use anstream::{eprintln, print, println};
 use clap::Parser;
 use lock::LockFile;
+use progress::WithProgress;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Nothing to do, or all done.
 const DONE: u8 = 0;
@@ -86,16 +89,22 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         update: arguments.selection.update,
         target: arguments.output.level.then_some(arguments.output.target),
     };
-    let resolver = resolver(arguments, &config, &root);
+    let now = surroundings::now();
+    let folder = if arguments.network.no_cache { None } else { surroundings::cache_directory() };
+    let cache = folder.map(|folder| Arc::new(Cache::new(folder, now)));
+    let resolver = resolver(arguments, &config, &root, cache.clone(), now);
     let run = match lock {
         Some(lock) => {
             let locked = lock.before(arguments, config.platform.clone(), resolver);
             let mut run = pipeline::run(repository, &config, &options, &locked)?;
-            lock.add_to(&mut run, &locked, arguments, arguments.looks_at(&root));
+            lock.add_to(&mut run, &locked, arguments, arguments.looks_at(&root), now.into());
             run
         }
         None => pipeline::run(repository, &config, &options, resolver.as_ref())?,
     };
+    if let Some(trouble) = cache.and_then(|cache| cache.trouble()) {
+        eprintln!("note: no answer is kept for the next run: {}", printable(&trouble));
+    }
 
     if run.dockerfiles + run.manifests == 0 {
         print!("{}", report::text::unread(&run));
@@ -159,20 +168,38 @@ fn discover(arguments: &Arguments) -> Result<(Tree, Config), Error> {
     Ok((Tree::discover(&paths, &config.exclude)?, config))
 }
 
-fn resolver(arguments: &Arguments, config: &Config, root: &Path) -> Box<dyn Resolver> {
-    if arguments.network.offline {
-        return Box::new(Offline);
-    }
+/// Who answers what the lock does not: the cache, and registries for the rest.
+fn resolver(
+    arguments: &Arguments,
+    config: &Config,
+    root: &Path,
+    cache: Option<Arc<Cache>>,
+    now: SystemTime,
+) -> Box<dyn Resolver> {
     let registries = config.registries.iter().map(|(host, entry)| {
         let ca = entry.ca.as_ref().map(|ca| root.join(ca));
         let settings = RegistrySettings { mirror: entry.mirror.clone(), plain_http: entry.plain_http, ca };
         (host.clone(), settings)
     });
-    Box::new(progress::WithProgress::new(Online::new(NetworkSettings {
+    let settings = NetworkSettings {
         registries: registries.collect(),
         timeout: Duration::from_secs(arguments.network.timeout),
         platform: config.platform.clone(),
         deadline: Duration::from_secs(arguments.network.deadline),
         ..NetworkSettings::default()
-    })))
+    };
+    let offline = arguments.network.offline;
+    let Some(cache) = cache else {
+        return match offline {
+            true => Box::new(Offline),
+            false => Box::new(WithProgress::new(Online::new(settings))),
+        };
+    };
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    if offline {
+        return Box::new(Cached::new(cache, settings, Age::Any, seconds, Offline));
+    }
+    let age = if arguments.selection.update { Age::None } else { Age::Below(config.cache.max_age) };
+    let online = WithProgress::new(Online::new(settings.clone()).keeping(cache.clone()));
+    Box::new(Cached::new(cache, settings, age, seconds, online))
 }

@@ -1,13 +1,18 @@
-//! What a run takes from the machine it runs on, all of it here: the clock. Nothing that is decided depends on it.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a time is written down beside what a registry answered, and nothing is decided by it"
-)]
+//! What a run takes from the machine it runs on: the time, and where the user's caches lie. Nothing that it decides depends on either but for how old an
+//! answer may be.
+#![allow(clippy::disallowed_methods, reason = "a time is written down beside what a registry answered")]
 
-use crate::registry::lock::Moment;
+use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// The time.
-pub(super) fn now() -> Moment {
-    Moment::from(SystemTime::now())
+pub(super) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The directory for what is kept between runs: `unroot` in `XDG_CACHE_HOME`, which is `~/.cache` where it is not set, or where the system has it
+/// otherwise. `None` for a user without a home.
+pub(super) fn cache_directory() -> Option<PathBuf> {
+    choose_native_strategy().ok().map(|strategy| strategy.cache_dir().join("unroot"))
 }

@@ -10,12 +10,16 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file's name, looked for in the root only.
 pub const FILE_NAME: &str = "unroot.toml";
 
 /// The uid written where neither the image nor the author names one: above 10000, so away from the accounts of hosts and distributions.
 pub const DEFAULT_UID: u32 = 60096;
+
+/// How old an answer about a tag may be: a day's work sees one, and the next morning asks again.
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// The whole configuration. Unknown keys are errors: a misspelt setting must not be ignored in silence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -50,6 +54,8 @@ pub struct Config {
     /// Whether the nodes of the cluster can give pods users of their own (`hostUsers: false`), which no file shows: Kubernetes 1.33, Linux 6.3, and a
     /// runtime and filesystems that map users (<https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/>).
     pub user_namespaces: bool,
+    /// How answers are kept between runs.
+    pub cache: CacheEntry,
     /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
     #[serde(rename = "registry")]
     pub registries: BTreeMap<String, RegistryEntry>,
@@ -115,6 +121,38 @@ pub struct KindEntry {
     pub kind: String,
     /// The path from the object to its pod spec: keys with dots between them; `*` is every item of a list or every value of a mapping.
     pub pod_spec: String,
+}
+
+/// The `[cache]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheEntry {
+    /// How old an answer about a tag may be before the registry is asked again. What a digest names never changes.
+    #[serde(deserialize_with = "span")]
+    pub max_age: Duration,
+}
+
+impl Default for CacheEntry {
+    fn default() -> Self {
+        Self { max_age: DEFAULT_MAX_AGE }
+    }
+}
+
+/// `30m`, `12h`, `7d`, or `0`.
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let written = String::deserialize(deserializer)?;
+    let digits = written.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let seconds = match &written[digits.len()..] {
+        "" if digits == "0" => Some(0),
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(60 * 60),
+        "d" => Some(24 * 60 * 60),
+        _ => None,
+    };
+    let number = digits.parse::<u32>().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
+    let span = number.zip(seconds).map(|(number, seconds)| Duration::from_secs(u64::from(number) * seconds));
+    span.ok_or_else(|| D::Error::custom(format!("{written:?} is no time; write it as in \"30m\", \"12h\" or \"7d\"")))
 }
 
 /// One `[registry."host"]` table.
@@ -265,6 +303,21 @@ mod tests {
     fn a_platform_is_named_as_registries_do() {
         assert_eq!(Config::parse("platform = \"linux/arm/v7\"").unwrap().platform.unwrap().to_string(), "linux/arm/v7");
         assert!(Config::parse("platform = \"arm64\"").unwrap_err().contains("linux/arm64"));
+    }
+
+    #[test]
+    fn an_age_is_a_number_with_a_unit() {
+        let age = |written: &str| {
+            Config::parse(&format!("[cache]\nmax_age = {written:?}\n")).map(|config| config.cache.max_age)
+        };
+        for (written, seconds) in [("0", 0), ("90s", 90), ("30m", 1800), ("12h", 43_200), ("7d", 604_800)] {
+            assert_eq!(age(written), Ok(Duration::from_secs(seconds)), "{written}");
+        }
+        for wrong in ["", "12", "h", "-1h", "1.5h", "12 h", "12H", "é", "1é", "99999999999d"] {
+            let error = age(wrong).unwrap_err();
+            assert!(error.contains("line 2") && error.contains("as in"), "{wrong}: {error}");
+        }
+        assert_eq!(Config::parse("").unwrap().cache.max_age, DEFAULT_MAX_AGE);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api;
+mod arguments;
 mod commands;
 mod configuration;
 mod container;

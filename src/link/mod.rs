@@ -85,6 +85,8 @@ pub struct Service {
     pub name: String,
     /// `user`, as written.
     pub user: Option<String>,
+    /// What its build is given for arguments; no value where that is not written, or a variable decides it.
+    pub arguments: Vec<(String, Option<String>)>,
     /// It is privileged, adds capabilities, or uses devices or processes of the host.
     pub asks_privileges: bool,
     /// Named volumes and folders of the host.

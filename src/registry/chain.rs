@@ -7,6 +7,7 @@
 //! Nothing here asks who made an image. Whoever verifies signatures does it where [`Found`] is made: there the digest is known
 //! to be that of the bytes, and nothing has been concluded from them yet.
 
+use super::cache::{self, Storage};
 use super::failure::Failure;
 use super::session::{Body, MANIFEST_MEDIA_TYPES, Session, is_index, is_manifest, is_untold};
 use crate::image::{Digest, ImageConfig, Kind, Platform, Resolved};
@@ -127,6 +128,12 @@ struct Conversation<'a> {
 impl Conversation<'_> {
     async fn manifest(&self, version: &str) -> Result<Found, Failure> {
         let expected = if version.contains(':') { Some(digest(version)?) } else { None };
+        let storage = self.session.storage.as_deref();
+        if let (Some(storage), Some(digest)) = (storage, &expected)
+            && let Some(what) = stored_manifest(storage, digest)
+        {
+            return Ok(Found { digest: digest.clone(), what });
+        }
         let (path, accept) = (format!("manifests/{version}"), MANIFEST_MEDIA_TYPES.join(", "));
         let body = self.session.body(self.repository, &path, Some(&accept), MANIFEST_SIZE_MAX).await?;
         let Body { media_type, bytes, .. } = &body;
@@ -154,27 +161,73 @@ impl Conversation<'_> {
             (None, Some(own)) => own,
             (None, None) => return Err(Failure::refused("the answer is not that of a registry")),
         };
-        match (manifest.manifests, manifest.config) {
-            (Some(children), None) if is_index(&media_type) => Ok(Found { digest, what: What::Index(children) }),
-            (None, Some(config)) if is_manifest(&media_type) => Ok(Found { digest, what: What::Image(config) }),
-            _ => Err(Failure::refused("its manifest is not a manifest")),
+        let what = match (manifest.manifests, manifest.config) {
+            (Some(children), None) if is_index(&media_type) => What::Index(children),
+            (None, Some(config)) if is_manifest(&media_type) => What::Image(config),
+            _ => return Err(Failure::refused("its manifest is not a manifest")),
+        };
+        if let Some(storage) = storage {
+            cache::Body::Manifest.keep(storage, &digest, bytes);
         }
+        Ok(Found { digest, what })
     }
 
     /// The bytes of a configuration.
     async fn blob(&self, config: &Descriptor) -> Result<Vec<u8>, Failure> {
-        if ![IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE].contains(&config.media_type.as_str()) {
+        if !config.is_of_container() {
             return Err(Failure::refused("it is not the image of a container"));
         }
         let digest = digest(&config.digest)?;
+        let storage = self.session.storage.as_deref();
+        if let Some(bytes) = storage.and_then(|storage| cache::Body::Config.read(storage, &digest)) {
+            return Ok(bytes);
+        }
         // Registries send blobs as bytes of no type.
         let body = self.session.body(self.repository, &format!("blobs/{digest}"), None, CONFIG_SIZE_MAX).await?;
         verified(&body.bytes, Some(&digest))?;
+        if let Some(storage) = storage {
+            cache::Body::Config.keep(storage, &digest, &body.bytes);
+        }
         Ok(body.bytes)
     }
 }
 
+/// What a manifest is that was kept, and whose type was told then.
+fn stored_manifest(storage: &dyn Storage, digest: &Digest) -> Option<What> {
+    let manifest: Manifest = serde_json::from_slice(&cache::Body::Manifest.read(storage, digest)?).ok()?;
+    match (manifest.manifests, manifest.config) {
+        (Some(children), None) => Some(What::Index(children)),
+        (None, Some(config)) => Some(What::Image(config)),
+        _ => None,
+    }
+}
+
+/// What a digest names, as far as that was kept.
+pub(super) fn stored_kind(storage: &dyn Storage, digest: &Digest) -> Option<Kind> {
+    Some(match stored_manifest(storage, digest)? {
+        What::Index(_) => Kind::Index,
+        What::Image(_) => Kind::Image,
+    })
+}
+
+/// The configuration that [`config`] would come to, where all of the way to it was kept.
+pub(super) fn stored_config(storage: &dyn Storage, of: &Digest) -> Option<ImageConfig> {
+    let config = match stored_manifest(storage, of)? {
+        What::Image(config) => config,
+        What::Index(children) => match stored_manifest(storage, &Digest::parse(&for_linux(children).ok()?.digest)?)? {
+            What::Image(config) => config,
+            What::Index(_) => return None,
+        },
+    };
+    let bytes = cache::Body::Config.read(storage, &Digest::parse(&config.digest)?)?;
+    ImageConfig::parse(&bytes).ok().filter(|_| config.is_of_container())
+}
+
 impl Descriptor {
+    fn is_of_container(&self) -> bool {
+        [IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE].contains(&self.media_type.as_str())
+    }
+
     fn is_for(&self, platform: &Platform) -> bool {
         is_manifest(&self.media_type) && self.platform.as_ref().is_some_and(|named| named.is(platform))
     }

@@ -4,6 +4,7 @@
 //! [`Online`] asks registries, [`Recorded`] answers from what it was told, [`Offline`] answers nothing. All three speak of
 //! references, never of hosts: which host is asked in whose place is a matter of [`NetworkSettings`].
 
+mod cache;
 mod chain;
 mod challenge;
 mod clients;
@@ -15,6 +16,7 @@ mod patience;
 mod recorded;
 mod session;
 
+pub use cache::{Age, Cached, Storage};
 pub use online::Online;
 pub use recorded::Recorded;
 

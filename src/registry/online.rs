@@ -5,7 +5,7 @@ use super::credentials::{DOCKER_HUB_HOST, login_for};
 use super::failure::Failure;
 use super::patience::{Deadline, PER_HOST};
 use super::session::{Memory, Session};
-use super::{DEFAULT_TAG, NetworkSettings, Progress, ResolveError, Resolver, Watch, chain};
+use super::{DEFAULT_TAG, NetworkSettings, Progress, ResolveError, Resolver, Storage, Watch, chain};
 use crate::image::{DEFAULT_REGISTRY, ImageConfig, Platform, Reference, Resolved};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -25,6 +25,7 @@ pub struct Online {
     /// Set by the first question.
     deadline: OnceLock<Deadline>,
     watch: Watch,
+    storage: Option<Arc<dyn Storage>>,
 }
 
 /// A kind of question.
@@ -68,7 +69,7 @@ impl Ask for OfImage {
 impl Online {
     /// Prepares; nothing is sent before the first question.
     pub fn new(settings: NetworkSettings) -> Self {
-        Self { settings, memory: Mutex::default(), deadline: OnceLock::new(), watch: Arc::new(|_| {}) }
+        Self { settings, memory: Mutex::default(), deadline: OnceLock::new(), watch: Arc::new(|_| {}), storage: None }
     }
 
     /// The same, telling `watch` how far it is. It is called between requests and must return at once.
@@ -76,20 +77,15 @@ impl Online {
         Self { watch: Arc::new(watch), ..self }
     }
 
+    /// The same, keeping what is read, and reading what was kept.
+    pub fn keeping(self, storage: Arc<dyn Storage>) -> Self {
+        Self { storage: Some(storage), ..self }
+    }
+
     fn question(&self, reference: &Reference) -> Question {
-        let registry = reference.registry();
-        let settings = self.settings.registries.get(registry).cloned().unwrap_or_default();
-        let mirror = settings.mirror.as_deref().map(|mirror| mirror.trim_end_matches('/'));
-        let (address, prefix) = match mirror.map(|mirror| mirror.split_once('/').unwrap_or((mirror, ""))) {
-            Some((host, prefix)) => (host, prefix),
-            None if registry == DEFAULT_REGISTRY => (DOCKER_HUB_HOST, ""),
-            None => (registry, ""),
-        };
-        let repository = match prefix {
-            "" => reference.repository().to_owned(),
-            prefix => format!("{prefix}/{}", reference.repository()),
-        };
-        let host = Host { address: address.to_owned(), plain_http: settings.plain_http, ca: settings.ca };
+        let settings = self.settings.registries.get(reference.registry()).cloned().unwrap_or_default();
+        let (address, repository) = asked(&self.settings, reference);
+        let host = Host { address, plain_http: settings.plain_http, ca: settings.ca };
         Question { host, repository, version: version(reference).to_owned() }
     }
 
@@ -138,7 +134,7 @@ impl Online {
             };
             let (memory, timeout, watch) = (self.memory(&host), self.settings.timeout, self.watch.clone());
             let (docker_config, platform) = (self.settings.docker_config.clone(), self.settings.platform.clone());
-            let (places, tally) = (places.clone(), tally.clone());
+            let (places, tally, storage) = (places.clone(), tally.clone(), self.storage.clone());
             hosts.spawn(async move {
                 // The semaphore is never closed, so there is always a place to wait for.
                 let _place = places.acquire().await;
@@ -149,7 +145,7 @@ impl Online {
                 // A credential helper may take its time, or ask a person; other hosts need not wait for that.
                 let found = tokio::time::timeout_at(deadline.at, tokio::task::spawn_blocking(find)).await;
                 let Ok(Ok(login)) = found else { return all_fail::<A>(&questions, &deadline.failure()) };
-                let session = Session { http, host, login, memory, timeout, deadline, watch };
+                let session = Session { http, host, login, memory, timeout, deadline, watch, storage };
                 ask_host::<A>(Line { session, platform, queue: Mutex::new(questions), tally }).await
             });
         }
@@ -163,8 +159,25 @@ impl Online {
     }
 }
 
+/// The host to ask about an image, and what it calls the repository.
+pub(super) fn asked(settings: &NetworkSettings, reference: &Reference) -> (String, String) {
+    let registry = reference.registry();
+    let mirror = settings.registries.get(registry).and_then(|settings| settings.mirror.as_deref());
+    let mirror = mirror.map(|mirror| mirror.trim_end_matches('/'));
+    let (address, prefix) = match mirror.map(|mirror| mirror.split_once('/').unwrap_or((mirror, ""))) {
+        Some((host, prefix)) => (host, prefix),
+        None if registry == DEFAULT_REGISTRY => (DOCKER_HUB_HOST, ""),
+        None => (registry, ""),
+    };
+    let repository = match prefix {
+        "" => reference.repository().to_owned(),
+        prefix => format!("{prefix}/{}", reference.repository()),
+    };
+    (address.to_owned(), repository)
+}
+
 /// What to ask for: the digest where one is written, else the tag.
-fn version(reference: &Reference) -> &str {
+pub(super) fn version(reference: &Reference) -> &str {
     reference.digest().or(reference.tag()).unwrap_or(DEFAULT_TAG)
 }
 

@@ -13,7 +13,7 @@ use super::credentials::{Login, Secret};
 use super::failure::Failure;
 use super::online::Host;
 use super::patience::{ATTEMPTS_WHERE_AWAY, ATTEMPTS_WHERE_LIMITED, Deadline, Pace, Step, Trouble, limit, retry_after};
-use super::{Progress, Watch};
+use super::{Progress, Storage, Watch};
 use crate::image::{Digest, Kind, Resolved};
 use oci_distribution::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
@@ -72,6 +72,8 @@ pub(super) struct Session {
     pub(super) timeout: Duration,
     pub(super) deadline: Deadline,
     pub(super) watch: Watch,
+    /// Where bodies are kept.
+    pub(super) storage: Option<Arc<dyn Storage>>,
 }
 
 /// What came back for a GET.

@@ -254,7 +254,7 @@ impl Bench<'_> {
     /// Runs the program under test in a tree; a row tells what it said when it failed.
     fn unroot(&mut self, tree: &Path, arguments: &[OsString]) -> Result<bool> {
         let binary = env::var_os("UNROOT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_unroot").into());
-        let output = Command::new(binary).current_dir(tree).args(arguments).output()?;
+        let output = Command::new(binary).current_dir(tree).args(arguments).arg("--no-cache").output()?;
         if !output.status.success() {
             let said = [output.stdout, output.stderr].concat();
             let said = tail(&String::from_utf8_lossy(&said), 12);

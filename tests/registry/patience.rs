@@ -231,6 +231,7 @@ fn a_terminal_shows_how_far_the_questions_are_and_whom_they_wait_for() {
     let shown = std::process::Command::new("script")
         .args(["-qec", &program, "/dev/null"])
         .current_dir(workspace.root())
+        .env("XDG_CACHE_HOME", workspace.path("cache"))
         .output();
     let Ok(shown) = shown else {
         println!("not run: script is not installed");

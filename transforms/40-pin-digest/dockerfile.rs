@@ -20,9 +20,9 @@ pub(super) fn places(around: Surroundings<'_>, image: &ImageFacts<'_>) -> Vec<Pl
             places.extend(file.base(stage, &mut written));
         }
     }
-    for instruction in dockerfile.instructions() {
+    for (index, instruction) in dockerfile.instructions().iter().enumerate() {
         let sources = dockerfile.copy_sources(instruction).into_iter();
-        places.extend(sources.filter_map(|source| file.source(instruction, &source)));
+        places.extend(sources.filter_map(|source| file.source(index, instruction, &source)));
     }
     places
 }
@@ -89,18 +89,27 @@ impl Names<'_> {
             self.subject(offset, format!("ARG {} of FROM {in_from}", found.reference.escape_debug()))
         };
         let named = self.named(&found.reference, found.span).and_then(|named| {
-            if let Some(platform) = instruction.flag("platform").and_then(|flag| flag.value.as_deref())
-                && self.around.config.platform.as_ref().is_some_and(|wanted| wanted.to_string() != platform)
-            {
-                self.is_for_any_platform(&format!("it is asked for by --platform={}", platform.escape_debug()))?;
-            }
+            let is_same = |stage: &&Stage| dockerfile.named_base(stage).is_ok_and(|named| named.span == found.span);
+            self.are_for_that_platform(dockerfile.stages().iter().filter(is_same))?;
             Ok(named)
         });
         Some(Place { subject, named })
     }
 
+    /// With `--platform`, that none of these stages asks for another one. `$TARGETPLATFORM` is what the image is built for.
+    fn are_for_that_platform<'s>(&self, mut stages: impl Iterator<Item = &'s Stage>) -> Result<(), Declined> {
+        let Some(wanted) = self.around.config.platform.as_ref().map(ToString::to_string) else { return Ok(()) };
+        let is_other =
+            |platform: &&str| *platform != wanted && !matches!(*platform, "$TARGETPLATFORM" | "${TARGETPLATFORM}");
+        let other = stages.find_map(|stage| {
+            let flag = self.dockerfile().instructions()[stage.from].flag("platform")?;
+            flag.value.as_deref().filter(is_other).map(|platform| platform.escape_debug().to_string())
+        });
+        other.map_or(Ok(()), |platform| self.is_for_any_platform(&format!("--platform={platform} asks for it")))
+    }
+
     /// What `COPY --from` and `RUN --mount=from` name, where it is no stage. Nothing is taken from `scratch`.
-    fn source(&self, instruction: &Instruction, source: &Source) -> Option<Place> {
+    fn source(&self, index: usize, instruction: &Instruction, source: &Source) -> Option<Place> {
         let Origin::Image(written) = &source.origin else { return None };
         let flag = if instruction.keyword == Keyword::Copy { "COPY --from" } else { "RUN --mount=from" };
         let subject = self.subject(instruction.span.start, format!("{flag}={}", written.escape_debug()));
@@ -113,7 +122,12 @@ impl Names<'_> {
         } else if source.span.of(self.dockerfile().text()) != written {
             Err((SkipReason::NotEditable, "quotes, escape characters or a line end stand in it".to_owned()))
         } else {
-            self.named(written, source.span)
+            self.named(written, source.span).and_then(|named| {
+                // It is taken for the platform of the stage.
+                let stage = self.dockerfile().stage_of(index);
+                self.are_for_that_platform(stage.into_iter().flat_map(|stage| self.dockerfile().chain(stage)))?;
+                Ok(named)
+            })
         };
         Some(Place { subject, named })
     }

@@ -7,6 +7,10 @@
 //! A rename makes a new file of the old name: mode and owner are carried over, a second hard link keeps the old text.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that writes")]
 
+mod cache;
+
+pub use cache::Cache;
+
 use crate::error::Error;
 use crate::pipeline::FileChange;
 use crate::source::printable;
