@@ -11,8 +11,11 @@ use tokio::time::Instant;
 /// Requests to one host at the same time: enough to hide latency, too few to look like an attack.
 pub(super) const PER_HOST: usize = 8;
 
-/// How often one request is sent at most.
-const ATTEMPTS_MAX: u32 = 8;
+/// How often one request is sent at most that is refused for being one too many: it would be answered another time.
+pub(super) const ATTEMPTS_WHERE_LIMITED: u32 = 9;
+
+/// How often one request is sent at most to a host that is not up to it: nobody knows whether it ever will be.
+pub(super) const ATTEMPTS_WHERE_AWAY: u32 = 6;
 
 /// The first pause where a registry names none; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -54,6 +57,8 @@ pub(super) enum Trouble {
         failure: Failure,
         /// What the host asks for.
         wait: Option<Duration>,
+        /// How often it is worth trying.
+        attempts_max: u32,
     },
 }
 
@@ -62,7 +67,9 @@ impl Trouble {
     pub(super) fn at_the_token_service(self) -> Self {
         match self {
             Self::Final(failure) => Self::Final(failure.at("its token service")),
-            Self::Later { failure, wait } => Self::Later { failure: failure.at("its token service"), wait },
+            Self::Later { failure, wait, attempts_max } => {
+                Self::Later { failure: failure.at("its token service"), wait, attempts_max }
+            }
         }
     }
 }
@@ -148,13 +155,15 @@ impl Pace {
         }
     }
 
-    /// Makes all questions to the host wait after the `attempt`th refusal (from 1) of one of them, and says for how long.
+    /// Makes all questions to the host wait after the `attempt`th refusal (from 1, at most `attempts_max`) of one of them, and
+    /// says for how long.
     ///
     /// # Errors
     /// Why it is not worth waiting.
     pub(super) fn slow_down(
         &self,
         attempt: u32,
+        attempts_max: u32,
         wait: Option<Duration>,
         deadline: Deadline,
     ) -> Result<Duration, GivenUp> {
@@ -175,7 +184,7 @@ impl Pace {
             };
             return Err(GivenUp { why, for_all: wait.is_some() });
         }
-        if attempt >= ATTEMPTS_MAX {
+        if attempt >= attempts_max {
             return Err(GivenUp { why: format!("still so after {attempt} attempts"), for_all: false });
         }
         let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
@@ -272,18 +281,18 @@ mod tests {
     fn pauses_grow_and_end() {
         let (pace, deadline) = (Pace::default(), Deadline::after(Duration::from_secs(60)));
         let mut least = Duration::ZERO;
-        for attempt in 1..ATTEMPTS_MAX {
-            let pause = pace.slow_down(attempt, None, deadline).unwrap();
+        for attempt in 1..9 {
+            let pause = pace.slow_down(attempt, 9, None, deadline).unwrap();
             assert!(pause >= least && pause <= PAUSE_MAX, "{attempt}: {pause:?}");
             least = back_off(attempt) / 2;
         }
         assert_eq!(pace.width(), 1);
         let given_up = |why: &str, for_all: bool| Err(GivenUp { why: why.to_owned(), for_all });
-        assert_eq!(pace.slow_down(ATTEMPTS_MAX, None, deadline), given_up("still so after 8 attempts", false));
-        let asked = pace.slow_down(1, Some(Duration::from_secs(5)), deadline).unwrap();
+        assert_eq!(pace.slow_down(9, 9, None, deadline), given_up("still so after 9 attempts", false));
+        let asked = pace.slow_down(1, 9, Some(Duration::from_secs(5)), deadline).unwrap();
         assert!(asked >= Duration::from_secs(5) && asked < Duration::from_secs(6), "{asked:?}");
         assert_eq!(
-            pace.slow_down(1, Some(Duration::from_secs(3600)), deadline),
+            pace.slow_down(1, 9, Some(Duration::from_secs(3600)), deadline),
             given_up("it asks to wait for 3600s, beyond the 60s of the run, see --deadline", true)
         );
     }
