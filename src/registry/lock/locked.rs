@@ -114,16 +114,17 @@ impl<R: Resolver> Locked<R> {
         let is_outdated =
             (self.rule == Rule::Update && question.digest().is_none()) || seen.moved_on.contains_key(&question);
         let row = self.lock.rows.get(&question).filter(|row| !is_outdated && row.platform == self.platform);
+        // A digest that a tag stands for, in the lock or since this run asked.
         let by_tag = || {
             let digest = question.digest().filter(|_| self.platform.is_none())?;
-            let is_it = |other: &Question, row: &Row| {
-                row.platform.is_none()
-                    && row.answer.digest.as_str() == digest
-                    && other.repository() == question.repository()
-            };
-            self.lock.rows.iter().find(|(other, row)| is_it(other, row)).map(|(_, row)| row)
+            let rows = self.lock.rows.iter().filter(|(_, row)| row.platform.is_none());
+            let told = rows.map(|(other, row)| (other, &row.answer)).chain(&seen.answers);
+            let mut of_it = told.filter(|(other, answer)| {
+                answer.digest.as_str() == digest && other.repository() == question.repository()
+            });
+            of_it.next().map(|(_, answer)| answer.clone())
         };
-        row.or_else(by_tag).map(|row| row.answer.clone())
+        row.map(|row| row.answer.clone()).or_else(by_tag)
     }
 
     fn config(&self, digest: &str) -> Option<ImageConfig> {
