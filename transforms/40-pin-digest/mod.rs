@@ -3,6 +3,7 @@
 mod dockerfile;
 mod kustomization;
 mod manifest;
+mod overrides;
 mod place;
 mod values;
 

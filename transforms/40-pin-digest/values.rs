@@ -4,6 +4,7 @@
 //! read such a key.
 
 use super::super::Subject;
+use super::overrides::Overrides;
 use super::place::{Declined, Form, Named, Place, Site, built_here};
 use crate::discover::directory;
 use crate::error::SkipReason;
@@ -68,6 +69,7 @@ struct Chart {
     refusal: Option<&'static str>,
     /// The charts that it is made of; what stands under their names is for them.
     dependencies: Vec<String>,
+    overrides: Overrides,
 }
 
 impl Chart {
@@ -95,7 +97,8 @@ impl Chart {
         } else {
             None
         };
-        Self { refusal, dependencies: names.flatten().map(|name| name.into_owned()).collect() }
+        let overrides = Overrides::of(tree, &around.repository.file(file).path);
+        Self { refusal, dependencies: names.flatten().map(|name| name.into_owned()).collect(), overrides }
     }
 
     /// The image that a mapping names, and where its digest stands.
@@ -113,6 +116,10 @@ impl Chart {
         let keys = mapping.entries().map(|(key, _)| key.text());
         if let Some(key) = keys.into_iter().find(|key| !BESIDE.contains(&key.as_ref())) {
             return Err(declined(&format!("`{}` may choose a variant of the image", key.escape_debug())));
+        }
+        if let Some(path) = self.overrides.of_image(&mapping.route()) {
+            let path = path.escape_debug();
+            return Err(declined(&format!("{path} sets a part of its name, and would run the image of this digest")));
         }
         let part = |key: &str| match mapping.get(key) {
             None => Ok(String::new()),
