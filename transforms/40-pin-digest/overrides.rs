@@ -87,12 +87,11 @@ fn below<'a>(values: Node<'a>, route: &Route) -> Option<Node<'a>> {
     })
 }
 
-/// Whether a line names this parameter, as Argo CD has it: `- name: image.tag`.
+/// Whether a line names this value, as the parameters of Argo CD do (`- name: image.tag`) and the annotations of its image updater.
 fn names(text: &str, key: &str) -> bool {
-    text.lines().any(|line| {
-        let line = line.trim().trim_start_matches("- ").trim_start();
-        line.strip_prefix("name:").is_some_and(|name| name.trim().trim_matches(['"', '\'']) == key)
-    })
+    let value =
+        |line: &str| line.split_once(": ").is_some_and(|(_, value)| value.trim().trim_matches(['"', '\'']) == key);
+    text.lines().any(value)
 }
 
 /// The folder of the chart that a file belongs to.
