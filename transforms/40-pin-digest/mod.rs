@@ -63,5 +63,8 @@ fn places(application: &Application<'_>) -> Vec<Place> {
             Role::Values => values::places(application.around, file, manifest),
         });
     }
+    for place in &mut places {
+        place.heed_suppression(application.around);
+    }
     places
 }
