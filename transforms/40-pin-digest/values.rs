@@ -42,10 +42,10 @@ pub(super) fn places(around: Surroundings<'_>, file: FileId, manifest: &Manifest
             let label =
                 format!("{} {}:{}", mapping.route(), text("repository").escape_debug(), text("tag").escape_debug());
             let subject = Subject { file, offset: mapping.span().start, label };
-            let named = chart.image(mapping).and_then(|(reference, digest)| {
+            let named = chart.image(mapping).and_then(|(reference, place, form)| {
                 match built_here(around, &around.links.builder(around.repository, file, reference.name())) {
                     Some(declined) => Err(declined),
-                    None => Ok(Named::new(reference, Site::of(digest), Form::Digest)),
+                    None => Ok(Named::new(reference, Site::of(place), form)),
                 }
             });
             Place { subject, named }
@@ -114,9 +114,12 @@ impl<'a> Chart<'a> {
     }
 
     /// The image that a mapping names, and where its digest stands.
-    fn image<'n>(&self, mapping: Node<'n>) -> Result<(Reference, Node<'n>), Declined> {
+    fn image<'n>(&self, mapping: Node<'n>) -> Result<(Reference, Node<'n>, Form), Declined> {
         let declined = |detail: &str| (SkipReason::ChartValues, detail.to_owned());
-        let digest = mapping.get("digest").ok_or_else(|| declined("there is no key `digest` to write it to"))?;
+        // Renovate writes it into the tag; beside that one, a digest would make the reference none.
+        let in_tag = mapping.get("tag").filter(|tag| tag.text().contains('@'));
+        let place = in_tag.or_else(|| mapping.get("digest"));
+        let place = place.ok_or_else(|| declined("there is no key `digest` to write it to"))?;
         if let Some(refusal) = self.refusal {
             return Err(declined(refusal));
         }
@@ -159,6 +162,6 @@ impl<'a> Chart<'a> {
             let path = path.escape_debug();
             return Err(declined(&format!("{path} sets a part of its name, and would run the image of this digest")));
         }
-        Ok((reference, digest))
+        Ok((reference, place, if in_tag.is_some() { Form::Tag } else { Form::Digest }))
     }
 }
