@@ -1,7 +1,8 @@
 //! Which files there are, and which of them are worth a parse.
 //!
 //! Ignore files are honoured, links are not followed, `.git` and `node_modules` are never entered. A file is a manifest
-//! candidate only when its bytes name an `apiVersion` and a `kind`, so that most of a repository costs no parse at all.
+//! candidate only when its bytes name an `apiVersion` and a `kind`, so that most of a repository costs no parse at all; kustomizations and the values of
+//! charts go by their names.
 
 use crate::error::Error;
 use ignore::WalkBuilder;

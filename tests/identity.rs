@@ -1,7 +1,8 @@
 //! An image and the containers that run it name the same user, or neither of them is touched.
 //!
 //! That must hold whichever of the files are there. So each case and each application of the corpus is run once more in other
-//! company: without its manifests and compose files, and with a Deployment for each Dockerfile whose image nothing runs.
+//! company: without its manifests and compose files, and with a Deployment for each Dockerfile whose image nothing runs,
+//! which asks for a user or does not.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "here a failed step should end the test")]
 #![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
@@ -42,15 +43,14 @@ fn image_and_manifest_agree_without_the_manifest() {
 
 #[test]
 fn image_and_manifest_agree_with_a_manifest_more() {
-    let trees = each_tree("with a Deployment more", |root| {
-        let unlinked: Vec<String> =
-            state(root).into_iter().filter(|(_, image)| image.containers.is_empty()).map(|(path, _)| path).collect();
-        for (number, path) in unlinked.iter().enumerate() {
-            fs::write(root.join(format!("deployment-{number}.yaml")), deployment(root, path)).unwrap();
-        }
-        let after = state(root);
-        unlinked.iter().any(|path| !after[path].containers.is_empty())
-    });
+    let trees = each_tree("with a Deployment more", |root| deploy(root, ""));
+    assert!(trees > 100, "only {trees} trees have a Dockerfile that no container runs");
+}
+
+#[test]
+fn image_and_manifest_agree_with_a_manifest_that_names_a_user() {
+    let asks = "        securityContext:\n          runAsUser: 20000\n";
+    let trees = each_tree("with a Deployment that asks for a user", |root| deploy(root, asks));
     assert!(trees > 100, "only {trees} trees have a Dockerfile that no container runs");
 }
 
@@ -176,7 +176,12 @@ fn state(root: &Path) -> BTreeMap<String, Image> {
         let image = application.image.as_ref().unwrap();
         let containers = application.containers.iter().map(container).collect();
         let is_written = image.user_instruction.is_some();
-        images.insert(image.path.to_owned(), Image { user: image.user.clone(), is_written, containers });
+        // A Dockerfile may build several images.
+        let mut name = image.path.to_owned();
+        while images.contains_key(&name) {
+            name.push('+');
+        }
+        images.insert(name, Image { user: image.user.clone(), is_written, containers });
     });
     images
 }
@@ -190,8 +195,20 @@ fn container(facts: &ContainerFacts<'_>) -> Container {
     }
 }
 
+/// Adds a Deployment for each Dockerfile whose image nothing runs, and says whether names link one of them.
+fn deploy(root: &Path, settings: &str) -> bool {
+    let before = state(root);
+    let unlinked: Vec<&String> =
+        before.iter().filter(|(_, image)| image.containers.is_empty()).map(|(path, _)| path).collect();
+    for (number, path) in unlinked.iter().enumerate() {
+        fs::write(root.join(format!("deployment-{number}.yaml")), deployment(root, path, settings)).unwrap();
+    }
+    let after = state(root);
+    unlinked.iter().any(|path| !after[*path].containers.is_empty())
+}
+
 /// A Deployment that runs the image of a Dockerfile, as names tell it.
-fn deployment(root: &Path, path: &str) -> String {
+fn deployment(root: &Path, path: &str, settings: &str) -> String {
     let folder = file_name(directory(path));
     let folder = if folder.is_empty() { file_name(root.to_str().unwrap()) } else { folder };
     let own = file_name(path).to_lowercase();
@@ -199,7 +216,7 @@ fn deployment(root: &Path, path: &str) -> String {
     let name = if own.is_empty() { folder.to_lowercase() } else { own.to_owned() };
     format!(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {name}\nspec:\n  selector:\n    matchLabels: {{app: {name}}}\n  template:\n    \
-         metadata:\n      labels: {{app: {name}}}\n    spec:\n      containers:\n      - name: {name}\n        image: registry.example/{name}:1\n"
+         metadata:\n      labels: {{app: {name}}}\n    spec:\n      containers:\n      - name: {name}\n        image: registry.example/{name}:1\n{settings}"
     )
 }
 

@@ -213,6 +213,11 @@ impl RegistryEntry {
         if !is_host(host) {
             return Err(format!("[registry.{host:?}] is not named by a host and, where it needs one, a port"));
         }
+        if host.ends_with(".docker.io") {
+            return Err(format!(
+                "[registry.{host:?}] is of no effect: that registry is called docker.io in references"
+            ));
+        }
         let Some(mirror) = &self.mirror else { return Ok(()) };
         let trimmed = mirror.trim_end_matches('/');
         let (mirror_host, path) = trimmed.split_once('/').map_or((trimmed, None), |(host, path)| (host, Some(path)));
@@ -282,6 +287,7 @@ mod tests {
             assert!(error.contains("docker.io") && !error.contains("s3cret"), "{mirror}: {error}");
         }
         assert!(parse("https://docker.io", "cache").is_err());
+        assert!(parse("index.docker.io", "cache").unwrap_err().contains("is called docker.io"));
     }
 
     #[test]

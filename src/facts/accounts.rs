@@ -3,7 +3,7 @@
 use super::ImageFacts;
 use super::stack::words;
 use crate::discover::{Tree, file_name, join};
-use crate::dockerfile::{Dockerfile, Keyword, ShellCommand, Stage};
+use crate::dockerfile::{Dockerfile, Keyword, Stage};
 use crate::image::{Family, Ids};
 use crate::source::Span;
 
@@ -39,11 +39,10 @@ const OF_SERVICES: [(&str, &str); 5] =
 /// The numbers of an account: those that the build makes or changes it with, those that a file of the tree lists, or the base's. `None` when nothing
 /// tells, or a command may have changed it.
 pub(super) fn ids_of(image: &ImageFacts<'_>, tree: &Tree, name: &str) -> Option<Ids> {
-    let dockerfile = image.dockerfile;
     let (made, base) = match passwd_file(image) {
         Some(Passwd::File(path)) => return listed(&tree.read(&path)?, name),
-        Some(Passwd::Stage(stage)) => (made(dockerfile, stage, name)?, None),
-        None => (made(dockerfile, image.stage, name)?, of_base(image, name)),
+        Some(Passwd::Stage(stage)) => (made(image, stage, name)?, None),
+        None => (made(image, image.stage, name)?, of_base(image, name)),
     };
     let uid = made.uid.or(base.map(|ids| ids.uid)).filter(|uid| *uid != 0)?;
     Some(Ids { uid, gid: made.gid.or(base.map(|ids| ids.gid))? })
@@ -77,7 +76,8 @@ pub(super) fn unnumbered(image: &ImageFacts<'_>, name: &str) -> Option<Unnumbere
             continue;
         }
         for command in dockerfile.shell_commands(run)? {
-            let words = words(&command);
+            let expanded = image.expanded_words(stage, index, &command);
+            let words: Vec<&str> = expanded.iter().map(String::as_str).collect();
             let Some(program) = account_program(&words).filter(|_| words.contains(&name)) else { continue };
             if option(&words, &UID).is_some() || program == "usermod" || found.is_some() {
                 return None;
@@ -98,10 +98,23 @@ pub(super) fn unnumbered(image: &ImageFacts<'_>, name: &str) -> Option<Unnumbere
 /// Whether a RUN of the stage makes an account of this name or number.
 pub(super) fn makes(image: &ImageFacts<'_>, name: &str, uid: u32) -> bool {
     let number = uid.to_string();
-    run_commands(image.dockerfile, image.stage).iter().any(|command| {
-        let words = words(command);
+    run_commands(image, image.stage).iter().any(|(_, command)| {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
         account_program(&words).is_some() && words.iter().any(|word| *word == name || *word == number)
     })
+}
+
+/// The RUN that makes the account of a name as an argument of the build says.
+pub(super) fn made_by_argument(image: &ImageFacts<'_>, name: &str) -> Option<usize> {
+    let commands = run_commands(image, image.stage);
+    let (index, _) = commands.iter().find(|(index, command)| {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let text = image.dockerfile.instructions()[*index].arguments.of(image.dockerfile.text());
+        account_program(&words).is_some()
+            && words.contains(&name)
+            && option(&words, &UID).is_some_and(|uid| !text.contains(uid))
+    })?;
+    Some(*index)
 }
 
 /// What the base of a stage is made of, where the commands of the stage tell, and that they are run by root: package managers and the tools for accounts
@@ -150,12 +163,16 @@ fn account_program<'w>(words: &[&'w str]) -> Option<&'w str> {
     matches!(program, "useradd" | "adduser" | "usermod").then_some(program)
 }
 
-fn run_commands(dockerfile: &Dockerfile, stage: &Stage) -> Vec<ShellCommand> {
-    let commands = dockerfile.effective(stage).into_iter().filter_map(|index| {
-        let instruction = &dockerfile.instructions()[index];
-        (instruction.keyword == Keyword::Run).then(|| dockerfile.shell_commands(instruction)).flatten()
+/// The words of the commands that a stage runs, each with the index of its RUN.
+fn run_commands(image: &ImageFacts<'_>, stage: &Stage) -> Vec<(usize, Vec<String>)> {
+    let dockerfile = image.dockerfile;
+    let runs = dockerfile.effective(stage).into_iter();
+    let runs = runs.filter(|index| dockerfile.instructions()[*index].keyword == Keyword::Run);
+    let commands = runs.flat_map(|index| {
+        let commands = dockerfile.shell_commands(&dockerfile.instructions()[index]).unwrap_or_default();
+        commands.into_iter().map(move |command| (index, command))
     });
-    commands.flatten().collect()
+    commands.map(|(index, command)| (index, image.expanded_words(stage, index, &command))).collect()
 }
 
 /// Where an image without tools gets its accounts from.
@@ -199,11 +216,11 @@ struct Made {
 }
 
 /// The numbers that the RUN instructions of a stage give an account; `None` when one may give it others that it does not say.
-fn made(dockerfile: &Dockerfile, stage: &Stage, name: &str) -> Option<Made> {
-    let commands = run_commands(dockerfile, stage);
+fn made(image: &ImageFacts<'_>, stage: &Stage, name: &str) -> Option<Made> {
+    let commands: Vec<Vec<String>> = run_commands(image, stage).into_iter().map(|(_, words)| words).collect();
     let mut made = Made::default();
     for command in &commands {
-        let words = words(command);
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let Some(program) = words.first().copied().map(file_name).filter(|_| words.contains(&name)) else { continue };
         let number = |names: &[&str]| -> Option<u32> { option(&words, names)?.parse().ok() };
         match program {
@@ -221,7 +238,9 @@ fn made(dockerfile: &Dockerfile, stage: &Stage, name: &str) -> Option<Made> {
             "adduser" if words.len() == 3 && words.iter().all(|word| !word.starts_with('-')) => {}
             "useradd" | "adduser" => {
                 let uid = number(&UID)?;
-                let gid = match option(&words, &["-g", "--gid", "-G", "--ingroup"]) {
+                // `-G` is the account's group to BusyBox, and further groups to useradd.
+                let group: &[&str] = if program == "useradd" { &GID } else { &["-g", "--gid", "-G", "--ingroup"] };
+                let gid = match option(&words, group) {
                     Some(group) => group.parse().ok().or_else(|| created_group(&commands, group))?,
                     // Debian's useradd and adduser make a group of the user's name, and give it the uid's number only when that is free.
                     None => created_group(&commands, name).unwrap_or(uid),
@@ -234,12 +253,12 @@ fn made(dockerfile: &Dockerfile, stage: &Stage, name: &str) -> Option<Made> {
     Some(made)
 }
 
-fn created_group(commands: &[ShellCommand], name: &str) -> Option<u32> {
+fn created_group(commands: &[Vec<String>], name: &str) -> Option<u32> {
     if name == "root" {
         return Some(0);
     }
     commands.iter().find_map(|command| {
-        let words = words(command);
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let creates = matches!(words.first().copied(), Some("groupadd" | "addgroup")) && words.contains(&name);
         creates.then(|| option(&words, &GID)?.parse().ok()).flatten()
     })

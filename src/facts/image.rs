@@ -1,13 +1,15 @@
 //! Facts of an image that a Dockerfile of this tree builds.
 
+use super::arguments::BuildArguments;
 use super::home::RootsHome;
 use super::{Stack, Surroundings, Unnumbered, stack};
 use crate::discover::Tree;
-use crate::dockerfile::{Base, CommandForm, Dockerfile, Keyword, Stage};
+use crate::dockerfile::{Base, CommandForm, Dockerfile, Keyword, ShellCommand, Stage};
 use crate::image::{ConfiguredUser, Family, Ids, ImageConfig, KnownImage, Reference};
 use crate::link::How;
 use crate::repository::FileId;
 use crate::source::Position;
+use std::borrow::Cow;
 
 /// What a Dockerfile says about the image it builds.
 pub struct ImageFacts<'a> {
@@ -39,6 +41,8 @@ pub struct ImageFacts<'a> {
     pub(super) adds_to_service: bool,
     /// The language, when it is one whose needs are known.
     pub stack: Option<Stack>,
+    /// What builds are given for its arguments.
+    pub(super) build_arguments: BuildArguments,
     /// What is kept in root's home; known of an application's own image.
     pub(super) roots_home: RootsHome,
 }
@@ -80,9 +84,20 @@ pub enum User {
 
 impl<'a> ImageFacts<'a> {
     pub(super) fn new(around: Surroundings<'a>, file: FileId) -> Option<Self> {
+        let dockerfile = around.repository.file(file).dockerfile()?;
+        let (stage, stage_doubt) = deployed_stage(around, file, dockerfile)?;
+        Self::of_stage(around, file, stage, stage_doubt)
+    }
+
+    /// The facts of one stage of a file, as the deployed one.
+    pub(super) fn of_stage(
+        around: Surroundings<'a>,
+        file: FileId,
+        stage: &'a Stage,
+        stage_doubt: Option<Doubt>,
+    ) -> Option<Self> {
         let source = around.repository.file(file);
         let dockerfile = source.dockerfile()?;
-        let (stage, stage_doubt) = deployed_stage(around, file, dockerfile)?;
         let first = *dockerfile.chain(stage).last()?;
         let (base, base_text) = match &first.base {
             Base::Image { reference, .. } => (Reference::parse(reference).ok(), reference.clone()),
@@ -111,6 +126,7 @@ impl<'a> ImageFacts<'a> {
             user_instruction: None,
             adds_to_service: around.links.adds_to_service(file),
             stack: None,
+            build_arguments: BuildArguments::of(around, file),
             roots_home: RootsHome::default(),
         };
         if let Some(base) = facts.asks_registry(around) {
@@ -186,6 +202,24 @@ impl<'a> ImageFacts<'a> {
     pub fn root_position(&self) -> usize {
         let last = self.last_file_instruction();
         self.user_instruction.filter(|user| self.stage.instructions.contains(user)).map_or(last, |user| user.max(last))
+    }
+
+    /// The words of a command at an instruction of a stage, arguments of the build filled in; a word that is not known is empty.
+    pub(super) fn expanded_words(&self, stage: &Stage, instruction: usize, command: &ShellCommand) -> Vec<String> {
+        let expanded = |written: &str| {
+            let given = self.build_arguments.fill(written)?;
+            self.dockerfile.expand(stage, instruction, &given)
+        };
+        let words = command.words.iter();
+        words.map(|word| word.literal.clone().or_else(|| expanded(&word.written)).unwrap_or_default()).collect()
+    }
+
+    /// The argument of the build that decides about the account of a name: it may be given another value than is assumed.
+    pub fn argument_for_account(&self, name: &str) -> Option<String> {
+        let written = |index: usize| self.dockerfile.instructions()[index].arguments.of(self.dockerfile.text());
+        let by_user = self.user_instruction.filter(|index| written(*index).contains('$'));
+        let index = by_user.or_else(|| super::accounts::made_by_argument(self, name))?;
+        Some(self.place(index))
     }
 
     /// Whether a RUN of the stage makes an account of this name or number.
@@ -318,6 +352,11 @@ impl<'a> ImageFacts<'a> {
     fn judge_user(&mut self, tree: &Tree) {
         if let Some((written, instruction)) = self.dockerfile.user(self.stage) {
             self.user_instruction = Some(instruction);
+            let text = self.dockerfile.instructions()[instruction].arguments.of(self.dockerfile.text()).trim();
+            let given = self.build_arguments.fill(text).filter(|given| given != text);
+            let written = given
+                .and_then(|given| self.dockerfile.expand(self.stage, instruction, &given))
+                .map_or(written, Cow::Owned);
             self.user = self.user_of(tree, &written);
             return;
         }
@@ -363,7 +402,8 @@ impl<'a> ImageFacts<'a> {
             }
             Err(_) if user == "root" => User::Root,
             Err(_) if user.contains('$') => {
-                User::Unknown { how: format!("USER {}", super::identity::printable(written)) }
+                let written = super::identity::printable(written);
+                User::Unknown { how: format!("USER {written}: nothing gives the argument a value; give it a default") }
             }
             Err(_) => User::Named { name: user.to_owned(), ids: super::accounts::ids_of(self, tree, user) },
         }

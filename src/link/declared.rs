@@ -84,6 +84,7 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
                 // `on` and `1` are names as well.
                 name: name.text().into_owned(),
                 user: service.get("user").map(|user| user.raw().trim_matches(['"', '\'']).to_owned()),
+                arguments: build_arguments(build),
                 asks_privileges: asks_privileges(service),
                 starts: starts(service),
                 entrypoint: command_line(service, "entrypoint"),
@@ -124,6 +125,26 @@ fn command_line(service: Node<'_>, key: &str) -> Option<Vec<String>> {
     let words = |text: std::borrow::Cow<'_, str>| text.split_whitespace().map(str::to_owned).collect();
     let items = || value.items().filter_map(Node::as_str).map(std::borrow::Cow::into_owned).collect();
     Some(value.as_str().map_or_else(items, words))
+}
+
+/// `args` of a build, as a mapping or a list (<https://docs.docker.com/reference/compose-file/build/#args>). Of `${NAME:-x}` the value is `x`.
+fn build_arguments(build: Node<'_>) -> Vec<(String, Option<String>)> {
+    let Some(arguments) = build.get("args").map(Node::resolved) else { return Vec::new() };
+    let plain = |value: &str| {
+        let value = value.trim_matches(['"', '\'']);
+        let by_default = value.strip_prefix("${").and_then(|inner| inner.strip_suffix('}')?.split_once('-'));
+        let value = by_default.map_or(value, |(_, default)| default);
+        (!value.is_empty() && !value.contains('$')).then(|| value.to_owned())
+    };
+    let pairs = arguments
+        .entries()
+        .filter_map(|(name, value)| Some((name.as_str()?.into_owned(), plain(value.resolved().raw()))));
+    let items = arguments.items().filter_map(|item| {
+        let text = item.resolved().as_str()?;
+        let (name, value) = text.split_once('=').map_or((text.as_ref(), None), |(name, value)| (name, plain(value)));
+        Some((name.to_owned(), value))
+    });
+    pairs.chain(items).collect()
 }
 
 fn asks_privileges(service: Node<'_>) -> bool {

@@ -3,6 +3,9 @@
 //! Whoever answers is not trusted. A body is read up to a limit, hashed, and only then parsed; each digest comes from a body
 //! that was hashed before it, the first from whoever asks. A tag alone has no digest to compare with but the one that is sent
 //! beside the body.
+//!
+//! Nothing here asks who made an image. Whoever verifies signatures does it where [`Found`] is made: there the digest is known
+//! to be that of the bytes, and nothing has been concluded from them yet.
 
 use super::cache::{self, Storage};
 use super::failure::Failure;

@@ -67,6 +67,11 @@ impl Failure {
         self.broken
     }
 
+    /// The same, and where it happened.
+    pub(super) fn at(self, place: &str) -> Self {
+        Self { reason: format!("{place}: {}", self.reason), ..self }
+    }
+
     /// The same, and why nothing more was done about it.
     pub(super) fn because(self, why: &str) -> Self {
         Self { reason: format!("{}; {why}", self.reason), ..self }

@@ -11,8 +11,11 @@ use tokio::time::Instant;
 /// Requests to one host at the same time: enough to hide latency, too few to look like an attack.
 pub(super) const PER_HOST: usize = 8;
 
-/// How often one request is sent at most.
-const ATTEMPTS_MAX: u32 = 8;
+/// How often one request is sent at most that is refused for being one too many: it would be answered another time.
+pub(super) const ATTEMPTS_WHERE_LIMITED: u32 = 9;
+
+/// How often one request is sent at most to a host that is not up to it: nobody knows whether it ever will be.
+pub(super) const ATTEMPTS_WHERE_AWAY: u32 = 6;
 
 /// The first pause where a registry names none; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -54,13 +57,36 @@ pub(super) enum Trouble {
         failure: Failure,
         /// What the host asks for.
         wait: Option<Duration>,
+        /// How often it is worth trying.
+        attempts_max: u32,
     },
+}
+
+impl Trouble {
+    /// The same, said of another host than a question names.
+    pub(super) fn at_the_token_service(self) -> Self {
+        match self {
+            Self::Final(failure) => Self::Final(failure.at("its token service")),
+            Self::Later { failure, wait, attempts_max } => {
+                Self::Later { failure: failure.at("its token service"), wait, attempts_max }
+            }
+        }
+    }
 }
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         Self::Final(failure)
     }
+}
+
+/// Why a host is not waited for any longer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct GivenUp {
+    /// In words that follow what went wrong.
+    pub(super) why: String,
+    /// Whether it holds for all questions to the host, whatever became of others before.
+    pub(super) for_all: bool,
 }
 
 /// What a request is for.
@@ -129,16 +155,18 @@ impl Pace {
         }
     }
 
-    /// Makes all questions to the host wait after the `attempt`th refusal (from 1) of one of them, and says for how long.
+    /// Makes all questions to the host wait after the `attempt`th refusal (from 1, at most `attempts_max`) of one of them, and
+    /// says for how long.
     ///
     /// # Errors
     /// Why it is not worth waiting.
     pub(super) fn slow_down(
         &self,
         attempt: u32,
+        attempts_max: u32,
         wait: Option<Duration>,
         deadline: Deadline,
-    ) -> Result<Duration, String> {
+    ) -> Result<Duration, GivenUp> {
         let narrower = |width: usize| Some(width.saturating_sub(1).max(1));
         // The closure never declines.
         let _ = self.width.fetch_update(Ordering::Relaxed, Ordering::Relaxed, narrower);
@@ -148,15 +176,16 @@ impl Pace {
         };
         if pause > deadline.left() {
             let length = deadline.length;
-            return Err(match wait {
+            let why = match wait {
                 Some(asked) => {
                     format!("it asks to wait for {asked:?}, beyond the {length:?} of the run, see --deadline")
                 }
                 None => format!("still so near the end of the {length:?} of the run, see --deadline"),
-            });
+            };
+            return Err(GivenUp { why, for_all: wait.is_some() });
         }
-        if attempt >= ATTEMPTS_MAX {
-            return Err(format!("still so after {attempt} attempts"));
+        if attempt >= attempts_max {
+            return Err(GivenUp { why: format!("still so after {attempt} attempts"), for_all: false });
         }
         let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         *not_before = (*not_before).max(Instant::now() + pause);
@@ -252,18 +281,19 @@ mod tests {
     fn pauses_grow_and_end() {
         let (pace, deadline) = (Pace::default(), Deadline::after(Duration::from_secs(60)));
         let mut least = Duration::ZERO;
-        for attempt in 1..ATTEMPTS_MAX {
-            let pause = pace.slow_down(attempt, None, deadline).unwrap();
+        for attempt in 1..9 {
+            let pause = pace.slow_down(attempt, 9, None, deadline).unwrap();
             assert!(pause >= least && pause <= PAUSE_MAX, "{attempt}: {pause:?}");
             least = back_off(attempt) / 2;
         }
         assert_eq!(pace.width(), 1);
-        assert_eq!(pace.slow_down(ATTEMPTS_MAX, None, deadline), Err("still so after 8 attempts".to_owned()));
-        let asked = pace.slow_down(1, Some(Duration::from_secs(5)), deadline).unwrap();
+        let given_up = |why: &str, for_all: bool| Err(GivenUp { why: why.to_owned(), for_all });
+        assert_eq!(pace.slow_down(9, 9, None, deadline), given_up("still so after 9 attempts", false));
+        let asked = pace.slow_down(1, 9, Some(Duration::from_secs(5)), deadline).unwrap();
         assert!(asked >= Duration::from_secs(5) && asked < Duration::from_secs(6), "{asked:?}");
         assert_eq!(
-            pace.slow_down(1, Some(Duration::from_secs(3600)), deadline),
-            Err("it asks to wait for 3600s, beyond the 60s of the run, see --deadline".to_owned())
+            pace.slow_down(1, 9, Some(Duration::from_secs(3600)), deadline),
+            given_up("it asks to wait for 3600s, beyond the 60s of the run, see --deadline", true)
         );
     }
 }

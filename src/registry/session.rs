@@ -12,7 +12,7 @@ use super::challenge::{Challenge, TOKEN_SIZE_MAX, Token, TokenService, token_ran
 use super::credentials::{Login, Secret};
 use super::failure::Failure;
 use super::online::Host;
-use super::patience::{Deadline, Pace, Step, Trouble, limit, retry_after};
+use super::patience::{ATTEMPTS_WHERE_AWAY, ATTEMPTS_WHERE_LIMITED, Deadline, Pace, Step, Trouble, limit, retry_after};
 use super::{Progress, Storage, Watch};
 use crate::image::{Digest, Kind, Resolved};
 use oci_distribution::manifest::{
@@ -151,7 +151,7 @@ impl Session {
             if let Some(outage) = self.memory.outage() {
                 return Err(outage);
             }
-            let (failure, wait) = match attempt().await {
+            let (failure, wait, attempts_max) = match attempt().await {
                 Ok(answer) => {
                     pace.note_answer(step);
                     return Ok(answer);
@@ -164,15 +164,16 @@ impl Session {
                     pace.note_answer(step);
                     return Err(failure);
                 }
-                Err(Trouble::Later { failure, wait }) => (failure, wait),
+                Err(Trouble::Later { failure, wait, attempts_max }) => (failure, wait, attempts_max),
             };
             attempts += 1;
-            match pace.slow_down(attempts, wait, self.deadline) {
+            match pace.slow_down(attempts, attempts_max, wait, self.deadline) {
                 Ok(pause) => (self.watch)(Progress::Waiting { host: self.host.shown(), pause }),
-                Err(why) => {
-                    let failure = failure.because(&why);
+                Err(given_up) => {
+                    let failure = failure.because(&given_up.why);
                     // Where others get answers it is this question that gets none.
-                    if wait.is_some() || failure.unreachable || pace.answers(Step::Question) == answers_before {
+                    let alone = pace.answers(Step::Question) == answers_before;
+                    if given_up.for_all || failure.unreachable || alone {
                         self.memory.give_up(&failure);
                     }
                     return Err(failure);
@@ -216,6 +217,17 @@ impl Session {
                 renewed = true;
                 self.forget_token(repository);
                 continue;
+            }
+            // A wrong password that is shown again with every question may close the account.
+            if response.status() == StatusCode::UNAUTHORIZED
+                && matches!((&challenge, &self.login.secret), (Challenge::Password, Secret::Password { .. }))
+                && self.memory.pace.answers(Step::Question) == 0
+            {
+                let refused = self.refusal(&response, asked);
+                if let Trouble::Final(failure) = &refused {
+                    self.memory.give_up(failure);
+                }
+                return Err(refused);
             }
             // Where a host lets everyone look at its door, it may still ask at that of a repository.
             let at_the_door = response.status() == StatusCode::UNAUTHORIZED && matches!(challenge, Challenge::Open);
@@ -274,7 +286,7 @@ impl Session {
         let asked = self.patiently(Step::Login, || async {
             let asked_at = Instant::now();
             let request = service.request(&self.http, repository, &self.login, self.host.plain_http)?;
-            let response = self.response(request).await?;
+            let response = self.response(request).await.map_err(Trouble::at_the_token_service)?;
             let asked = self.login.description;
             match response.status() {
                 StatusCode::OK => {}
@@ -328,7 +340,7 @@ impl Session {
     fn transport(&self, error: &reqwest::Error) -> Trouble {
         let failure = Failure::of_transport(error, self.timeout);
         if failure.is_of_connection() && self.memory.pace.has_answered() {
-            Trouble::Later { failure, wait: None }
+            Trouble::Later { failure, wait: None, attempts_max: ATTEMPTS_WHERE_AWAY }
         } else {
             Trouble::Final(failure)
         }
@@ -339,7 +351,8 @@ impl Session {
         let (status, headers) = (response.status().as_u16(), response.headers());
         let failure = Failure::of_status(status, &limit(headers), asked);
         match status {
-            429 | 502..=504 => Trouble::Later { failure, wait: retry_after(headers) },
+            429 => Trouble::Later { failure, wait: retry_after(headers), attempts_max: ATTEMPTS_WHERE_LIMITED },
+            502..=504 => Trouble::Later { failure, wait: retry_after(headers), attempts_max: ATTEMPTS_WHERE_AWAY },
             _ => Trouble::Final(failure),
         }
     }

@@ -2,8 +2,8 @@
 
 use super::support::http::send;
 use super::support::openssl::Authority;
+use super::support::program::unroot_with;
 use super::*;
-use std::process::Command;
 
 /// In whatever form it is sent or kept, and wherever it turns up.
 const CANARY: &str = "c4nary-w0rd";
@@ -86,6 +86,28 @@ fn a_wrong_password_is_tried_once() {
     }
     let tries = server.requests().iter().filter(|request| request.target.starts_with("/token")).count();
     assert_eq!(tries, 1, "each further one counts against the account");
+
+    let server = Server::start(|_, _| Response::new(401, &[("WWW-Authenticate", r#"Basic realm="x""#)], ""));
+    let config = config_json(server.address, &format!(r#""auth":"{CANARY_BASIC}""#));
+    let answers = ask_with(server.address, config.root(), 40);
+    for answer in answers.into_values() {
+        assert!(refusal(answer).ends_with("(not allowed, asked with Docker's login)"));
+    }
+    assert_eq!(server.requests().iter().filter(|request| request.method == "HEAD").count(), 1);
+}
+
+#[test]
+fn a_token_service_that_is_away_is_named() {
+    let dead = free_address();
+    let server = Server::start(move |_, _| {
+        let challenge = format!(r#"Bearer realm="http://{dead}/token""#);
+        Response::new(401, &[("WWW-Authenticate", &challenge)], "")
+    });
+    let network = NetworkSettings { deadline: Duration::from_secs(2), ..plain(server.address) };
+    let written = format!("{}/app:1", server.address);
+    let answers = resolve(network, std::slice::from_ref(&written));
+    let message = outage(&answers[&reference(&written)]);
+    assert!(message.contains("(its token service: connection refused; still so near the end of the 2s"), "{message}");
 }
 
 #[test]
@@ -133,16 +155,11 @@ fn a_helper_that_never_returns_is_not_waited_for() {
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(workspace.path("bin/docker-credential-walks"), mode).unwrap();
     let started = Instant::now();
-    let output = Command::new(env!("CARGO_BIN_EXE_unroot"))
-        .args(["--check", "--deadline", "2"])
-        .current_dir(workspace.root())
-        .env_clear()
-        .env("HOME", workspace.path("home"))
-        .env("PATH", format!("{}:/usr/bin:/bin", workspace.path("bin").display()))
-        .output()
-        .unwrap();
+    let path = format!("{}:/usr/bin:/bin", workspace.path("bin").display());
+    let home = workspace.path("home").display().to_string();
+    let ended = unroot_with(workspace.root(), &["--check", "--deadline", "2"], &[("HOME", &home), ("PATH", &path)]);
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = ended.stdout;
     assert!(said.contains("(no answer within the 2s of the whole run, see --deadline)"), "{said}");
 }
 
@@ -247,21 +264,18 @@ fn a_secret_is_never_shown() {
             ("DOCKER_AUTH_CONFIG", format!(r#"{{"auths":{{"{}":{{"auth":"{CANARY_BASIC}"}}}}}}"#, server.address)),
             ("UNROOT_REGISTRY_PASSWORD", CANARY.to_owned()),
         ] {
-            let output = Command::new(env!("CARGO_BIN_EXE_unroot"))
-                .args(["--patches", "patches", "--verbose", "--deadline", "5"])
-                .current_dir(workspace.root())
-                .env_clear()
-                .env("HOME", workspace.path("home"))
-                .env("RUST_LOG", "trace")
-                .env(
-                    "UNROOT_REGISTRY_HOSTNAME",
-                    if name.starts_with("UNROOT") { server.address.to_string() } else { String::new() },
-                )
-                .env("UNROOT_REGISTRY_USERNAME", "lab")
-                .env(name, secret)
-                .output()
-                .unwrap();
-            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            let own = if name.starts_with("UNROOT") { server.address.to_string() } else { String::new() };
+            let ended = unroot_with(
+                workspace.root(),
+                &["--patches", "patches", "--verbose", "--deadline", "5"],
+                &[
+                    ("RUST_LOG", "trace"),
+                    ("UNROOT_REGISTRY_HOSTNAME", &own),
+                    ("UNROOT_REGISTRY_USERNAME", "lab"),
+                    (name, &secret),
+                ],
+            );
+            let said = ended.stdout + &ended.stderr;
             assert!(
                 said.contains("docker.io gave no digest") || said.contains("docker.io did not answer"),
                 "{what}: {said}"

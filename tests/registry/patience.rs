@@ -209,3 +209,36 @@ fn a_proxy_that_limits_requests_is_kept_to() {
     assert!(refused > 0 && refused < 40, "{refused} refusals");
     assert_eq!(nginx.logged("\" 200 ").iter().filter(|line| line.contains("\"HEAD ")).count(), 24);
 }
+
+/// Seen by a terminal, which `script` plays.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_shows_how_far_the_questions_are_and_whom_they_wait_for() {
+    let asked = AtomicUsize::new(0);
+    let server = registry_that_answers(move |_| {
+        std::thread::sleep(Duration::from_millis(300));
+        match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => later(429, &[("Retry-After", "1")]),
+            _ => digest_header(DIGEST),
+        }
+    });
+    let host = server.address;
+    let workspace = Workspace::new();
+    workspace.write("unroot.toml", &format!("[registry.\"{host}\"]\nplain_http = true\n"));
+    let stages: String = (0..12).map(|n| format!("FROM {host}/app{n}:1\nUSER 1000\n")).collect();
+    workspace.write("Dockerfile", &stages);
+    let program = format!("{} --only pin-digest", env!("CARGO_BIN_EXE_unroot"));
+    let shown = std::process::Command::new("script")
+        .args(["-qec", &program, "/dev/null"])
+        .current_dir(workspace.root())
+        .env("XDG_CACHE_HOME", workspace.path("cache"))
+        .output();
+    let Ok(shown) = shown else {
+        println!("not run: script is not installed");
+        assert!(std::env::var_os("CI").is_none(), "script is not installed");
+        return;
+    };
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains(&format!("asking registries: {host} again in 1.")), "{shown}");
+    assert!(shown.contains(" of 12 images"), "{shown}");
+}

@@ -14,6 +14,10 @@ fn push(registry: &Registry, repository: &str, tag: &str, content: &str) -> (Str
     (sha256(index.as_bytes()), children[0].clone())
 }
 
+fn unroot_toml(registry: &Registry) -> String {
+    format!("[registry.\"docker.io\"]\nmirror = \"{}/docker.io\"\nplain_http = true\n", registry.address)
+}
+
 fn run(workspace: &Workspace, more: &[&str]) -> support::program::Ended {
     let ended = unroot(workspace.root(), &[&PIN[..], more].concat());
     assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
@@ -36,10 +40,7 @@ fn every_place_is_pinned_by_one_request_per_image() {
     let kustomization =
         |tools: &str| format!("images:\n- name: tools\n  newName: docker.io/me/tools\n  newTag: \"1{tools}\"\n");
     let workspace = Workspace::with(&[
-        (
-            "unroot.toml",
-            &format!("[registry.\"docker.io\"]\nmirror = \"{}/docker.io\"\nplain_http = true\n", registry.address),
-        ),
+        ("unroot.toml", &unroot_toml(&registry)),
         ("Dockerfile", &dockerfile([""; 3])),
         ("k8s/kustomization.yaml", &kustomization("")),
     ]);
@@ -56,13 +57,8 @@ fn pins_are_replaced_on_request_alone() {
     let Some(registry) = Registry::start() else { return };
     let (first, of_amd64) = push(&registry, "me/app", "1", "first");
     let dockerfile = |app: &str, other: &str| format!("FROM me/app:1@{app} AS a\nFROM me/app:1@{other}\n");
-    let workspace = Workspace::with(&[
-        (
-            "unroot.toml",
-            &format!("[registry.\"docker.io\"]\nmirror = \"{}/docker.io\"\nplain_http = true\n", registry.address),
-        ),
-        ("Dockerfile", &dockerfile(&first, &of_amd64)),
-    ]);
+    let workspace =
+        Workspace::with(&[("unroot.toml", &unroot_toml(&registry)), ("Dockerfile", &dockerfile(&first, &of_amd64))]);
     let (second, _) = push(&registry, "me/app", "1", "second");
     assert_ne!(first, second);
 
@@ -75,4 +71,26 @@ fn pins_are_replaced_on_request_alone() {
     assert_eq!(workspace.read("Dockerfile"), dockerfile(&second, &second));
     let ended = run(&workspace, &["--check", "--update"]);
     assert!(!ended.stdout.contains("[platform-digest]"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_platform_is_pinned_by_choice() {
+    let Some(registry) = Registry::start() else { return };
+    let (index, of_amd64) = push(&registry, "me/app", "1", "app");
+    push(&registry, "docker/dockerfile", "1", "frontend");
+    let dockerfile = |app: &str| format!("# syntax=docker/dockerfile:1\nFROM me/app:1{app}\n");
+    let workspace = Workspace::with(&[
+        ("unroot.toml", &unroot_toml(&registry)),
+        ("Dockerfile", &dockerfile("")),
+        ("other/Dockerfile", &dockerfile(&format!("@{index}"))),
+    ]);
+    let ended = run(&workspace, &["--write", "--platform", "linux/amd64"]);
+    assert!(ended.stdout.contains("[other-platform]"), "{}", ended.stdout);
+    assert_eq!(workspace.read("Dockerfile"), dockerfile(&format!("@{of_amd64}")));
+    assert_eq!(workspace.read("other/Dockerfile"), dockerfile(&format!("@{index}")), "what is pinned stays");
+    run(&workspace, &["--write", "--platform", "linux/amd64", "--update"]);
+    assert_eq!(workspace.read("other/Dockerfile"), dockerfile(&format!("@{of_amd64}")));
+    let ended = unroot(workspace.root(), &["--check", "--platform", "linux/riscv64", "--update"]);
+    assert_eq!(ended.code, 2, "{}", ended.stdout);
+    assert!(ended.stdout.contains("no image for linux/riscv64"), "{}", ended.stdout);
 }

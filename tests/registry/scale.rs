@@ -1,6 +1,7 @@
 //! Many questions: how few requests and connections they take, and that another client gives the same answers.
 
 use super::support::nginx::Nginx;
+use super::support::program::unroot;
 use super::*;
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -84,6 +85,32 @@ fn connections_are_used_again() {
     let connections: BTreeSet<&str> = heads.iter().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(heads.len(), 200);
     assert!(connections.len() <= 9, "{connections:?}");
+}
+
+#[test]
+fn a_cold_run_sends_one_head_for_each_distinct_reference() {
+    let Some(registry) = Registry::start() else { return };
+    let workspace = Workspace::new();
+    let toml = format!("[registry.\"docker.io\"]\nmirror = \"{}\"\nplain_http = true\n", registry.address);
+    workspace.write("unroot.toml", &toml);
+    let pod = |name: &str, image: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\nspec:\n  containers:\n  - name: app\n    image: {image}\n"
+        )
+    };
+    for n in 0..60 {
+        registry.push_image("me/app", Some(&format!("{n}")), OCI_MANIFEST, &format!("{n}"));
+        for (spelling, image) in [("short", "me/app"), ("long", "docker.io/me/app"), ("old", "index.docker.io/me/app")]
+        {
+            workspace.write(&format!("{spelling}-{n}.yaml"), &pod(&format!("{spelling}-{n}"), &format!("{image}:{n}")));
+        }
+    }
+    let ended = unroot(workspace.root(), &["--write", "--only", "pin-digest"]);
+    assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
+    assert!((0..60).all(|n| workspace.read(&format!("old-{n}.yaml")).contains("@sha256:")));
+    let heads = registry.logged("\"HEAD /v2/", 60);
+    assert_eq!(heads.len(), 60, "{heads:#?}");
+    assert!(registry.logged("\"GET /v2/me/app/manifests", 0).is_empty());
 }
 
 /// skopeo reads the bytes of a manifest; what they hash to is the digest that everybody must agree on.

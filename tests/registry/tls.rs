@@ -2,10 +2,9 @@
 
 use super::support::nginx::Nginx;
 use super::support::openssl::Authority;
-use super::support::program::Ended;
+use super::support::program::{Ended, unroot_with};
 use super::support::proxy::Proxy;
 use super::*;
-use std::process::Command;
 
 const BEFORE: &str = "FROM example/app:1\nUSER 1000\nCMD [\"app\"]\n";
 
@@ -15,19 +14,9 @@ fn repository(host: &str, settings: &str) -> Workspace {
     Workspace::with(&[("unroot.toml", &format!("[registry.\"{host}\"]\n{settings}")), ("Dockerfile", &dockerfile)])
 }
 
-/// Runs the program with these variables and no others.
+/// Runs the program with these variables.
 fn pinned(workspace: &Workspace, variables: &[(&str, &str)]) -> Ended {
-    let output = Command::new(env!("CARGO_BIN_EXE_unroot"))
-        .args(["--write", "--only", "pin-digest", "--deadline", "20"])
-        .current_dir(workspace.root())
-        .env_clear()
-        .env("HOME", workspace.path("home"))
-        .env("XDG_CACHE_HOME", workspace.path("cache"))
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ended { code: output.status.code().unwrap(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    unroot_with(workspace.root(), &["--write", "--only", "pin-digest", "--deadline", "20"], variables)
 }
 
 /// The reference registry behind TLS, with one image, and what that image's digest is.

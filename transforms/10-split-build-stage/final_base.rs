@@ -4,7 +4,7 @@ use super::Refusal;
 use crate::config::FinalBase;
 use crate::dockerfile::Base;
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts, Obstacle};
+use crate::facts::{Application, Identity, ImageFacts, Obstacle};
 use crate::image::{Lifetime, Reference};
 
 /// The base that the author asks for.
@@ -37,6 +37,21 @@ pub(super) fn judge(application: &Application<'_>, image: &ImageFacts<'_>, base:
         Lifetime::Unknown => format!("nothing is known of how long {base} is maintained"),
     };
     Err((SkipReason::RetiredBase, detail))
+}
+
+/// The base without its user, where that would be another than the containers of the image ask for.
+///
+/// # Errors
+/// The base has no variant that starts as root, to which another user could be given.
+pub(super) fn for_containers(application: &Application<'_>, base: &str) -> Result<String, Refusal> {
+    let known = Reference::parse(base).ok().and_then(|reference| application.around.config.images.find(&reference));
+    let Some(user) = known.and_then(|known| known.user) else { return Ok(base.to_owned()) };
+    let identity = Identity { uid: user.uid, gid: Some(user.gid), how: format!("the user of {base}") };
+    match (application.contradiction(&identity), base.strip_suffix(":nonroot")) {
+        (None, _) => Ok(base.to_owned()),
+        (Some(_), Some(name)) => Ok(format!("{name}:latest")),
+        (Some(detail), None) => Err((SkipReason::AuthorChoice, detail)),
+    }
 }
 
 /// Refuses a base that a build argument has a part in, where the final base follows from it: a build may set another value.

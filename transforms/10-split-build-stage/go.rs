@@ -6,7 +6,7 @@ use crate::config::FinalBase;
 use crate::discover::join;
 use crate::dockerfile::{Operation, ShellCommand};
 use crate::error::SkipReason;
-use crate::facts::{Application, GoSources, ImageFacts, Obstacle, finds_text};
+use crate::facts::{Application, GoSources, Identity, ImageFacts, Obstacle, finds_text};
 
 /// The final base: no shell, no package manager, user 65532 (<https://github.com/GoogleContainerTools/distroless>).
 const BASE: &str = "gcr.io/distroless/static-debian13:nonroot";
@@ -61,7 +61,11 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     if on_scratch {
         obstacles.extend(missing_on_scratch(application, image)?);
         lines.insert(0, format!("COPY --from={} {CERTIFICATES} {CERTIFICATES}", survey.names.build));
-        lines.push("USER 65532:65532".to_owned());
+        // Where containers ask for another, the step that gives the image a user takes theirs.
+        let usual = Identity { uid: 65532, gid: Some(65532), how: "the user of distroless images".to_owned() };
+        if application.contradiction(&usual).is_none() {
+            lines.push(format!("USER {}", usual.user_argument()));
+        }
     }
     let detail = format!("the final image holds {binary} on {base}, without a shell, a compiler or packages");
     Ok(Split { builder: None, build: operations, base: base.to_owned(), lines, command, detail, obstacles })

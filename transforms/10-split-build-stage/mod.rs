@@ -123,7 +123,8 @@ fn propose(application: &Application<'_>, image: &ImageFacts<'_>) -> Proposal {
         };
     }
     let split = survey::survey(application, image).and_then(|survey| {
-        let split = recipe(application, image, &survey)?;
+        let mut split = recipe(application, image, &survey)?;
+        split.base = final_base::for_containers(application, &split.base)?;
         final_base::judge(application, image, &split.base)?;
         health::judge(image, survey.moved.iter().copied(), &split.base)?;
         health::judge_services(application, image, &split.base)?;

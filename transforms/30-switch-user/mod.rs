@@ -6,7 +6,7 @@ use super::{Metadata, Proposal, Subject, Transform};
 use crate::change::Change;
 use crate::dockerfile::{Keyword, Operation};
 use crate::error::SkipReason;
-use crate::facts::{Application, ContainerFacts, Identity, ImageFacts, User};
+use crate::facts::{Application, ContainerFacts, Identity, ImageFacts, Obstacle, User};
 use crate::image::{Family, Reference};
 use crate::kubernetes::{self, Settings, VolumeSource};
 use crate::yaml::{self, Value};
@@ -71,13 +71,20 @@ impl Transform for SwitchUser {
         let shared = application.containers.iter().any(needs_group);
         let group = identity.gid.filter(|_| shared).map(|gid| format!(", fsGroup {gid}")).unwrap_or_default();
         let detail = format!("USER {}{group} ({})", user_argument(image, &identity), identity.how);
-        // A name that becomes its number is the same user: nothing else can break.
-        let obstacles = match image.user {
+        // A name that becomes its number is the same user: nothing else can break, unless a build is told of another number.
+        let obstacles = match &image.user {
             User::Root | User::Unknown { .. } => {
                 change.together.clone_from(application.companions());
                 application.obstacles_as_started()
             }
-            _ => Vec::new(),
+            User::Named { name, .. } => {
+                let place = image.argument_for_account(name).into_iter();
+                let doubt = |place| {
+                    format!("{place}: an argument of the build decides about the user, and may be given another value")
+                };
+                place.map(|place| Obstacle::doubt(SkipReason::Parameter, doubt(place))).collect()
+            }
+            User::Numeric { .. } => Vec::new(),
         };
         vec![Proposal::change(subject, change, &obstacles, detail)]
     }

@@ -20,9 +20,9 @@ pub(super) fn places(around: Surroundings<'_>, image: &ImageFacts<'_>) -> Vec<Pl
             places.extend(file.base(stage, &mut written));
         }
     }
-    for instruction in dockerfile.instructions() {
+    for (index, instruction) in dockerfile.instructions().iter().enumerate() {
         let sources = dockerfile.copy_sources(instruction).into_iter();
-        places.extend(sources.filter_map(|source| file.source(instruction, &source)));
+        places.extend(sources.filter_map(|source| file.source(index, instruction, &source)));
     }
     places
 }
@@ -59,7 +59,7 @@ impl Names<'_> {
             };
             self.is_pulled(&reference, &link)?;
             self.is_for_any_platform("a frontend runs where the build runs")?;
-            Ok(Named { reference, site: Site::Directive { directive: index, rest }, form: Form::Whole })
+            Ok(Named::new(reference, Site::Directive { directive: index, rest }, Form::Whole))
         });
         Some(Place { subject, named })
     }
@@ -89,18 +89,32 @@ impl Names<'_> {
             self.subject(offset, format!("ARG {} of FROM {in_from}", found.reference.escape_debug()))
         };
         let named = self.named(&found.reference, found.span).and_then(|named| {
-            if let Some(platform) = instruction.flag("platform").and_then(|flag| flag.value.as_deref())
-                && self.around.config.platform.as_ref().is_some_and(|wanted| wanted.to_string() != platform)
-            {
-                self.is_for_any_platform(&format!("it is asked for by --platform={}", platform.escape_debug()))?;
-            }
-            Ok(named)
+            let is_same = |stage: &&Stage| dockerfile.named_base(stage).is_ok_and(|named| named.span == found.span);
+            self.are_for_that_platform(dockerfile.stages().iter().filter(is_same))?;
+            let given = self.around.links.arguments().get(&self.image.file);
+            let is_given = |name: &&String| given.is_some_and(|given| given.contains_key(*name));
+            let given = found.argument.as_ref().filter(is_given);
+            let note =
+                given.map(|name| format!("builds that give {} another value are not pinned", name.escape_debug()));
+            Ok(Named { note, ..named })
         });
         Some(Place { subject, named })
     }
 
+    /// With `--platform`, that none of these stages asks for another one. `$TARGETPLATFORM` is what the image is built for.
+    fn are_for_that_platform<'s>(&self, mut stages: impl Iterator<Item = &'s Stage>) -> Result<(), Declined> {
+        let Some(wanted) = self.around.config.platform.as_ref().map(ToString::to_string) else { return Ok(()) };
+        let is_other =
+            |platform: &&str| *platform != wanted && !matches!(*platform, "$TARGETPLATFORM" | "${TARGETPLATFORM}");
+        let other = stages.find_map(|stage| {
+            let flag = self.dockerfile().instructions()[stage.from].flag("platform")?;
+            flag.value.as_deref().filter(is_other).map(|platform| platform.escape_debug().to_string())
+        });
+        other.map_or(Ok(()), |platform| self.is_for_any_platform(&format!("--platform={platform} asks for it")))
+    }
+
     /// What `COPY --from` and `RUN --mount=from` name, where it is no stage. Nothing is taken from `scratch`.
-    fn source(&self, instruction: &Instruction, source: &Source) -> Option<Place> {
+    fn source(&self, index: usize, instruction: &Instruction, source: &Source) -> Option<Place> {
         let Origin::Image(written) = &source.origin else { return None };
         let flag = if instruction.keyword == Keyword::Copy { "COPY --from" } else { "RUN --mount=from" };
         let subject = self.subject(instruction.span.start, format!("{flag}={}", written.escape_debug()));
@@ -113,7 +127,12 @@ impl Names<'_> {
         } else if source.span.of(self.dockerfile().text()) != written {
             Err((SkipReason::NotEditable, "quotes, escape characters or a line end stand in it".to_owned()))
         } else {
-            self.named(written, source.span)
+            self.named(written, source.span).and_then(|named| {
+                // It is taken for the platform of the stage.
+                let stage = self.dockerfile().stage_of(index);
+                self.are_for_that_platform(stage.into_iter().flat_map(|stage| self.dockerfile().chain(stage)))?;
+                Ok(named)
+            })
         };
         Some(Place { subject, named })
     }
@@ -122,7 +141,7 @@ impl Names<'_> {
         let reference = parsed(written)?;
         let link = self.around.links.builder(self.around.repository, self.image.file, written);
         self.is_pulled(&reference, &link)?;
-        Ok(Named { reference, site: Site::Instruction { span }, form: Form::Whole })
+        Ok(Named::new(reference, Site::Instruction { span }, Form::Whole))
     }
 
     /// Whether it comes from a registry: it is neither built here nor what a build context of this name holds.
