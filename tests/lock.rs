@@ -82,6 +82,8 @@ fn a_lock_is_made_when_it_is_asked_for_and_then_nobody_is_asked_again() {
     assert_eq!(cold.len(), 3, "one for each distinct image: {cold:#?}");
 
     let shown = run(&workspace, 0, &["--lock"]);
+    let heads = registry.logged("\"HEAD /v2/", 6);
+    assert_eq!(heads.len(), 6, "as many, with nothing kept of the run before: {heads:#?}");
     let header = "diff --git a/unroot.lock b/unroot.lock\nnew file mode 100644\n--- /dev/null\n+++ b/unroot.lock\n";
     assert!(shown.stdout.contains(header), "{}", shown.stdout);
     assert!(!workspace.path(LOCK).exists());
@@ -333,6 +335,36 @@ fn line_ends_and_remarks_stay_while_nothing_changes() {
     let text = workspace.read(LOCK);
     assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{text:?}");
     run(&workspace, 0, &["--check", "--locked"]);
+}
+
+#[test]
+fn what_was_asked_for_one_platform_is_told_apart() {
+    let Some((registry, workspace)) = repository() else { return };
+    let index = [("arm64", config("")), ("amd64", config(""))];
+    let (_, children) = registry.push_index_with("hub/library/redis", "7", OCI_INDEX, &index);
+    fs::remove_file(workspace.path("k8s/tool.yaml")).unwrap();
+    fs::remove_file(workspace.path("app/Dockerfile")).unwrap();
+    let arm = ["--platform", "linux/arm64", "--only", "pin-digest"];
+    run(&workspace, 0, &[&["--lock", "--write"], &arm[..]].concat());
+    let text = lock(&workspace);
+    let row = format!(
+        "reference = \"docker.io/library/redis:7\"\ndigest = \"{}\"\nkind = \"image\"\nplatform = \"linux/arm64\"\n",
+        children[0]
+    );
+    assert!(text.contains(&row), "{row}\n{text}");
+    assert!(workspace.read("k8s/redis.yaml").contains(&children[0]));
+    let asked = registry.logged("/v2/", 0).len();
+    run(&workspace, 0, &[&["--check", "--locked"], &arm[..]].concat());
+    run(&workspace, 0, &[&["--check"], &arm[..]].concat());
+    assert_eq!(registry.logged("/v2/", 0).len(), asked);
+    // For all platforms nobody has asked yet.
+    workspace.write("k8s/again.yaml", &pod("again", "redis:7"));
+    let gate = run(&workspace, 1, &["--check", "--locked", "--only", "pin-digest"]);
+    assert!(
+        gate.stdout.contains("\nnot locked: unroot.lock does not have docker.io/library/redis:7\n"),
+        "{}",
+        gate.stdout
+    );
 }
 
 #[test]

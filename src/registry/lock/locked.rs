@@ -88,15 +88,12 @@ impl<R: Resolver> Locked<R> {
             }
         }
         // A digest that a tag stands for needs no row of its own.
-        let told: BTreeSet<(String, String)> = rows
-            .iter()
-            .filter(|(question, row)| question.digest().is_none() && row.platform.is_none())
-            .map(|(question, row)| (question.repository().to_owned(), row.answer.digest.as_str().to_owned()))
-            .collect();
-        rows.retain(|question, row| {
-            let of_tag = question.digest().map(|digest| (question.repository().to_owned(), digest.to_owned()));
-            row.platform.is_some() || of_tag.is_none_or(|of_tag| !told.contains(&of_tag))
-        });
+        let key = |question: &Question, digest: &str, row: &Row| {
+            (question.repository().to_owned(), digest.to_owned(), row.platform.clone())
+        };
+        let of_tags = rows.iter().filter(|(question, _)| question.digest().is_none());
+        let told: BTreeSet<_> = of_tags.map(|(question, row)| key(question, row.answer.digest.as_str(), row)).collect();
+        rows.retain(|question, row| question.digest().is_none_or(|digest| !told.contains(&key(question, digest, row))));
         Lock { rows }
     }
 
@@ -113,17 +110,19 @@ impl<R: Resolver> Locked<R> {
         }
         let is_outdated =
             (self.rule == Rule::Update && question.digest().is_none()) || seen.moved_on.contains_key(&question);
-        let row = self.lock.rows.get(&question).filter(|row| !is_outdated && row.platform == self.platform);
-        let by_tag = || {
-            let digest = question.digest().filter(|_| self.platform.is_none())?;
-            let is_it = |other: &Question, row: &Row| {
-                row.platform.is_none()
-                    && row.answer.digest.as_str() == digest
-                    && other.repository() == question.repository()
-            };
-            self.lock.rows.iter().find(|(other, row)| is_it(other, row)).map(|(_, row)| row)
+        let has_platform = |row: &&Row| row.platform == self.platform;
+        let row = self.lock.rows.get(&question).filter(|row| !is_outdated && has_platform(row));
+        if let Some(row) = row {
+            return Some(row.answer.clone());
+        }
+        // What a tag stands for is what its digest names.
+        let digest = question.digest()?;
+        let of_rows =
+            self.lock.rows.iter().filter(|(_, row)| has_platform(row)).map(|(other, row)| (other, &row.answer));
+        let is_it = |(other, answer): &(&Question, &Resolved)| {
+            answer.digest.as_str() == digest && other.repository() == question.repository()
         };
-        row.or_else(by_tag).map(|row| row.answer.clone())
+        seen.answers.iter().chain(of_rows).find(is_it).map(|(_, answer)| answer.clone())
     }
 
     fn config(&self, digest: &str) -> Option<ImageConfig> {
