@@ -126,6 +126,7 @@ pub fn run(
         links = Links::find(&repository, config);
     }
     let keys = Application::keys(&repository, &links);
+    let several: BTreeSet<FileId> = keys.iter().filter_map(|key| key.shared_file()).collect();
     let touched: Vec<BTreeSet<FileId>> = keys.iter().map(|key| key.files(&links)).collect();
 
     let levels = options.target.map(|policy| Levels::measure(&repository, policy));
@@ -164,7 +165,13 @@ pub fn run(
                 }
             }),
         }
-        let proposals: Vec<Proposal> = plans.iter_mut().filter_map(Vec::pop).flatten().collect();
+        let mut proposals: Vec<Proposal> = plans.iter_mut().filter_map(Vec::pop).flatten().collect();
+        // The images of several stages share what the file says above them.
+        let mut seen = HashSet::new();
+        proposals.retain(|proposal| {
+            let Subject { file, offset, label } = &proposal.subject;
+            !several.contains(file) || seen.insert((*file, *offset, label.clone()))
+        });
         let changed = recorder.step(&mut repository, *transform, proposals, options);
         if !changed.is_empty() {
             stale = Some(changed);

@@ -433,6 +433,19 @@ fn an_unreachable_registry_matters_to_pins_with_update_alone() {
 }
 
 #[test]
+fn a_name_that_waits_for_a_build_fails_no_run() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let entry = |name: &str| format!("images:\n- name: controller\n  newName: {name}\n  newTag: latest\n");
+    let workspace = Workspace::with(&[("config/kustomization.yaml", &entry("controller"))]);
+    workspace.write("unroot.toml", &mirror(&["docker.io"], &address.to_string()));
+    let ended = unroot(workspace.root(), &["--check"]);
+    assert_eq!(ended.code, 0, "{}", ended.stdout);
+    assert!(ended.stdout.contains("[registry-unreachable]"), "{}", ended.stdout);
+    workspace.write("config/kustomization.yaml", &entry("team/controller"));
+    assert_eq!(unroot(workspace.root(), &["--check"]).code, 2);
+}
+
+#[test]
 fn a_registry_that_never_answers_costs_one_timeout() {
     // Connections are queued by the system and never accepted.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

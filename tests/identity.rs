@@ -176,7 +176,12 @@ fn state(root: &Path) -> BTreeMap<String, Image> {
         let image = application.image.as_ref().unwrap();
         let containers = application.containers.iter().map(container).collect();
         let is_written = image.user_instruction.is_some();
-        images.insert(image.path.to_owned(), Image { user: image.user.clone(), is_written, containers });
+        // A Dockerfile may build several images.
+        let mut name = image.path.to_owned();
+        while images.contains_key(&name) {
+            name.push('+');
+        }
+        images.insert(name, Image { user: image.user.clone(), is_written, containers });
     });
     images
 }

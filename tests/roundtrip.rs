@@ -15,7 +15,7 @@ use support::trees::{self, copy_tree, each_image, other_roots, own_roots, roots,
 use support::{api_types, second_parser};
 use unroot::discover::{Candidate, Class, Tree};
 use unroot::dockerfile::{self, Dockerfile};
-use unroot::error::Outcome;
+use unroot::error::{Finding, Outcome};
 use unroot::facts::User;
 use unroot::kubernetes::pod_security::Level;
 use unroot::levels::WorkloadLevel;
@@ -198,9 +198,14 @@ fn fates(roots: &[PathBuf]) -> BTreeMap<String, [Fates; 2]> {
                 let mut count = |what: &str| *counts.entry(what.to_owned()).or_default() += 1;
                 count("files");
                 let ended = |transform: &str| {
-                    let mut findings = run.findings.iter();
-                    let finding =
-                        findings.find(|finding| finding.transform == transform && finding.path == image.path)?;
+                    // A file of several stages may build several images.
+                    let is_its = |finding: &&Finding| {
+                        let is_single = image.dockerfile.stages().len() == 1;
+                        finding.transform == transform
+                            && finding.path == image.path
+                            && (is_single || finding.subject == image.label())
+                    };
+                    let finding = run.findings.iter().find(is_its)?;
                     Some(match &finding.outcome {
                         Outcome::Fixed { .. } | Outcome::AlreadyRight { .. } => None,
                         Outcome::Skipped { reason, .. } | Outcome::NeedsPerson { reason, .. } => Some(reason.code()),

@@ -60,6 +60,26 @@ fn a_file_that_does_not_change_is_not_touched() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_removed_and_nothing_else() {
+    let kept = [
+        ".unroot-abc",
+        ".unroot-abcdefg",
+        ".unroot-ab_def",
+        "unroot-abcdef",
+        ".unroot-ABCDEF/x",
+        "other/.unroot-abcdef",
+    ];
+    let workspace = Workspace::with(&[("a", "a\n"), ("k8s/b", "b\n")]);
+    for name in kept.iter().chain(&[".unroot-a1B2c3", "k8s/.unroot-zzzzzz"]) {
+        workspace.write(name, "left\n");
+    }
+    write_all(workspace.root(), &[change("a", "a\n", "A\n"), change("k8s/b", "b\n", "B\n")]).unwrap();
+    let mut expected: Vec<&str> = kept.into_iter().chain(["a", "k8s", "k8s/b", "other", ".unroot-ABCDEF"]).collect();
+    expected.sort_unstable();
+    assert_eq!(workspace.entries(), expected);
+}
+
+#[test]
 fn a_new_file_is_made_with_the_rest_and_taken_back_with_it() {
     let new = |path: &str, after: &str| FileChange { path: path.to_owned(), before: None, after: Arc::from(after) };
     let workspace = Workspace::with(&[("a", "a\n"), ("k8s/b", "b\n")]);

@@ -16,7 +16,7 @@ use crate::repository::Repository;
 use crate::source::printable;
 use crate::transforms::ALL;
 use crate::write::Cache;
-use crate::{report, write};
+use crate::{registry, report, write};
 use anstream::{eprintln, print, println};
 use clap::Parser;
 use lock::LockFile;
@@ -117,7 +117,10 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
     let unwritten = Mode { check: asked.check || asked.write || asked.patches.is_some(), ..Mode::default() };
     let mode = if run.not_locked.is_empty() { asked } else { &unwritten };
     if mode.write {
-        write::write_all(&root, &run.files)?;
+        // The lock goes first: should the machine stop in between, it answers for what is new and for what is old.
+        let mut files = run.files.clone();
+        files.sort_by_key(|file| file.path != registry::lock::FILE_NAME);
+        write::write_all(&root, &files)?;
     } else if let Some(directory) = &mode.patches {
         write::write_new(directory, &report::patches::series(&run))?;
     } else if !mode.check {

@@ -20,7 +20,9 @@ pub enum Given {
 impl Given {
     /// What is known of an argument with this default.
     pub(super) fn settle(&self, default: Value) -> Value {
-        let is_default = |value: &Option<String>| matches!((value, &default), (Some(value), Value::Set(default)) if value == default);
+        // With a digest beside its tag, it is the image that it was.
+        let bare = |text: &'_ str| text.split("@sha256:").next().unwrap_or_default().to_owned();
+        let is_default = |value: &Option<String>| matches!((value, &default), (Some(value), Value::Set(default)) if bare(value) == bare(default));
         match self {
             Self::Always(value) => Value::Set(value.clone()),
             Self::Sometimes(values) if values.iter().all(is_default) => default,
@@ -57,6 +59,8 @@ mod tests {
         let text = "ARG BASE=one\nFROM alpine AS one\nFROM node:22 AS two\nFROM $BASE";
         let sometimes = |value: &str| Given::Sometimes(BTreeSet::from([Some(value.to_owned())]));
         assert_eq!(base(text, Given::Always("two".to_owned())), Base::Stage(1));
+        let pinned = "ARG BASE=node:22@sha256:0\nFROM $BASE";
+        assert!(matches!(base(pinned, Given::Sometimes([Some("node:22".to_owned())].into())), Base::Image { .. }));
         assert_eq!(base(text, sometimes("one")), Base::Stage(0));
         assert_eq!(base(text, sometimes("two")), Base::Unknown { written: "$BASE".to_owned() });
     }

@@ -17,6 +17,8 @@ pub struct NamedImage {
     pub span: Span,
     /// Index of the instruction that they stand in: a `FROM`, or an `ARG` before the first.
     pub instruction: usize,
+    /// The argument whose default they are; a build may give it another value.
+    pub argument: Option<String>,
 }
 
 /// A variable that is all there is in `FROM`.
@@ -31,40 +33,47 @@ impl Dockerfile {
     ///
     /// # Errors
     /// Why nothing can be written there, to be read after what `FROM` says: the reference is put together from several pieces, or what it
-    /// consists of is used for something else as well. Of stages that start from nothing or from other stages likewise.
+    /// consists of is used for something else as well, or names no image.
     pub fn named_base(&self, stage: &Stage) -> Result<NamedImage, String> {
-        let Base::Image { reference, literal } = &stage.base else {
-            return Err("variables without a default stand in it".to_owned());
-        };
         let written = stage.base_span.of(&self.text);
-        if *literal {
+        if let Base::Image { reference, literal: true } = &stage.base {
             return self
                 .narrowed(stage.base_span, reference, stage.from)
                 .ok_or_else(|| "quotes or escape characters stand in it".to_owned());
         }
         let composed = || "it is put together from variables, and a digest would make them ineffective".to_owned();
+        // What builds give counts before a default, but a default is where an image is named.
         let variable = variable(written).ok_or_else(composed)?;
         let name = variable.name.escape_debug();
-        match (self.default_of(variable.name), variable.default) {
+        let named = match (self.default_of(variable.name), variable.default) {
             (Declared::Default(named), _) => match self.other_use(variable.name) {
-                Some(line) => Err(format!("{name} is used for something else as well ({line})")),
-                None => Ok(named),
+                Some(line) => return Err(format!("{name} is used for something else as well ({line})")),
+                None => named,
             },
             (Declared::Nowhere, Some((text, at))) if is_plain(text) => {
                 let start = stage.base_span.start + at;
                 let span = Span::new(start, start + text.len());
-                Ok(NamedImage { reference: text.to_owned(), span, instruction: stage.from })
+                NamedImage { reference: text.to_owned(), span, instruction: stage.from, argument: None }
             }
-            (Declared::Unclear, _) => Err(format!("the default of {name} is put together, or given more than once")),
-            _ => Err(composed()),
+            (Declared::Nowhere, None) => return Err(format!("{name} has no default")),
+            (Declared::Unclear, _) => {
+                return Err(format!("the default of {name} is put together, or given more than once"));
+            }
+            (Declared::Nowhere, Some(_)) => return Err(composed()),
+        };
+        let earlier = self.stages.get(..stage.index).unwrap_or_default();
+        let is_stage = |stage: &Stage| stage.name.as_deref() == Some(named.reference.to_lowercase().as_str());
+        if named.reference == "scratch" || earlier.iter().any(is_stage) {
+            return Err(format!("the default of {name} is no image"));
         }
+        Ok(NamedImage { argument: Some(variable.name.to_owned()), ..named })
     }
 
     /// The bytes of `reference` within `span`, where they stand in one piece.
     fn narrowed(&self, span: Span, reference: &str, instruction: usize) -> Option<NamedImage> {
         let at = span.of(&self.text).find(reference)?;
         let span = Span::new(span.start + at, span.start + at + reference.len());
-        Some(NamedImage { reference: reference.to_owned(), span, instruction })
+        Some(NamedImage { reference: reference.to_owned(), span, instruction, argument: None })
     }
 
     /// What the `ARG`s before the first `FROM` say of a variable.
@@ -196,7 +205,7 @@ fn names(text: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse;
+    use super::super::{Given, GivenArguments, parse};
     use super::*;
 
     /// What is written in place of the base of the last stage, or why not.
@@ -232,7 +241,9 @@ mod tests {
             ("ARG V=22\nFROM node:$V", "put together"),
             ("ARG R=docker.io\nARG I=$R/node\nFROM $I", "the default of I"),
             ("ARG I=node\nARG I=node:22\nFROM $I", "the default of I"),
-            ("ARG I\nFROM $I", "without a default"),
+            ("ARG I\nFROM $I", "I has no default"),
+            ("ARG I=base\nFROM x AS Base\nFROM $I", "no image"),
+            ("ARG I=scratch\nFROM $I", "no image"),
             ("ARG TARGETOS=node\nFROM $TARGETOS", "the default of TARGETOS"),
             ("ARG I=node\nFROM $I\nFROM $I-slim\nFROM $I", "(FROM $I-slim)"),
             ("ARG I=node\nARG T=$I-x\nFROM $I", "(ARG T=$I-x)"),
@@ -243,6 +254,17 @@ mod tests {
         ] {
             let why_not = replaced(text).unwrap_err();
             assert!(why_not.contains(why), "{text}: {why_not}");
+        }
+    }
+
+    #[test]
+    fn what_builds_give_leaves_the_default_where_it_is() {
+        let given = |given: Given| std::sync::Arc::new(GivenArguments::from([("I".to_owned(), given)]));
+        let sometimes = Given::Sometimes([None].into());
+        for given in [given(sometimes), given(Given::Always("busybox".to_owned()))] {
+            let dockerfile = parse("ARG I=node:22\nFROM $I").unwrap().with_arguments(given).unwrap();
+            let named = dockerfile.named_base(&dockerfile.stages()[0]).unwrap();
+            assert_eq!((named.reference.as_str(), named.argument.as_deref()), ("node:22", Some("I")));
         }
     }
 

@@ -84,9 +84,20 @@ pub enum User {
 
 impl<'a> ImageFacts<'a> {
     pub(super) fn new(around: Surroundings<'a>, file: FileId) -> Option<Self> {
+        let dockerfile = around.repository.file(file).dockerfile()?;
+        let (stage, stage_doubt) = deployed_stage(around, file, dockerfile)?;
+        Self::of_stage(around, file, stage, stage_doubt)
+    }
+
+    /// The facts of one stage of a file, as the deployed one.
+    pub(super) fn of_stage(
+        around: Surroundings<'a>,
+        file: FileId,
+        stage: &'a Stage,
+        stage_doubt: Option<Doubt>,
+    ) -> Option<Self> {
         let source = around.repository.file(file);
         let dockerfile = source.dockerfile()?;
-        let (stage, stage_doubt) = deployed_stage(around, file, dockerfile)?;
         let first = *dockerfile.chain(stage).last()?;
         let (base, base_text) = match &first.base {
             Base::Image { reference, .. } => (Reference::parse(reference).ok(), reference.clone()),

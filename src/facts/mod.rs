@@ -108,6 +108,8 @@ pub struct Application<'a> {
 pub enum Key {
     /// The one of a Dockerfile.
     Dockerfile(FileId),
+    /// The one of a stage, by its index, of a Dockerfile that builds several images.
+    Stage(FileId, usize),
     /// The one of a container whose image comes from elsewhere.
     Container(ContainerId),
     /// A kustomization, or the values of a chart.
@@ -122,10 +124,39 @@ impl Surroundings<'_> {
 }
 
 impl Key {
+    /// Those of a Dockerfile: one, or where its containers run the images of several stages, one for each of these.
+    fn of_dockerfile(repository: &Repository, links: &Links, file: FileId) -> Vec<Self> {
+        let stages: Option<BTreeSet<usize>> =
+            links.containers(file).iter().map(|id| stage_of(repository, links, file, *id)).collect();
+        match stages {
+            Some(stages) if stages.len() > 1 => stages.into_iter().map(|stage| Self::Stage(file, stage)).collect(),
+            _ => vec![Self::Dockerfile(file)],
+        }
+    }
+
+    /// The Dockerfile that it shares with other images.
+    pub fn shared_file(self) -> Option<FileId> {
+        match self {
+            Self::Stage(file, _) => Some(file),
+            Self::Dockerfile(_) | Self::Container(_) | Self::Overrides(_) => None,
+        }
+    }
+
+    /// That of a container.
+    fn of_container(repository: &Repository, links: &Links, id: ContainerId) -> Self {
+        let Link::Linked { dockerfile, .. } = links.of(id) else { return Self::Container(id) };
+        let stage = stage_of(repository, links, *dockerfile, id);
+        let keys = Self::of_dockerfile(repository, links, *dockerfile);
+        let own = stage.map(|stage| Self::Stage(*dockerfile, stage)).filter(|key| keys.contains(key));
+        own.unwrap_or(Self::Dockerfile(*dockerfile))
+    }
+
     /// The files it is made of, those that may build its image included.
     pub fn files(self, links: &Links) -> BTreeSet<FileId> {
         match self {
-            Self::Dockerfile(file) => links.containers(file).iter().map(|id| id.file).chain([file]).collect(),
+            Self::Dockerfile(file) | Self::Stage(file, _) => {
+                links.containers(file).iter().map(|id| id.file).chain([file]).collect()
+            }
             Self::Overrides(file) => BTreeSet::from([file]),
             Self::Container(id) => match links.of(id) {
                 Link::Ambiguous(candidates) => candidates.iter().copied().chain([id.file]).collect(),
@@ -136,11 +167,16 @@ impl Key {
     }
 }
 
+/// The index of the stage that every build of a container's image asks for.
+fn stage_of(repository: &Repository, links: &Links, file: FileId, container: ContainerId) -> Option<usize> {
+    Some(repository.file(file).dockerfile()?.stage(links.target(container)?)?.index)
+}
+
 impl<'a> Application<'a> {
     /// The applications of a repository: those with a Dockerfile first, in path order, then the other containers in file order, then what names images
     /// for either.
     pub fn keys(repository: &Repository, links: &Links) -> Vec<Key> {
-        let dockerfiles = repository.dockerfiles().map(|(file, _)| Key::Dockerfile(file));
+        let dockerfiles = repository.dockerfiles().flat_map(|(file, _)| Key::of_dockerfile(repository, links, file));
         let others =
             repository.containers().filter(|id| !matches!(links.of(*id), Link::Linked { .. })).map(Key::Container);
         let overrides = repository.manifests().filter(|(_, manifest)| manifest.role != Role::Objects);
@@ -151,11 +187,17 @@ impl<'a> Application<'a> {
     pub fn new(around: Surroundings<'a>, key: Key) -> Option<Self> {
         let mut overrides = None;
         let (image, ids) = match &key {
-            Key::Dockerfile(file) => (Some(ImageFacts::new(around, *file)?), around.links.containers(*file)),
-            Key::Container(id) => (None, std::slice::from_ref(id)),
+            Key::Dockerfile(file) => (Some(ImageFacts::new(around, *file)?), around.links.containers(*file).to_vec()),
+            Key::Stage(file, index) => {
+                let stage = around.repository.file(*file).dockerfile()?.stages().get(*index)?;
+                let runs = |id: &ContainerId| stage_of(around.repository, around.links, *file, *id) == Some(*index);
+                let ids = around.links.containers(*file).iter().copied().filter(runs).collect();
+                (Some(ImageFacts::of_stage(around, *file, stage, None)?), ids)
+            }
+            Key::Container(id) => (None, vec![*id]),
             Key::Overrides(file) => {
                 overrides = Some((*file, around.repository.file(*file).manifest()?));
-                (None, &[][..])
+                (None, Vec::new())
             }
         };
         let containers: Vec<_> = ids.iter().filter_map(|id| ContainerFacts::new(around, *id)).collect();

@@ -38,11 +38,7 @@ const ABOVE_SYSTEM: [&str; 7] = ["", "/etc", "/lib", "/opt", "/root", "/var", "/
 impl<'a> Application<'a> {
     /// The application that a container belongs to.
     pub fn of_container(around: super::Surroundings<'a>, id: ContainerId) -> Option<Self> {
-        let key = match around.links.of(id) {
-            Link::Linked { dockerfile, .. } => Key::Dockerfile(*dockerfile),
-            Link::Service { .. } | Link::Ambiguous(_) | Link::External => Key::Container(id),
-        };
-        Self::new(around, key)
+        Self::new(around, Key::of_container(around.repository, around.links, id))
     }
 
     /// Why the pod of a container is taken to work on its node, or for the cluster: it would lose what it is for. `None` when nothing shows that.

@@ -131,7 +131,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     services(application, image, found);
     private_files(image, &owned, found);
     // The pages of a server are run by its workers, who were never root.
-    if image.stack.is_some() && server.is_none_or(|base| base.name == "nginx") {
+    if image.stack.is_some() && server.is_none_or(|base| base.name != "php") {
         let started = if image.user == User::Root { start::files(application, image) } else { Vec::new() };
         if let Some(place) = started.iter().find_map(Started::root_call) {
             let detail = format!("{place} is run when the program starts, and takes root");

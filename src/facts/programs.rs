@@ -73,6 +73,9 @@ const NODE_TOOLS: [&str; 31] = [
     "bpftrace",
 ];
 
+/// Words that begin a script of several commands and start no program of the image's own.
+const SHELL_WORDS: [&str; 12] = ["[", "{", "case", "for", "if", "mkdir", "rm", "set", "test", "trap", "until", "while"];
+
 /// Packages that bring such programs.
 const NODE_PACKAGES: [&str; 23] = [
     "iptables",
@@ -106,7 +109,7 @@ static SYSTEM_CHANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     const SYSTEM: &str = r#"["']?/(?:etc|usr|var|run|bin|sbin|lib|opt|srv|root|data|logs?|db|cache|mnt)\b"#;
     let writes = r"\b(?:cp|mv|mkdir|touch|tee|ln|install|chmod|rm)\b[^|;&]*\s";
     Regex::new(&format!(
-        r"\b(?:apt-get|apk|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap|update-ca-certificates|update-ca-trust|locale-gen|crontab|docker-php-ext-\w+|pecl|phpenmod|a2(?:en|dis)\w+)\b|\bkeytool\b[^|;&]*(?:-cacerts|/cacerts|JAVA_HOME)|\bnpm\s+(?:install|i)\s+(?:-g|--global)\b|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
+        r"\bapk(?:\s+-\S+)*\s+(?:add|del|fix|update|upgrade)\b|\b(?:apt-get|yum|dnf|useradd|adduser|groupadd|addgroup|usermod|setcap|update-ca-certificates|update-ca-trust|locale-gen|crontab|docker-php-ext-\w+|pecl|phpenmod|a2(?:en|dis)\w+)\b|\bkeytool\b[^|;&]*(?:-cacerts|/cacerts|JAVA_HOME)|\bnpm\s+(?:install|i)\s+(?:-g|--global)\b|>>?\s*{SYSTEM}|{writes}{SYSTEM}|\bsed\s+(?:-\S+\s+)*-i[^|;&]*\s{SYSTEM}"
     ))
     .ok()
 });
@@ -416,10 +419,12 @@ pub(super) fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, fo
     // Scripts are read by `entrypoint_script`.
     let script = program.ends_with(".sh") || program.contains("entrypoint");
     if interpreted && !known && !script {
-        found.push(soft(
-            SkipReason::UnaccountedCommand,
-            format!("{} starts {}, which is not known", image.path, printable(word)),
-        ));
+        let detail = if SHELL_WORDS.contains(&program) {
+            format!("{} starts several commands of a shell, which are not known", image.path)
+        } else {
+            format!("{} starts {}, which is not known", image.path, printable(word))
+        };
+        found.push(soft(SkipReason::UnaccountedCommand, detail));
     }
 }
 
@@ -548,6 +553,7 @@ mod tests {
             "mkdir -p /run/app",
             "cp /app/default.conf /etc/app/",
             "apk add curl",
+            "apk --no-cache add curl",
             "keytool -importcert -noprompt -cacerts -file /certs/ca.crt",
             "docker-php-ext-enable xdebug",
         ] {
@@ -558,6 +564,7 @@ mod tests {
             "cat /etc/hostname",
             "python manage.py migrate > /app/log.txt",
             "cp a b",
+            "apk info -v",
             "rm -f /tmp/pid",
         ] {
             assert!(!changes(line), "{line}");

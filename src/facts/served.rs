@@ -13,8 +13,18 @@ use crate::image::KnownImage;
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// Where nginx looks for its configuration.
+/// Where nginx looks for its configuration, as its own images build it.
 const CONFIGURATION: &str = "/etc/nginx";
+
+/// OpenResty's nginx, and where that looks: below its prefix, from which it also reads paths that start nowhere
+/// (<https://github.com/openresty/docker-openresty>).
+const OPENRESTY: &str = "openresty/openresty";
+const OPENRESTY_CONFIGURATION: &str = "/usr/local/openresty/nginx/conf";
+
+/// The folders in which a base's nginx looks for its configuration.
+fn configuration_folders(base: &KnownImage) -> &'static [&'static str] {
+    if base.name == OPENRESTY { &[OPENRESTY_CONFIGURATION, CONFIGURATION] } else { &[CONFIGURATION] }
+}
 
 /// What a RUN does that writes a configuration; to remove one is harmless.
 const WRITING: [&str; 6] = [">", "sed ", "tee ", "mv ", "cp ", "envsubst"];
@@ -38,7 +48,7 @@ impl<'a> ImageFacts<'a> {
         let argv = self.argv();
         let php = ["docker-php-entrypoint", "apache2-foreground", "php-fpm"];
         let starts_base = match base.name.as_str() {
-            "nginx" => argv.first().is_none_or(|first| file_name(first) == "nginx"),
+            "nginx" | OPENRESTY => argv.first().is_none_or(|first| matches!(file_name(first), "nginx" | "openresty")),
             "php" => argv.iter().all(|word| php.contains(&file_name(word)) || word.starts_with('-')),
             _ => false,
         };
@@ -53,7 +63,8 @@ pub(super) fn of_server(
     base: &KnownImage,
     found: &mut Vec<Obstacle>,
 ) {
-    let listens = configured_ports(application, image);
+    // Its own site is part of the file that a copied one replaces, or not.
+    let listens = configured_ports(application, image).filter(|_| base.name != OPENRESTY);
     if let Some((place, port)) = listens.iter().flatten().find(|(_, port)| *port < 1024) {
         let detail =
             format!("{} listens on {port}, as {place} says; a process without root cannot rely on it", base.name);
@@ -84,7 +95,7 @@ pub(super) fn of_server(
             let detail =
                 format!("{} mounts at {path} what the entrypoint of {} works on as root", container.place(), base.name);
             found.push(hard(SkipReason::NeedsRoot, detail));
-        } else if let Some(mount) = at(CONFIGURATION) {
+        } else if let Some(mount) = configuration_folders(base).iter().find_map(|folder| at(folder)) {
             found.push(configuration_doubt(container, base, mount));
         }
     }
@@ -98,13 +109,13 @@ pub(super) fn of_server(
             return;
         }
         if instruction.keyword == Keyword::Run
-            && text.contains("nginx")
+            && (text.contains("nginx") || text.contains("openresty"))
             && WRITING.iter().any(|word| text.contains(word))
         {
             found.push(unseen(&place, base));
         }
     }
-    for copied in copied_configurations(application, image, &[CONFIGURATION]) {
+    for copied in copied_configurations(application, image, configuration_folders(base)) {
         match copied {
             Copied::Unseen(place) => found.push(unseen(&place, base)),
             Copied::Text { path, text } => {
@@ -187,7 +198,7 @@ pub(super) fn copied_configurations(
 fn told_by_arguments(image: &ImageFacts<'_>, base: &KnownImage) -> Option<Obstacle> {
     let argv = image.argv();
     let plain = |word: &String| match word.trim_end_matches(';').trim() {
-        "-g" | "daemon off" => base.name == "nginx",
+        "-g" | "daemon off" => base.name != "php",
         "-F" | "--nodaemonize" => base.name == "php",
         _ => false,
     };
@@ -295,7 +306,9 @@ fn written_elsewhere(base: &KnownImage, path: &str, text: &str) -> Option<String
     let known = base.root_owned.iter().map(String::as_str).chain(["/run", "/tmp", "/dev"]);
     let known: Vec<&str> = known.collect();
     let elsewhere = |directive: &str, value: &str| match directive {
-        "include" | "load_module" => value.starts_with('/') && !is_within(value, CONFIGURATION),
+        "include" | "load_module" => {
+            value.starts_with('/') && !configuration_folders(base).iter().any(|folder| is_within(value, folder))
+        }
         _ => value
             .strip_prefix("unix:")
             .is_some_and(|socket| !known.iter().any(|directory| is_within(socket, directory))),
@@ -312,7 +325,10 @@ fn written_elsewhere(base: &KnownImage, path: &str, text: &str) -> Option<String
     WRITES.as_ref()?.captures_iter(text).find_map(|found| {
         let (directive, value) = (found.get(1)?.as_str(), found.get(2)?.as_str());
         let value = value.trim_matches(['"', '\'']);
-        let harmless = ["off", "stderr"].contains(&value)
+        // A path that starts nowhere starts at the prefix of the build.
+        let is_own = base.name == OPENRESTY && !value.starts_with('/');
+        let harmless = is_own
+            || ["off", "stderr"].contains(&value)
             || value.starts_with("syslog:")
             || logs.contains(&value)
             || known.iter().any(|directory| is_within(value, directory));

@@ -129,9 +129,8 @@ fn find_neighbour(
     if container.workload.containers.len() == 1 {
         return None;
     }
-    let own = application.image.as_ref().map(|image| image.file);
     let is_ours = |neighbour: &Neighbour| {
-        neighbour.id == container.id || neighbour.dockerfile.is_some() && neighbour.dockerfile == own
+        neighbour.id == container.id || application.containers.iter().any(|own| own.id == neighbour.id)
     };
     let pod = application.around.pods.of(container.id);
     let neighbours = pod.containers(application.around, container).iter();

@@ -140,6 +140,7 @@ pub struct Links {
     services: Vec<Service>,
     contexts: Vec<NamedContext>,
     arguments: BTreeMap<FileId, GivenArguments>,
+    targets: BTreeMap<ContainerId, String>,
     names: Names,
     /// What Dockerfiles add to and are started as, of services that step down on their own.
     bases: BTreeMap<FileId, String>,
@@ -192,6 +193,8 @@ impl Links {
                 .clone();
             if let Link::Linked { dockerfile, .. } = link {
                 links.linked.entry(dockerfile).or_default().push(id);
+                let target = links.target_of(dockerfile, &container.image).map(str::to_owned);
+                links.targets.extend(target.map(|target| (id, target)));
             }
             links.containers.insert(id, link);
         }
@@ -239,6 +242,34 @@ impl Links {
     /// The containers that run an image of this Dockerfile.
     pub fn containers(&self, dockerfile: FileId) -> &[ContainerId] {
         self.linked.get(&dockerfile).map_or(&[], Vec::as_slice)
+    }
+
+    /// The stage that every build of a container's image asks for by its name.
+    pub fn target(&self, container: ContainerId) -> Option<&str> {
+        self.targets.get(&container).map(String::as_str)
+    }
+
+    fn target_of<'d>(&'d self, dockerfile: FileId, image: &'d str) -> Option<&'d str> {
+        let declared: Vec<&Declaration> = self.declared(image).filter(|found| found.dockerfile == dockerfile).collect();
+        let is_configured = |found: &&&Declaration| found.how == How::Configured;
+        let counts: Vec<&Declaration> = match declared.iter().copied().find(|found| is_configured(&found)) {
+            Some(configured) => vec![configured],
+            None => declared,
+        };
+        let first = counts.first()?.target.as_deref()?;
+        counts.iter().all(|found| found.target.as_deref() == Some(first)).then_some(first)
+    }
+
+    /// What people said about the image of this name.
+    fn declared<'d>(&'d self, image: &'d str) -> impl Iterator<Item = &'d Declaration> {
+        let name = without_tag(image);
+        let of_name = self.by_name.get(last_component(name)).into_iter().flatten();
+        of_name.filter_map(|index| self.declarations.get(*index)).filter(move |declaration| {
+            declaration.image.as_deref().is_some_and(|declared| {
+                // The registry in front differs between a build and a deployment; the configuration means what it says.
+                declaration.how != How::Configured || declared == name || declared == image
+            })
+        })
     }
 
     /// What the builds of the tree give for arguments, by the Dockerfile; those that give none are left out.
@@ -294,16 +325,7 @@ impl Links {
         if last.is_empty() {
             return Link::External;
         }
-        let of_name = self.by_name.get(last).into_iter().flatten();
-        let mut declared: Vec<&Declaration> = of_name
-            .filter_map(|index| self.declarations.get(*index))
-            .filter(|declaration| {
-                declaration.image.as_deref().is_some_and(|declared| {
-                    // The registry in front differs between a build and a deployment; the configuration means what it says.
-                    declaration.how != How::Configured || declared == name || declared == image
-                })
-            })
-            .collect();
+        let mut declared: Vec<&Declaration> = self.declared(image).collect();
         declared.sort_by_key(|declaration| declaration.how != How::Configured);
         if let Some(first) = declared.first() {
             let configured = first.how == How::Configured;

@@ -4,6 +4,8 @@
 //! fail (space, rights, a changed file) fails before anything moved; then all are renamed into place. Should a rename fail
 //! nevertheless, the files already renamed are put back. Reading never sees half a file.
 //!
+//! A run that is killed may leave staged files behind; the next one that writes there removes them.
+//!
 //! A rename makes a new file of the old name: mode and owner are carried over, a second hard link keeps the old text.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that writes")]
 
@@ -14,7 +16,7 @@ pub use cache::Cache;
 use crate::error::Error;
 use crate::pipeline::FileChange;
 use crate::source::printable;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
@@ -23,7 +25,11 @@ use tempfile::TempPath;
 /// Temporary files are hidden and say whose they are, in case the machine stops between two steps.
 const TEMPORARY_PREFIX: &str = ".unroot-";
 
+/// What is drawn for the rest of a temporary file's name, in characters.
+const TEMPORARY_SUFFIX: usize = 6;
+
 /// Writes `after` of each file below `root`; a file whose text does not change is not touched, and one without a `before` is made.
+/// They are put into their places in the order in which they are given.
 ///
 /// A symlink that stays below the root is written through and remains a symlink.
 ///
@@ -32,12 +38,13 @@ const TEMPORARY_PREFIX: &str = ".unroot-";
 /// one, is read-only, or changed since it was read, a new file is there already, a directory is not writable, an owner cannot be kept, a disk is full.
 pub fn write_all(root: &Path, files: &[FileChange]) -> Result<(), Error> {
     let root = root.canonicalize().map_err(|error| failed("open", &root.to_string_lossy(), &error))?;
-    let mut staged: Vec<Staged<'_>> = Vec::new();
+    let claim = Claim::on(&root);
+    let mut targets: Vec<Target<'_>> = Vec::new();
     let mut seen: BTreeMap<PathBuf, &FileChange> = BTreeMap::new();
     for file in files.iter().filter(|file| file.before.as_ref() != Some(&file.after)) {
         let target = Target::find(&root, file)?;
         match seen.insert(target.path.clone(), file) {
-            None => staged.push(target.stage()?),
+            None => targets.push(target),
             // A link and its target are one file: the same change twice is that change.
             Some(earlier) if earlier.after == file.after => {}
             Some(earlier) => {
@@ -46,7 +53,8 @@ pub fn write_all(root: &Path, files: &[FileChange]) -> Result<(), Error> {
             }
         }
     }
-    commit(staged)
+    claim.clean(targets.iter().map(|target| target.directory.as_path()));
+    commit(targets.into_iter().map(Target::stage).collect::<Result<_, _>>()?)
 }
 
 /// Writes new files, given as name and text, into `directory`, which is made if it does not exist. A file that is there already
@@ -77,6 +85,8 @@ pub fn write_new(directory: &Path, files: &[(String, String)]) -> Result<(), Err
         return Ok(());
     }
     fs::create_dir_all(directory).map_err(|error| failed("make", &directory_shown, &error))?;
+    let claim = Claim::on(directory);
+    claim.clean([directory]);
     let mut staged = Vec::new();
     for (path, text) in missing {
         let temporary = stage_beside(directory, text.as_bytes(), new_file_mode)
@@ -96,6 +106,34 @@ pub fn write_new(directory: &Path, files: &[(String, String)]) -> Result<(), Err
     }
     settle(directory);
     Ok(())
+}
+
+/// Keeps other runs from writing below a directory meanwhile. The system gives it up when the process ends, however that ends. Where it cannot be had (some
+/// file systems have no locks, some systems none of directories), runs go on without.
+struct Claim(Option<File>);
+
+impl Claim {
+    /// Waits until no other run has it.
+    fn on(directory: &Path) -> Self {
+        Self(File::open(directory).ok().filter(|directory| directory.lock().is_ok()))
+    }
+
+    /// Removes what runs that were killed left in these directories. Without the claim it could be another run's, which is about to need it.
+    fn clean<'d>(&self, directories: impl IntoIterator<Item = &'d Path>) {
+        let directories: BTreeSet<&Path> = directories.into_iter().filter(|_| self.0.is_some()).collect();
+        let entries = directories.into_iter().flat_map(|directory| fs::read_dir(directory).into_iter().flatten());
+        for entry in entries.flatten().filter(|entry| is_temporary(&entry.file_name().to_string_lossy())) {
+            if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                // Left over once more, it is in nobody's way.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+fn is_temporary(name: &str) -> bool {
+    let drawn = name.strip_prefix(TEMPORARY_PREFIX);
+    drawn.is_some_and(|drawn| drawn.len() == TEMPORARY_SUFFIX && drawn.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 /// A file that exists and may be replaced, or one that is to come.
@@ -242,7 +280,8 @@ fn resolve(root: &Path, path: &str) -> Result<PathBuf, Error> {
 
 /// Writes `bytes` to a temporary file in `directory` and makes it durable. `finish` sets owner and mode.
 fn stage_beside(directory: &Path, bytes: &[u8], finish: impl FnOnce(&File) -> io::Result<()>) -> io::Result<TempPath> {
-    let mut file = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(directory)?;
+    let mut file =
+        tempfile::Builder::new().prefix(TEMPORARY_PREFIX).rand_bytes(TEMPORARY_SUFFIX).tempfile_in(directory)?;
     file.write_all(bytes)?;
     finish(file.as_file())?;
     file.as_file().sync_all()?;

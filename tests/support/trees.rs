@@ -79,8 +79,10 @@ pub(crate) fn each_image(root: &Path, mut look: impl FnMut(&Application<'_>)) {
         configs: &configs,
         pods: &pods,
     };
-    for (file, _) in repository.dockerfiles() {
-        look(&Application::new(around, Key::Dockerfile(file)).unwrap());
+    for key in Application::keys(&repository, &links) {
+        if matches!(key, Key::Dockerfile(_) | Key::Stage(..)) {
+            look(&Application::new(around, key).unwrap());
+        }
     }
 }
 

@@ -159,7 +159,7 @@ fn program(image: &ImageFacts<'_>, instruction: &Instruction) -> Result<Vec<Stri
     Ok(words)
 }
 
-/// What only a shell gives the program: a start without a first line that names an interpreter, and the variable PWD.
+/// What only a shell gives the program: a start without a first line that names an interpreter, a search from the working directory, the variable PWD.
 fn relied_on(tree: &Tree, image: &ImageFacts<'_>, words: &[String]) -> Option<Refusal> {
     let refused = |detail: String| Some((SkipReason::UnaccountedCommand, detail));
     let first = words.first().filter(|first| first.contains('/'));
@@ -170,8 +170,32 @@ fn relied_on(tree: &Tree, image: &ImageFacts<'_>, words: &[String]) -> Option<Re
     if let Some(path) = tree.below(image.directory()).find(is_script) {
         return refused(format!("{path} may be a script, and its first line names no interpreter"));
     }
+    if first.is_none() && searches_here(image) {
+        return refused(
+            "PATH names a directory by a path from the working directory, where a runtime does not look".to_owned(),
+        );
+    }
     let place = finds_text(tree, image.directory(), &["env.PWD", "\"PWD\"", "'PWD'"])?;
     refused(format!("{place} is what a shell sets"))
+}
+
+/// Whether PATH holds a relative directory. What a runtime finds there it does not start
+/// (<https://pkg.go.dev/os/exec#hdr-Executables_in_the_current_directory>).
+fn searches_here(image: &ImageFacts<'_>) -> bool {
+    let dockerfile = image.dockerfile;
+    let known = dockerfile.env(image.stage);
+    let is_relative = |part: &str| match part.strip_prefix('$') {
+        // A variable whose value is not told is one of the base, such as GOPATH.
+        Some(variable) => {
+            let name: &str = variable.trim_start_matches('{').split(['}', '/']).next().unwrap_or_default();
+            known.iter().any(|(key, value)| key == name && name != "PATH" && !value.starts_with('/'))
+        }
+        None => !part.starts_with('/'),
+    };
+    let instructions = dockerfile.effective(image.stage).into_iter().map(|index| &dockerfile.instructions()[index]);
+    let variables = instructions.filter(|instruction| instruction.keyword == Keyword::Env);
+    let mut paths = variables.flat_map(|variable| dockerfile.pairs(variable)).filter(|pair| pair.key == "PATH");
+    paths.any(|pair| pair.value.as_deref().unwrap_or_default().split(':').any(is_relative))
 }
 
 /// What would be appended to an ENTRYPOINT that ignores it now.

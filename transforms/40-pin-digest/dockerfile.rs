@@ -59,7 +59,7 @@ impl Names<'_> {
             };
             self.is_pulled(&reference, &link)?;
             self.is_for_any_platform("a frontend runs where the build runs")?;
-            Ok(Named { reference, site: Site::Directive { directive: index, rest }, form: Form::Whole })
+            Ok(Named::new(reference, Site::Directive { directive: index, rest }, Form::Whole))
         });
         Some(Place { subject, named })
     }
@@ -91,7 +91,12 @@ impl Names<'_> {
         let named = self.named(&found.reference, found.span).and_then(|named| {
             let is_same = |stage: &&Stage| dockerfile.named_base(stage).is_ok_and(|named| named.span == found.span);
             self.are_for_that_platform(dockerfile.stages().iter().filter(is_same))?;
-            Ok(named)
+            let given = self.around.links.arguments().get(&self.image.file);
+            let is_given = |name: &&String| given.is_some_and(|given| given.contains_key(*name));
+            let given = found.argument.as_ref().filter(is_given);
+            let note =
+                given.map(|name| format!("builds that give {} another value are not pinned", name.escape_debug()));
+            Ok(Named { note, ..named })
         });
         Some(Place { subject, named })
     }
@@ -136,7 +141,7 @@ impl Names<'_> {
         let reference = parsed(written)?;
         let link = self.around.links.builder(self.around.repository, self.image.file, written);
         self.is_pulled(&reference, &link)?;
-        Ok(Named { reference, site: Site::Instruction { span }, form: Form::Whole })
+        Ok(Named::new(reference, Site::Instruction { span }, Form::Whole))
     }
 
     /// Whether it comes from a registry: it is neither built here nor what a build context of this name holds.

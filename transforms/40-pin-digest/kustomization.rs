@@ -29,7 +29,11 @@ fn place(around: Surroundings<'_>, file: FileId, image: &ImageOverride<'_>) -> P
         let built = |name: &&str| built_here(around, &around.links.builder(around.repository, file, name));
         match names.iter().find_map(built) {
             Some(declined) => Err(declined),
-            None => Ok(Named { reference, site: Site::of(site), form }),
+            None => {
+                // As `controller:latest`, which stands there until a build sets the image.
+                let is_doubtful = !new.contains('/') && !is_public(new);
+                Ok(Named { is_doubtful, ..Named::new(reference.clone(), Site::of(site), form) })
+            }
         }
     });
     Place { subject, named }

@@ -76,6 +76,6 @@ impl Image<'_> {
         if self.holder.get(self.policy).and_then(Node::as_str).as_deref() == Some("Never") {
             return Err((SkipReason::LocallyBuilt, format!("{}: Never takes it from the node", self.policy)));
         }
-        Ok(Named { reference, site: Site::Scalar { document, route }, form: Form::Whole })
+        Ok(Named::new(reference, Site::Scalar { document, route }, Form::Whole))
     }
 }

@@ -30,6 +30,10 @@ pub(super) struct Named {
     pub(super) site: Site,
     /// How much of the reference stands there.
     pub(super) form: Form,
+    /// What else there is to say where it is pinned.
+    pub(super) note: Option<String>,
+    /// Whether it may well be in no registry: then it is no failure when none tells of it.
+    pub(super) is_doubtful: bool,
 }
 
 /// Where something is written.
@@ -65,18 +69,20 @@ impl Place {
 
     /// What a registry has to be asked so that this place can be pinned, or its pin be replaced.
     pub(super) fn asks(&self, around: Surroundings<'_>) -> Option<Reference> {
-        let reference = &self.named.as_ref().ok()?.reference;
+        let Named { reference, is_doubtful, .. } = self.named.as_ref().ok()?;
         match reference.digest() {
-            None => Some(reference.clone()),
+            None => (!is_doubtful).then(|| reference.clone()),
             Some(_) => reference.without_digest().filter(|_| around.update),
         }
     }
 
-    /// What there is to know of a pin that stays: whether it is of one platform alone, which never changes, and if so, whether its tag stands for
-    /// more. Where one platform is what was asked for, that is no question.
+    /// What a doubtful name stands for; and what there is to know of a pin that stays: whether it is of one platform alone, which never changes, and if
+    /// so, whether its tag stands for more. Where one platform is what was asked for, that is no question.
     pub(super) fn asks_in_passing(&self, around: Surroundings<'_>) -> Option<Reference> {
-        let reference = &self.named.as_ref().ok()?.reference;
-        reference.digest()?;
+        let Named { reference, is_doubtful, .. } = self.named.as_ref().ok()?;
+        if reference.digest().is_none() {
+            return (*is_doubtful && !around.digests.contains_key(reference)).then(|| reference.clone());
+        }
         if around.update || around.config.platform.is_some() {
             return None;
         }
@@ -114,6 +120,10 @@ impl Place {
 }
 
 impl Named {
+    pub(super) fn new(reference: Reference, site: Site, form: Form) -> Self {
+        Self { reference, site, form, note: None, is_doubtful: false }
+    }
+
     /// What becomes of a pin.
     fn keep_or_update(&self, around: Surroundings<'_>, subject: Subject, digest: &str) -> Proposal {
         let of_one_platform =
@@ -169,6 +179,7 @@ impl Named {
                 change.manifest(subject.file, [yaml::Operation { document: *document, route: route.clone(), action }]);
             }
         }
+        let detail = self.note.as_ref().map_or_else(|| detail.clone(), |note| format!("{detail}; {note}"));
         let verdict = Verdict::Change { change, applicability: Applicability::Safe, excuse: None, detail };
         Proposal { subject, verdict }
     }

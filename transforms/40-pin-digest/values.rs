@@ -42,7 +42,7 @@ pub(super) fn places(around: Surroundings<'_>, file: FileId, manifest: &Manifest
             let named = chart.image(mapping).and_then(|(reference, digest)| {
                 match built_here(around, &around.links.builder(around.repository, file, reference.name())) {
                     Some(declined) => Err(declined),
-                    None => Ok(Named { reference, site: Site::of(digest), form: Form::Digest }),
+                    None => Ok(Named::new(reference, Site::of(digest), Form::Digest)),
                 }
             });
             Place { subject, named }
