@@ -4,10 +4,18 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
 use support::program::{Ended, unroot};
 use support::registry::{OCI_INDEX, OCI_MANIFEST, Registry, sha256};
+use support::trees::{applications, cases, copy_tree, other_roots, run_with};
 use support::workspace::Workspace;
+use unroot::image::{Digest, ImageConfig, Kind, Reference, Resolved};
+use unroot::pipeline::Options;
+use unroot::registry::lock::{Lock, Locked, Moment, Rule};
+use unroot::registry::{Offline, ResolveError, Resolver};
 
 const LOCK: &str = "unroot.lock";
 
@@ -334,4 +342,82 @@ fn flags_that_contradict_each_other_are_refused() {
         let ended = unroot(workspace.root(), &arguments);
         assert!(ended.code == 2 && ended.stderr.contains("cannot be used with"), "{arguments:?}: {}", ended.stderr);
     }
+}
+
+/// A registry that has every image, and remembers what it was asked.
+#[derive(Default)]
+struct Telling {
+    asked: Mutex<BTreeSet<Reference>>,
+}
+
+impl Resolver for Telling {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
+        self.asked.lock().unwrap().extend(references.iter().cloned());
+        let answer = |reference: &Reference| {
+            let named =
+                Digest::of(format!("{}:{}", reference.repository(), reference.tag().unwrap_or("latest")).as_bytes());
+            let digest = reference.digest().and_then(Digest::parse).unwrap_or(named);
+            let kind = if digest.as_str() < "sha256:8" { Kind::Index } else { Kind::Image };
+            Resolved { digest, kind }
+        };
+        references.iter().map(|reference| (reference.clone(), Ok(answer(reference)))).collect()
+    }
+
+    fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {
+        self.asked.lock().unwrap().extend(references.iter().cloned());
+        let answer = |reference: &Reference| {
+            let is_root = reference.digest().is_some_and(|digest| digest.ends_with(['0', '1', '2', '3', '4']));
+            let user = if is_root { "" } else { "1000:1000" }.to_owned();
+            let env = vec![("DATA".to_owned(), "/data".to_owned()), ("API_TOKEN".to_owned(), "hunter2".to_owned())];
+            ImageConfig { user, ports: vec![8080], cmd: vec!["serve".to_owned()], env, ..ImageConfig::default() }
+        };
+        references.iter().map(|reference| (reference.clone(), Ok(answer(reference)))).collect()
+    }
+}
+
+/// Every case and application: with the lock of a first run the next one knows all that it asks for, and says the same.
+#[test]
+fn a_lock_serves_the_next_run_whatever_the_repository() {
+    let (mut looked_at, mut rows) = (0, 0);
+    // What a run leaves of a case is looked at as the second run.
+    let cases = cases().into_iter().map(|case| case.join("before")).filter(|before| before.is_dir());
+    for root in applications().into_iter().chain(cases).chain(other_roots()) {
+        for allow_unsafe in [false, true].into_iter().take(1 + usize::from(!root.ends_with("before"))) {
+            let directory = Workspace::new();
+            let copy = directory.path("app");
+            fs::create_dir(&copy).unwrap();
+            copy_tree(&root, &copy);
+            let options = Options { allow_unsafe, keeps_lock: true, ..Options::default() };
+            let locked = Locked::new(Lock::default(), Rule::Fill, None, Telling::default());
+            let first = run_with(&copy, &options, &locked);
+            let lock = locked.brought_up_to_date(&first.named, true, Moment::from(UNIX_EPOCH));
+            let text = lock.to_string();
+            assert!(!text.contains("hunter2"), "{}:\n{text}", root.display());
+            assert_eq!(Lock::parse(&text).as_ref(), Ok(&lock), "{}", root.display());
+
+            // Before anything is written: a gate that sees the lock alone comes to the same end.
+            let gate = Locked::new(lock.clone(), Rule::Only, None, Offline);
+            let again = run_with(&copy, &options, &gate);
+            let other = first.findings.iter().zip(&again.findings).find(|(first, again)| first != again);
+            assert_eq!(other, None, "{}:\n{text}", root.display());
+
+            for file in &first.files {
+                fs::write(copy.join(&file.path), file.after.as_bytes()).unwrap();
+            }
+            let asked = Telling::default();
+            let locked = Locked::new(lock.clone(), Rule::Fill, None, &asked);
+            let second = run_with(&copy, &options, &locked);
+            let asked = asked.asked.lock().unwrap().clone();
+            let place = format!("{}, unsafe {allow_unsafe}", root.display());
+            assert!(second.files.is_empty() && asked.is_empty(), "{place}: {:?} {asked:?}", second.files);
+            let after = locked.brought_up_to_date(&second.named, true, Moment::from(UNIX_EPOCH));
+            assert_eq!(after.to_string(), text, "{place}");
+            let gate = Locked::new(lock.clone(), Rule::Only, None, Offline);
+            let gated = run_with(&copy, &options, &gate);
+            assert_eq!((gated.findings, gate.out_of_date(&gated.named, true)), (second.findings, vec![]), "{place}");
+            looked_at += 1;
+            rows += lock.len();
+        }
+    }
+    assert!(looked_at > 300 && rows > looked_at / 2, "{rows} rows in {looked_at} locks");
 }

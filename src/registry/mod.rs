@@ -83,6 +83,20 @@ impl<R: Resolver + ?Sized> Resolver for Box<R> {
     }
 }
 
+impl<R: Resolver + ?Sized> Resolver for &R {
+    fn are_named(&self, references: &BTreeSet<Reference>) {
+        (**self).are_named(references);
+    }
+
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
+        (**self).resolve(references)
+    }
+
+    fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {
+        (**self).configs(references)
+    }
+}
+
 /// Settings of one registry, by its host (`docker.io`, `ghcr.io`, `localhost:5000`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistrySettings {

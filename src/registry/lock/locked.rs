@@ -150,7 +150,11 @@ impl<R: Resolver> Locked<R> {
 /// Whether a repository that names `reference` needs the row.
 fn needs(reference: &Reference, question: &Question, row: &Row) -> bool {
     let asked = Question::of(reference);
-    let is_of_its_tag = reference.tag().is_some() && Question::of_tag(reference) == *question;
+    // A pin without a tag may be that of any.
+    let is_of_its_tag = match reference.tag() {
+        Some(_) => Question::of_tag(reference) == *question,
+        None => question.digest().is_none() && question.repository() == super::repository(reference),
+    };
     asked == *question || (is_of_its_tag && reference.digest() == Some(row.answer.digest.as_str()))
 }
 
