@@ -70,6 +70,7 @@ impl<R: Resolver> Locked<R> {
     /// was looked at. A time changes with its answer only.
     pub fn brought_up_to_date(&self, named: &BTreeSet<Reference>, whole: bool, now: Moment) -> Lock {
         let seen = self.seen();
+        let needs = Needs::of(named);
         let mut rows = BTreeMap::new();
         for question in self.lock.rows.keys().chain(seen.answers.keys()) {
             let old = self.lock.rows.get(question);
@@ -83,7 +84,7 @@ impl<R: Resolver> Locked<R> {
             let digest = row.subject(question);
             row.config = seen.configs.get(digest).or_else(|| self.lock.config(digest)).cloned();
             let is_kept = !whole && old.is_some();
-            if is_kept || named.iter().any(|reference| needs(reference, question, &row)) {
+            if is_kept || needs.has(question, &row) {
                 rows.insert(question.clone(), row);
             }
         }
@@ -146,15 +147,42 @@ impl<R: Resolver> Locked<R> {
     }
 }
 
-/// Whether a repository that names `reference` needs the row.
-fn needs(reference: &Reference, question: &Question, row: &Row) -> bool {
-    let asked = Question::of(reference);
-    // A pin without a tag may be that of any.
-    let is_of_its_tag = match reference.tag() {
-        Some(_) => Question::of_tag(reference) == *question,
-        None => question.digest().is_none() && question.repository() == super::repository(reference),
-    };
-    asked == *question || (is_of_its_tag && reference.digest() == Some(row.answer.digest.as_str()))
+/// What a repository needs rows for.
+#[derive(Default)]
+struct Needs {
+    questions: BTreeSet<Question>,
+    /// Tags with the digests that they are pinned to.
+    pins: BTreeSet<(Question, String)>,
+    /// Repositories with digests that are written without a tag, and may be those of any.
+    untagged: BTreeSet<(String, String)>,
+}
+
+impl Needs {
+    fn of(named: &BTreeSet<Reference>) -> Self {
+        let mut needs = Self::default();
+        for reference in named {
+            needs.questions.insert(Question::of(reference));
+            match (reference.digest(), reference.tag()) {
+                (Some(digest), Some(_)) => {
+                    needs.pins.insert((Question::of_tag(reference), digest.to_owned()));
+                }
+                (Some(digest), None) => {
+                    needs.untagged.insert((super::repository(reference), digest.to_owned()));
+                }
+                (None, _) => {}
+            }
+        }
+        needs
+    }
+
+    fn has(&self, question: &Question, row: &Row) -> bool {
+        let digest = || row.answer.digest.as_str().to_owned();
+        let is_pinned = || {
+            self.pins.contains(&(question.clone(), digest()))
+                || self.untagged.contains(&(question.repository().to_owned(), digest()))
+        };
+        self.questions.contains(question) || (question.digest().is_none() && is_pinned())
+    }
 }
 
 impl<R: Resolver> Resolver for Locked<R> {
