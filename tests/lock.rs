@@ -87,6 +87,8 @@ fn a_lock_is_made_when_it_is_asked_for_and_then_nobody_is_asked_again() {
     let header = "diff --git a/unroot.lock b/unroot.lock\nnew file mode 100644\n--- /dev/null\n+++ b/unroot.lock\n";
     assert!(shown.stdout.contains(header), "{}", shown.stdout);
     assert!(!workspace.path(LOCK).exists());
+    let asked = registry.logged("\"HEAD /v2/", 6);
+    assert_eq!(asked.len(), 6, "what the new pins name was told with their tags: {asked:#?}");
     run(&workspace, 1, &["--lock", "--check", "--skip", "pin-digest,inject-security-context,switch-user"]);
 
     let written = run(&workspace, 0, &["--lock", "--write"]);

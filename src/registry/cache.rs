@@ -116,7 +116,18 @@ impl<R: Resolver> Cached<R> {
         is_it.then_some(Resolved { digest, kind })
     }
 
+    /// What a tag stands for tells what its digest names, too: nobody needs to be asked for that once it is pinned.
     fn keep(&self, reference: &Reference, resolved: &Resolved) {
+        self.keep_one(reference, resolved);
+        if reference.digest().is_none()
+            && self.settings.platform.is_none()
+            && let Ok(pinned) = Reference::parse(&reference.with_digest(resolved.digest.as_str()))
+        {
+            self.keep_one(&pinned, resolved);
+        }
+    }
+
+    fn keep_one(&self, reference: &Reference, resolved: &Resolved) {
         let question = self.question(reference);
         let name = question.name();
         let (digest, index) = (resolved.digest.as_str().to_owned(), resolved.kind == Kind::Index);

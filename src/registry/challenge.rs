@@ -5,7 +5,7 @@ use super::credentials::{Login, Secret};
 use super::failure::Failure;
 use http_auth::parser::ChallengeParser;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use reqwest::{RequestBuilder, Url};
+use reqwest::{Body, RequestBuilder, Url};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -116,7 +116,8 @@ impl TokenService {
                 // A form is written as a query is.
                 let form = Url::parse_with_params("form:", parameters).ok();
                 let form = form.and_then(|form| form.query().map(str::to_owned)).unwrap_or_default();
-                http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form)
+                // A body that can be sent but once: a redirect (307, 308) would carry the secret to wherever it leads.
+                http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(Body::wrap(form))
             }
         })
     }

@@ -206,6 +206,25 @@ fn no_login_goes_to_a_token_service_that_another_host_names() {
 }
 
 #[test]
+fn a_token_service_that_sends_on_does_not_send_the_login_on() {
+    for (login, status) in
+        ["auth", "identitytoken"].into_iter().flat_map(|login| [301, 302, 303, 307, 308].map(|status| (login, status)))
+    {
+        let thief = Server::start(|_, _| granted());
+        let target = format!("http://{}/token", thief.address);
+        let server = wants_token(move |_| Response::new(status, &[("Location", &target)], ""));
+        let secret = if login == "auth" { CANARY_BASIC } else { CANARY };
+        let config = config_json(server.address, &format!(r#""{login}":"{secret}""#));
+        ask_with(server.address, config.root(), 1);
+        assert!(server.requests().iter().any(|request| request.target.starts_with("/token")), "{login} {status}");
+        for request in thief.requests() {
+            let seen = format!("{request:?} {}", String::from_utf8_lossy(&request.body));
+            assert!(!seen.contains(secret), "{login} {status}: {seen}");
+        }
+    }
+}
+
+#[test]
 fn a_mirror_is_not_shown_the_login_of_what_it_mirrors() {
     let server = registry_that_answers(|_| digest_header(DIGEST));
     let config = Workspace::with(&[(
