@@ -12,7 +12,7 @@ use support::program::{Ended, unroot};
 use support::registry::{OCI_INDEX, OCI_MANIFEST, Registry, sha256};
 use support::trees::{applications, cases, copy_tree, other_roots, run_with};
 use support::workspace::Workspace;
-use unroot::image::{Digest, ImageConfig, Kind, Reference, Resolved};
+use unroot::image::{Digest, ImageConfig, MediaType, Reference, Resolved};
 use unroot::pipeline::Options;
 use unroot::registry::lock::{Lock, Locked, Moment, Rule};
 use unroot::registry::{Offline, ResolveError, Resolver};
@@ -104,7 +104,7 @@ fn a_lock_is_made_when_it_is_asked_for_and_then_nobody_is_asked_again() {
         ]
     );
     let (_, tool) = text.split_once("reference = \"example.com/tool:1\"\n").unwrap();
-    let expected = "kind = \"image\"\nresolved = T\n\n[image.config]\nuser = \"1000\"\nports = [8080]\n\
+    let expected = "media_type = \"application/vnd.oci.image.manifest.v1+json\"\nresolved = T\n\n[image.config]\nuser = \"1000\"\nports = [8080]\n\
         cmd = [\"tool\", \"--token=***\"]\nvolumes = [\"/data\"]\nenv = [\"PORT=81\", \"DATA=/data\"]\n";
     assert_eq!(tool.split_once('\n').unwrap().1, expected);
     assert!(!text.contains("hunter2"), "{text}");
@@ -205,7 +205,9 @@ fn a_pin_that_moved_on_takes_its_row_along() {
         run(&workspace, 0, &["--write"]);
         let text = lock(&workspace);
         for (reference, digest) in expected {
-            let row = format!("reference = \"example.com/{reference}\"\ndigest = \"{digest}\"\nkind = \"image\"\n");
+            let row = format!(
+                "reference = \"example.com/{reference}\"\ndigest = \"{digest}\"\nmedia_type = \"application/vnd.oci.image.manifest.v1+json\"\n"
+            );
             assert!(text.contains(&row), "{row}\n{text}");
         }
         assert_eq!(text.matches("\"example.com/tool").count(), expected.len(), "{text}");
@@ -267,7 +269,7 @@ fn the_lock_is_the_last_patch_of_a_series() {
 #[test]
 fn a_lock_that_cannot_be_used_is_an_error_and_stays_as_it_is() {
     let row = format!(
-        "version = 1\n\n[[image]]\nreference = \"docker.io/library/redis:7\"\ndigest = \"{}\"\nkind = \"index\"\nresolved = 2026-01-01T00:00:00Z\n",
+        "version = 1\n\n[[image]]\nreference = \"docker.io/library/redis:7\"\ndigest = \"{}\"\nmedia_type = \"application/vnd.oci.image.index.v1+json\"\nresolved = 2026-01-01T00:00:00Z\n",
         sha256(b"")
     );
     let workspace = Workspace::with(&[("k8s/redis.yaml", &pod("redis", "redis:7"))]);
@@ -281,12 +283,12 @@ fn a_lock_that_cannot_be_used_is_an_error_and_stays_as_it_is() {
             "unroot.lock:4:13: `docker.io/library/redis:7\\u{1b}[5m`",
         ),
         (row.replace("sha256:e3", "sha256:").into_bytes(), "unroot.lock:5:10: a digest is sha256: and"),
-        (row.replace("kind", "kimd").into_bytes(), "unroot.lock:6:1: unknown field `kimd`"),
+        (row.replace("media_type", "media_typ").into_bytes(), "unroot.lock:6:1: unknown field `media_typ`"),
         (
             format!("<<<<<<< ours\n{row}=======\n>>>>>>> theirs\n").into_bytes(),
             "unroot.lock:1:1: a merge left its marks here; keep either side, and run unroot again",
         ),
-        (crlf.replace("\"index\"", "\"x\"").into_bytes(), "unroot.lock:6:8: unknown variant `x`"),
+        (crlf.replace(".index.", ".x.").into_bytes(), "unroot.lock:6:14: a media type is one of"),
     ] {
         fs::write(workspace.path(LOCK), &bytes).unwrap();
         let before = workspace.read("k8s/redis.yaml");
@@ -350,7 +352,7 @@ fn what_was_asked_for_one_platform_is_told_apart() {
     run(&workspace, 0, &[&["--lock", "--write"], &arm[..]].concat());
     let text = lock(&workspace);
     let row = format!(
-        "reference = \"docker.io/library/redis:7\"\ndigest = \"{}\"\nkind = \"image\"\nplatform = \"linux/arm64\"\n",
+        "reference = \"docker.io/library/redis:7\"\ndigest = \"{}\"\nmedia_type = \"application/vnd.oci.image.manifest.v1+json\"\nplatform = \"linux/arm64\"\n",
         children[0]
     );
     assert!(text.contains(&row), "{row}\n{text}");
@@ -391,8 +393,9 @@ impl Resolver for Telling {
             let named =
                 Digest::of(format!("{}:{}", reference.repository(), reference.tag().unwrap_or("latest")).as_bytes());
             let digest = reference.digest().and_then(Digest::parse).unwrap_or(named);
-            let kind = if digest.as_str() < "sha256:8" { Kind::Index } else { Kind::Image };
-            Resolved { digest, kind }
+            let is_index = digest.as_str() < "sha256:8";
+            let media_type = if is_index { MediaType::OciIndex } else { MediaType::OciManifest };
+            Resolved { digest, media_type }
         };
         references.iter().map(|reference| (reference.clone(), Ok(answer(reference)))).collect()
     }
