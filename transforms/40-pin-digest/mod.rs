@@ -3,6 +3,7 @@
 mod dockerfile;
 mod kustomization;
 mod manifest;
+mod overrides;
 mod place;
 mod values;
 
@@ -61,6 +62,9 @@ fn places(application: &Application<'_>) -> Vec<Place> {
             Role::Kustomization => kustomization::places(application.around, file, manifest),
             Role::Values => values::places(application.around, file, manifest),
         });
+    }
+    for place in &mut places {
+        place.heed_suppression(application.around);
     }
     places
 }

@@ -9,6 +9,7 @@ use crate::image::Reference;
 use crate::link::Link;
 use crate::repository::FileId;
 use crate::source::Span;
+use crate::suppression;
 use crate::yaml::{self, Action, Node, Route, Value};
 
 /// Why a place is left alone.
@@ -65,6 +66,17 @@ impl Site {
 impl Place {
     pub(super) fn left(subject: Subject, reason: SkipReason, detail: impl Into<String>) -> Self {
         Self { subject, named: Err((reason, detail.into())) }
+    }
+
+    /// Leaves what would change if the author did not ask to leave it, so that no registry is asked about it either.
+    pub(super) fn heed_suppression(&mut self, around: Surroundings<'_>) {
+        let would_change = |named: &Named| named.reference.digest().is_none() || around.update;
+        let text = around.repository.file(self.subject.file).text();
+        if self.named.as_ref().is_ok_and(would_change)
+            && let Some(why) = suppression::find(text, self.subject.offset, super::METADATA.id)
+        {
+            self.named = Err((SkipReason::Suppressed, why));
+        }
     }
 
     /// What a registry has to be asked so that this place can be pinned, or its pin be replaced.

@@ -4,6 +4,7 @@
 //! read such a key.
 
 use super::super::Subject;
+use super::overrides::Overrides;
 use super::place::{Declined, Form, Named, Place, Site, built_here};
 use crate::discover::directory;
 use crate::error::SkipReason;
@@ -11,6 +12,7 @@ use crate::facts::Surroundings;
 use crate::image::Reference;
 use crate::repository::{FileId, Manifest};
 use crate::yaml::{self, Node};
+use std::sync::Arc;
 
 /// Keys that may stand beside the parts of a name without being part of it. Another one may choose a variant of the image.
 const BESIDE: [&str; 9] = [
@@ -68,6 +70,9 @@ struct Chart {
     refusal: Option<&'static str>,
     /// The charts that it is made of; what stands under their names is for them.
     dependencies: Vec<String>,
+    overrides: Overrides,
+    /// The values as they are written.
+    text: Arc<str>,
 }
 
 impl Chart {
@@ -95,7 +100,9 @@ impl Chart {
         } else {
             None
         };
-        Self { refusal, dependencies: names.flatten().map(|name| name.into_owned()).collect() }
+        let overrides = Overrides::of(tree, &around.repository.file(file).path);
+        let dependencies = names.flatten().map(|name| name.into_owned()).collect();
+        Self { refusal, dependencies, overrides, text: manifest.stream.text().clone() }
     }
 
     /// The image that a mapping names, and where its digest stands.
@@ -113,6 +120,19 @@ impl Chart {
         let keys = mapping.entries().map(|(key, _)| key.text());
         if let Some(key) = keys.into_iter().find(|key| !BESIDE.contains(&key.as_ref())) {
             return Err(declined(&format!("`{}` may choose a variant of the image", key.escape_debug())));
+        }
+        // Flux writes to the lines that it is told to (<https://fluxcd.io/flux/guides/image-update/>).
+        let is_marked = |key: &str| {
+            let end = mapping.get(key).map(|value| value.span().end);
+            let rest = end.and_then(|end| self.text.get(end..)?.lines().next());
+            rest.is_some_and(|rest| rest.contains("$imagepolicy"))
+        };
+        if is_marked("tag") && !is_marked("digest") {
+            return Err(declined("Flux moves the tag on, and would still run the image of this digest"));
+        }
+        if let Some(path) = self.overrides.of_image(&mapping.route()) {
+            let path = path.escape_debug();
+            return Err(declined(&format!("{path} sets a part of its name, and would run the image of this digest")));
         }
         let part = |key: &str| match mapping.get(key) {
             None => Ok(String::new()),
