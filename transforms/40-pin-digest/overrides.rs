@@ -37,6 +37,12 @@ impl Overrides {
             let is_yaml = other.ends_with(".yaml") || other.ends_with(".yml");
             let is_template = other.starts_with("templates/") || other.contains("/templates/");
             let is_read = is_yaml && !is_template || is_script(other) && !other.ends_with(".md");
+            let of = if is_read { chart_of(tree, other) } else { None };
+            // What belongs to another chart is for this one where that takes it in.
+            let is_elsewhere = |of: &str| {
+                of != chart && !of.is_empty() && !chart.strip_prefix(of).is_some_and(|rest| rest.starts_with('/'))
+            };
+            let is_read = is_read && !of.is_some_and(is_elsewhere);
             let Some(text) = Some(other).filter(|_| is_read).and_then(|other| tree.read(other)) else { continue };
             if !PARTS.iter().any(|part| text.contains(part)) {
                 continue;
@@ -45,7 +51,7 @@ impl Overrides {
                 Some(stream) => {
                     // What a chart's own `values.yaml` says is what every other file takes the place of.
                     let is_default = file_name(other) == "values.yaml";
-                    let is_own = chart_of(tree, other).is_none_or(|of| of == chart && !is_default);
+                    let is_own = of.is_none_or(|of| of == chart && !is_default);
                     files.push(File { path: other.to_owned(), text, stream, is_own });
                 }
                 None => scripts.push((other.to_owned(), text)),

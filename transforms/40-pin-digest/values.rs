@@ -6,12 +6,13 @@
 use super::super::Subject;
 use super::overrides::Overrides;
 use super::place::{Declined, Form, Named, Place, Site, built_here};
-use crate::discover::directory;
+use crate::discover::{Tree, directory};
 use crate::error::SkipReason;
 use crate::facts::Surroundings;
 use crate::image::Reference;
 use crate::repository::{FileId, Manifest};
 use crate::yaml::{self, Node};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// Keys that may stand beside the parts of a name without being part of it. Another one may choose a variant of the image.
@@ -65,18 +66,21 @@ fn collect<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
 }
 
 /// What is seen of the chart.
-struct Chart {
+struct Chart<'a> {
     /// Why none of its images can be pinned in its values.
     refusal: Option<&'static str>,
     /// The charts that it is made of; what stands under their names is for them.
     dependencies: Vec<String>,
-    overrides: Overrides,
+    tree: &'a Tree,
+    path: &'a str,
+    /// Read when there is an image to be pinned.
+    overrides: OnceCell<Overrides>,
     /// The values as they are written.
     text: Arc<str>,
 }
 
-impl Chart {
-    fn of(around: Surroundings<'_>, file: FileId, manifest: &Manifest) -> Self {
+impl<'a> Chart<'a> {
+    fn of(around: Surroundings<'a>, file: FileId, manifest: &Manifest) -> Self {
         let tree = around.repository.tree();
         let folder = directory(&around.repository.file(file).path);
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
@@ -100,13 +104,17 @@ impl Chart {
         } else {
             None
         };
-        let overrides = Overrides::of(tree, &around.repository.file(file).path);
+        let path = &around.repository.file(file).path;
         let dependencies = names.flatten().map(|name| name.into_owned()).collect();
-        Self { refusal, dependencies, overrides, text: manifest.stream.text().clone() }
+        Self { refusal, dependencies, tree, path, overrides: OnceCell::new(), text: manifest.stream.text().clone() }
+    }
+
+    fn overrides(&self) -> &Overrides {
+        self.overrides.get_or_init(|| Overrides::of(self.tree, self.path))
     }
 
     /// The image that a mapping names, and where its digest stands.
-    fn image<'a>(&self, mapping: Node<'a>) -> Result<(Reference, Node<'a>), Declined> {
+    fn image<'n>(&self, mapping: Node<'n>) -> Result<(Reference, Node<'n>), Declined> {
         let declined = |detail: &str| (SkipReason::ChartValues, detail.to_owned());
         let digest = mapping.get("digest").ok_or_else(|| declined("there is no key `digest` to write it to"))?;
         if let Some(refusal) = self.refusal {
@@ -130,10 +138,6 @@ impl Chart {
         if is_marked("tag") && !is_marked("digest") {
             return Err(declined("Flux moves the tag on, and would still run the image of this digest"));
         }
-        if let Some(path) = self.overrides.of_image(&mapping.route()) {
-            let path = path.escape_debug();
-            return Err(declined(&format!("{path} sets a part of its name, and would run the image of this digest")));
-        }
         let part = |key: &str| match mapping.get(key) {
             None => Ok(String::new()),
             Some(node) if node.is_null() => Ok(String::new()),
@@ -151,6 +155,10 @@ impl Chart {
         let behind = if pinned.is_empty() { pinned } else { format!("@{pinned}") };
         let reference = Reference::parse(&format!("{registry}{repository}:{tag}{behind}"))
             .map_err(|error| (SkipReason::InvalidReference, error.to_string()))?;
+        if let Some(path) = self.overrides().of_image(&mapping.route()) {
+            let path = path.escape_debug();
+            return Err(declined(&format!("{path} sets a part of its name, and would run the image of this digest")));
+        }
         Ok((reference, digest))
     }
 }
