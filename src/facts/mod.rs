@@ -52,7 +52,7 @@ pub use sources::{
     GoSources, PackageJson, finds_in_program, finds_text, loads_package, loads_undeclared, names_package,
 };
 pub use stack::Stack;
-pub use targets::names_target;
+pub use targets::{names_target, starts_in_container};
 
 use crate::config::Config;
 use crate::error::SkipReason;

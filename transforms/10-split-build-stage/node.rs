@@ -60,6 +60,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
         let (line, doubts) = manager.leave_development(application, image, survey, &package)?;
         build.push(Operation::InsertAfter { instruction: image.last_file_instruction(), lines: vec![line] });
         obstacles.extend(doubts);
+        obstacles.extend(node_files::developers_at_work(application, &package));
     }
     let mut base = image.stage.base_span.of(image.dockerfile.text()).to_owned();
     let kept = packages::line(image, survey);

@@ -3,7 +3,9 @@
 use super::Refusal;
 use crate::discover::{file_name, join};
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts, PackageJson, PackageLock, finds_in_program};
+use crate::facts::{
+    Application, ImageFacts, Obstacle, PackageJson, PackageLock, finds_in_program, starts_in_container,
+};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -61,6 +63,17 @@ pub(super) fn stay(
         return refused(format!("{place} may start a package for development, or a package manager"));
     }
     Ok(())
+}
+
+/// A doubt where a script or a pipeline starts in a container what needs packages for development, such as tests.
+pub(super) fn developers_at_work(application: &Application<'_>, package: &PackageJson) -> Option<Obstacle> {
+    let tools = ["npm", "npx", "yarn", "pnpm"];
+    let programs: Vec<&str> = tools.into_iter().chain(package.dev_dependencies().iter().map(String::as_str)).collect();
+    // The official image with the sources mounted is what others use for that.
+    let is_other = |word: &str| word == "node" || word.starts_with("node:") || word.contains("/node:");
+    let place = starts_in_container(application.around.repository.tree(), &programs, is_other)?;
+    let detail = format!("{place} is started in a container, and may need packages for development");
+    Some(Obstacle::doubt(SkipReason::RunTimeInputs, detail))
 }
 
 /// Whether a line of a script names a path that is not in the working directory.

@@ -321,7 +321,7 @@ pub(super) fn is_build(words: &[&str]) -> bool {
 
 /// Packages that developers start, or that only a compiler reads, so that no package loads them when the program runs.
 fn is_tool(name: &str) -> bool {
-    const NAMES: [&str; 20] = [
+    const NAMES: [&str; 22] = [
         "c8",
         "chai",
         "concurrently",
@@ -339,7 +339,9 @@ fn is_tool(name: &str) -> bool {
         "standard",
         "supertest",
         "ts-jest",
+        "ts-node",
         "ts-node-dev",
+        "tsx",
         "typescript",
         "vitest",
     ];
