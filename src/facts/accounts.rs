@@ -6,6 +6,7 @@ use crate::discover::{Tree, file_name, join};
 use crate::dockerfile::{Dockerfile, Keyword, Stage};
 use crate::image::{Family, Ids};
 use crate::source::Span;
+use std::collections::BTreeSet;
 
 /// The command that makes an account and leaves its number to the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,17 +105,20 @@ pub(super) fn makes(image: &ImageFacts<'_>, name: &str, uid: u32) -> bool {
     })
 }
 
-/// The RUN that makes the account of a name as an argument of the build says.
+/// The RUN that makes the account of a name, or gives it another number, as an argument of the build says.
 pub(super) fn made_by_argument(image: &ImageFacts<'_>, name: &str) -> Option<usize> {
+    let is_about = |words: &[String]| words.iter().any(|word| word == name);
     let commands = run_commands(image, image.stage);
-    let (index, _) = commands.iter().find(|(index, command)| {
-        let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        let text = image.dockerfile.instructions()[*index].arguments.of(image.dockerfile.text());
-        account_program(&words).is_some()
-            && words.contains(&name)
-            && option(&words, &UID).is_some_and(|uid| !text.contains(uid))
-    })?;
-    Some(*index)
+    let about: BTreeSet<usize> =
+        commands.into_iter().filter(|(_, words)| is_about(words)).map(|(index, _)| index).collect();
+    about.into_iter().find(|index| {
+        let instruction = &image.dockerfile.instructions()[*index];
+        let commands = image.dockerfile.shell_commands(instruction).unwrap_or_default();
+        commands.iter().any(|command| {
+            let written: Vec<&str> = command.words.iter().map(|word| word.written.as_str()).collect();
+            account_program(&written).is_some() && option(&written, &UID).is_some_and(|uid| uid.contains('$'))
+        })
+    })
 }
 
 /// What the base of a stage is made of, where the commands of the stage tell, and that they are run by root: package managers and the tools for accounts

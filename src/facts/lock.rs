@@ -21,6 +21,8 @@ pub struct LockedPackage {
     pub has_install_script: bool,
     /// It is made for a system, a processor or a C library.
     pub is_for_a_platform: bool,
+    /// Packages that it uses where they are there: its peers, required or not.
+    pub peers: Vec<String>,
 }
 
 impl PackageLock {
@@ -39,6 +41,11 @@ impl PackageLock {
             name: path.rsplit("node_modules/").next().unwrap_or_default().to_owned(),
             has_install_script: is(package, "hasInstallScript"),
             is_for_a_platform: ["os", "cpu", "libc"].iter().any(|key| package.get(key).is_some()),
+            peers: ["peerDependencies", "peerDependenciesMeta"]
+                .iter()
+                .filter_map(|key| package.get(key)?.as_object())
+                .flat_map(|peers| peers.keys().cloned())
+                .collect(),
         });
         Some(Self { production: production.collect(), development })
     }

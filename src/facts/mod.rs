@@ -48,9 +48,11 @@ pub use lock::{LockedPackage, PackageLock};
 pub use obstacles::Obstacle;
 pub use pod::Pods;
 pub use read_only::ReadOnlyRoot;
-pub use sources::{GoSources, PackageJson, finds_text, loads_package, loads_undeclared};
+pub use sources::{
+    GoSources, PackageJson, finds_in_program, finds_text, loads_package, loads_undeclared, names_package,
+};
 pub use stack::Stack;
-pub use targets::names_target;
+pub use targets::{names_target, starts_in_container};
 
 use crate::config::Config;
 use crate::error::SkipReason;

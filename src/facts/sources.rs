@@ -43,6 +43,25 @@ impl PackageJson {
         self.scripts.iter().find(|(script, _)| script == name).map(|(_, line)| line.as_str())
     }
 
+    /// The lines of these scripts, and of those that they name in turn.
+    pub fn reached(&self, names: &[&str]) -> Vec<&str> {
+        let mut reached: Vec<&(String, String)> =
+            self.scripts.iter().filter(|(name, _)| names.contains(&name.as_str())).collect();
+        let mut next = 0;
+        while let Some((_, line)) = reached.get(next) {
+            let words: Vec<&str> = line.split(|c: char| c.is_whitespace() || "'\"&|;()".contains(c)).collect();
+            let is_named = |name: &str| words.iter().any(|word| word.rsplit("npm:").next() == Some(name));
+            let more = self.scripts.iter().filter(|(name, _)| {
+                let plain = name.strip_prefix("pre").or(name.strip_prefix("post")).unwrap_or(name);
+                is_named(name) || is_named(plain)
+            });
+            let more: Vec<_> = more.filter(|script| !reached.contains(script)).collect();
+            reached.extend(more);
+            next += 1;
+        }
+        reached.into_iter().map(|(_, line)| line.as_str()).collect()
+    }
+
     /// Whether a package is needed at run time.
     pub fn depends_on(&self, package: &str) -> bool {
         self.dependencies.iter().any(|name| name == package)
@@ -336,13 +355,40 @@ const BUILT_IN: [&str; 43] = [
     "test",
 ];
 
+/// Where the sources of a folder name one of these packages alone between quotes, as `path:line (package)`: a framework may load it by that name, as
+/// `app.set("view engine", "pug")` does. Tests and configuration of tools do not count.
+pub fn names_package(tree: &Tree, folder: &str, packages: &[&str]) -> Option<String> {
+    finds_in_program(tree, folder, |text| {
+        packages.iter().find_map(|package| {
+            let quoted = ["\"", "'", "`"].map(|quote| format!("{quote}{package}{quote}"));
+            let at = quoted.iter().find_map(|quoted| text.find(quoted.as_str()))?;
+            Some((at, (*package).to_owned()))
+        })
+    })
+}
+
+/// Where the sources of a folder hold what is looked for, as `path:line (what)`. Tests and configuration of tools do not count.
+pub fn finds_in_program(tree: &Tree, folder: &str, find: impl Fn(&str) -> Option<(usize, String)>) -> Option<String> {
+    search(tree, folder, |path, text| {
+        if configures_a_tool(path) {
+            return None;
+        }
+        find(text).map(|(at, what)| (line_at(text, at), what))
+    })
+}
+
+/// Whether a source is the configuration of a tool by its name.
+fn configures_a_tool(path: &str) -> bool {
+    file_name(path).contains(".config.") || file_name(path).starts_with('.')
+}
+
 /// Where the sources of a folder load a package that is meant, by what stands between the quotes.
 fn loads(tree: &Tree, folder: &str, is_meant: impl Fn(&str) -> bool) -> Option<String> {
     static LOAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r#"(?:require\(\s*|\bfrom\s+|\bimport\s+|\bimport\(\s*)["']([^"'./][^"']*)["']"#).ok()
     });
     search(tree, folder, |path, text| {
-        if file_name(path).contains(".config.") || file_name(path).starts_with('.') {
+        if configures_a_tool(path) {
             return None;
         }
         LOAD.as_ref()?.captures_iter(text).find_map(|found| {

@@ -60,6 +60,10 @@ impl Application<'_> {
             let detail = format!("the base {base} may be {name}, which starts as root or has a user of its own");
             return Some(hard(SkipReason::NeedsRoot, detail));
         }
+        if let Some(place) = self.init_of_root(image, name) {
+            let detail = format!("{place}: a supervisor of {base} starts as root and steps down itself");
+            return Some(hard(SkipReason::NeedsRoot, detail));
+        }
         let ports: Vec<i64> =
             image.dockerfile.ports(image.stage).into_iter().map(|(port, _)| i64::from(port)).collect();
         let keeps = image.dockerfile.volumes(image.stage);
@@ -73,6 +77,23 @@ impl Application<'_> {
         let detail =
             format!("{} listens or keeps its data as a service does that has a user of its own", container.place());
         Some(hard(SkipReason::NeedsRoot, detail))
+    }
+
+    /// Where files are for s6-overlay or the init of phusion/baseimage, which set a container up as root before they start its services
+    /// (<https://github.com/just-containers/s6-overlay>, <https://github.com/phusion/baseimage-docker>).
+    fn init_of_root(&self, image: &ImageFacts<'_>, name: &str) -> Option<String> {
+        const FOLDERS: [&str; 5] =
+            ["etc/services.d/", "etc/cont-init.d/", "etc/s6-overlay/", "etc/my_init.d/", "etc/service/"];
+        let is_for_init = |text: &str| FOLDERS.iter().any(|folder| text.contains(folder));
+        let files = self.around.repository.tree().below(image.directory());
+        let instructions = image.dockerfile.effective(image.stage).into_iter();
+        let text = image.dockerfile.text();
+        let is_named = |index: &usize| is_for_init(image.dockerfile.instructions()[*index].span.of(text));
+        let is_base = name.contains("baseimage") || name.split('-').any(|part| part == "s6");
+        let named = instructions.into_iter().find(is_named).map(|index| image.place(index));
+        named
+            .or_else(|| files.into_iter().find(|path| is_for_init(path)).map(printable))
+            .or_else(|| is_base.then(|| image.path.to_owned()))
     }
 
     /// A volume that another container of the pod gives to somebody else than the container is to be: `user`, where that is known.

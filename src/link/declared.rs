@@ -4,7 +4,7 @@ use super::arguments::{self, Build};
 use super::{Declaration, How, NamedContext, Service, ServiceMount, without_tag};
 use crate::config::Config;
 use crate::discover::{directory, file_name, join};
-use crate::repository::{Content, Repository};
+use crate::repository::{Content, FileId, Repository};
 use crate::yaml::{self, Node, Stream};
 use regex::Regex;
 use std::sync::LazyLock;
@@ -38,6 +38,13 @@ pub(super) fn declarations(repository: &Repository, config: &Config) -> Declared
     for (_, file) in repository.files() {
         if let Content::Compose(stream) = &file.content {
             compose(repository, &file.path, stream, &mut found);
+        }
+    }
+    let built = found.services.clone();
+    for (_, file) in repository.files() {
+        if let Content::Compose(stream) = &file.content {
+            let more = services_without_build(&file.path, stream, &built, &found.declarations);
+            found.services.extend(more);
         }
     }
     for path in repository.tree().below("") {
@@ -78,19 +85,8 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
                 path: path.to_owned(),
             }));
             found.builds.push((dockerfile, arguments::under(Some(build), "args")));
-            found.services.push(Service {
-                dockerfile,
-                path: path.to_owned(),
-                // `on` and `1` are names as well.
-                name: name.text().into_owned(),
-                user: service.get("user").map(|user| user.raw().trim_matches(['"', '\'']).to_owned()),
-                arguments: build_arguments(build),
-                asks_privileges: asks_privileges(service),
-                starts: starts(service),
-                entrypoint: command_line(service, "entrypoint"),
-                command: command_line(service, "command"),
-                mounts: service.get("volumes").into_iter().flat_map(Node::items).filter_map(mount).collect(),
-            });
+            // `on` and `1` are names as well.
+            found.services.push(service_of(dockerfile, path, &name.text(), service, build_arguments(build)));
             let image = service.get("image").and_then(Node::as_str).map(|image| image.into_owned());
             found.declarations.push(Declaration {
                 image: named(Some(image.as_deref().unwrap_or(&name.text()))),
@@ -100,6 +96,64 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
             });
         }
     }
+}
+
+fn service_of(
+    dockerfile: FileId,
+    path: &str,
+    name: &str,
+    service: Node<'_>,
+    arguments: Vec<(String, Option<String>)>,
+) -> Service {
+    Service {
+        dockerfile,
+        path: path.to_owned(),
+        name: name.to_owned(),
+        user: service.get("user").map(|user| user.raw().trim_matches(['"', '\'']).to_owned()),
+        arguments,
+        asks_privileges: asks_privileges(service),
+        starts: starts(service),
+        entrypoint: command_line(service, "entrypoint"),
+        command: command_line(service, "command"),
+        mounts: service.get("volumes").into_iter().flat_map(Node::items).filter_map(mount).collect(),
+    }
+}
+
+/// The services of a compose file that say nothing of a build, and run what another one builds: those of the same name in a file that is merged with this
+/// one (<https://docs.docker.com/compose/how-tos/multiple-compose-files/merge/>), and those that name the image of one.
+fn services_without_build(
+    path: &str,
+    stream: &Stream,
+    built: &[Service],
+    declarations: &[Declaration],
+) -> Vec<Service> {
+    let mut found = Vec::new();
+    for document in stream.documents() {
+        let Some(all) = document.root().and_then(|root| root.get("services")) else { continue };
+        for (name, service) in all.entries() {
+            let service = service.resolved();
+            if service.has("build") {
+                continue;
+            }
+            let name = name.text();
+            let image = service.get("image").and_then(Node::as_str);
+            let is_merged = |other: &&Service| {
+                other.name == name && other.path != path && directory(&other.path) == directory(path) && image.is_none()
+            };
+            let same = named(image.as_deref());
+            let is_image = |declaration: &&Declaration| {
+                same.is_some() && declaration.image == same && matches!(declaration.how, How::Declared(_))
+            };
+            let merged = built.iter().find(is_merged).map(|other| other.dockerfile);
+            let dockerfile = merged.or_else(|| {
+                let mut builders = declarations.iter().filter(is_image).map(|declaration| declaration.dockerfile);
+                let first = builders.next()?;
+                builders.all(|other| other == first).then_some(first)
+            });
+            found.extend(dockerfile.map(|dockerfile| service_of(dockerfile, path, &name, service, Vec::new())));
+        }
+    }
+    found
 }
 
 /// The names under `additional_contexts`, which is a mapping or a list of `name=value`.

@@ -1,6 +1,7 @@
 //! What image and manifests start, where the final image is another one with a shell.
 
 use super::Refusal;
+use crate::discover::file_name;
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts};
 use std::collections::BTreeSet;
@@ -22,6 +23,32 @@ pub(super) fn all(application: &Application<'_>, image: &ImageFacts<'_>) -> Vec<
         commands.push((format!("service {} of {}", service.name.escape_debug(), service.path), argv));
     }
     commands
+}
+
+/// The files of the context that these command lines name, and the scripts that they name in turn, by their names alone: path and text.
+pub(super) fn scripts(application: &Application<'_>, image: &ImageFacts<'_>) -> Vec<(String, String)> {
+    let tree = application.around.repository.tree();
+    let is_named = |path: &str, text: &str| {
+        let separates = |c: char| c.is_whitespace() || "'\"/;|&()$`=,".contains(c);
+        text.split(separates).any(|word| word == file_name(path))
+    };
+    let lines: Vec<String> = all(application, image).into_iter().map(|(_, argv)| argv.join(" ")).collect();
+    let mut texts = vec![lines.join("\n")];
+    let mut found: Vec<(String, String)> = Vec::new();
+    while let Some(text) = texts.pop() {
+        for path in tree.below(image.directory()).filter(|path| is_named(path, &text)) {
+            if found.iter().any(|(known, _)| known == path) {
+                continue;
+            }
+            let text = tree.read(path).unwrap_or_default();
+            // What other files name is not started by that.
+            if text.starts_with("#!") || path.ends_with(".sh") {
+                texts.push(text.clone());
+            }
+            found.push((path.to_owned(), text));
+        }
+    }
+    found
 }
 
 /// Reads the command line of the image and those of every manifest, and demands that they start the same `program`. Words that name files are gathered, but for

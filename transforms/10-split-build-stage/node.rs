@@ -2,8 +2,9 @@
 
 use super::node_packages::{self, NodePackages};
 use super::survey::{self, Survey};
-use super::{Refusal, Split, binary, final_base, front_end, launch, packages};
+use super::{Refusal, Split, binary, final_base, front_end, launch, node_files, packages};
 use crate::config::FinalBase;
+use crate::discover::join;
 use crate::dockerfile::Operation;
 use crate::error::SkipReason;
 use crate::facts::{
@@ -22,6 +23,11 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     if package.has_workspaces() {
         let detail = "package.json has workspaces, each with dependencies of its own".to_owned();
         return Err((SkipReason::RunTimeInputs, detail));
+    }
+    let list = join(image.directory(), "package.json").into_iter().collect::<Vec<_>>();
+    if survey.copied_of(image, image.directory(), &list).is_none() {
+        let detail = format!("the package.json beside {} is not seen to be in the image", image.path);
+        return Err((SkipReason::UnaccountedCommand, detail));
     }
     let workdir = survey.single_workdir(image)?;
     survey.copies_into(image, &workdir)?;
@@ -43,12 +49,18 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
             format!("{place} is loaded by the program and listed as a development dependency"),
         ));
     }
+    if develops && let Some(place) = node_packages::reaches_for_development(application, image, &package) {
+        let detail = format!("{place} may be a package that is listed as a development dependency");
+        return Err((SkipReason::RunTimeInputs, detail));
+    }
+    node_files::stay(application, image, &package)?;
     let mut build = Vec::new();
     let mut obstacles = Vec::new();
     if develops {
         let (line, doubts) = manager.leave_development(application, image, survey, &package)?;
         build.push(Operation::InsertAfter { instruction: image.last_file_instruction(), lines: vec![line] });
         obstacles.extend(doubts);
+        obstacles.extend(node_files::developers_at_work(application, &package));
     }
     let mut base = image.stage.base_span.of(image.dockerfile.text()).to_owned();
     let kept = packages::line(image, survey);

@@ -8,7 +8,10 @@ use super::survey::{self, Survey};
 use crate::discover::join;
 use crate::dockerfile::ShellCommand;
 use crate::error::SkipReason;
-use crate::facts::{Application, ImageFacts, Obstacle, PackageJson, PackageLock, loads_package, loads_undeclared};
+use crate::facts::{
+    Application, ImageFacts, Obstacle, PackageJson, PackageLock, finds_in_program, loads_package, loads_undeclared,
+    names_package,
+};
 
 /// A package manager of Node.js.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,12 @@ impl NodePackages {
         let lock = file(manager.lock()).and_then(|path| tree.read(&path));
         if manager == Self::Yarn && !lock.is_some_and(|lock| lock.contains("# yarn lockfile v1")) {
             return unaccounted("yarn.lock is not of Yarn 1, and where others put packages is not followed".to_owned());
+        }
+        if manager == Self::Yarn {
+            let settings = file(".yarnrc").and_then(|path| tree.read(&path)).unwrap_or_default();
+            if let Some(word) = ["modules-folder", "cwd"].iter().find(|word| settings.contains(**word)) {
+                return unaccounted(format!("yarn is told where packages lie ({word} in .yarnrc)"));
+            }
         }
         if manager == Self::Pnpm {
             let settings = [".npmrc", "pnpm-workspace.yaml"].iter().filter_map(|name| tree.read(&file(name)?));
@@ -189,6 +198,11 @@ impl NodePackages {
         package: &PackageJson,
     ) -> Result<(String, Vec<Obstacle>), Refusal> {
         let tree = application.around.repository.tree();
+        if let Some((index, word)) = removed(survey) {
+            let place = image.place(index);
+            let detail = format!("{place} removes {}, which it takes to leave packages behind", word.escape_debug());
+            return Err((SkipReason::UnaccountedCommand, detail));
+        }
         let needed = |place: String| {
             let detail =
                 format!("{place} is loaded by the program and is there only because of development dependencies");
@@ -197,16 +211,19 @@ impl NodePackages {
         let folder = image.directory();
         match self {
             Self::Npm => {
-                let loaded = match PackageLock::read(tree, folder) {
+                let lock = PackageLock::read(tree, folder);
+                let loaded = match &lock {
                     Some(lock) => loads_package(tree, folder, &lock.development),
                     None => loads_undeclared(tree, folder, package, None),
                 };
                 if let Some(place) = loaded {
                     return needed(place);
                 }
+                let mut doubts: Vec<Obstacle> = lock.iter().filter_map(optional_peer).collect();
                 let detail = "the client that Prisma generates among the packages may not outlast their pruning";
                 let doubt = Obstacle::doubt(SkipReason::RunTimeInputs, detail.to_owned());
-                Ok((prune(image), package.depends_on("@prisma/client").then_some(doubt).into_iter().collect()))
+                doubts.extend(package.depends_on("@prisma/client").then_some(doubt));
+                Ok((prune(image, survey), doubts))
             }
             Self::Yarn => {
                 // What is not asked for may have come with anything.
@@ -267,7 +284,7 @@ impl NodePackages {
         }
         // What the build writes among the packages would be gone.
         let writes = |line: &str| ["node_modules", "prisma", "patch-package"].iter().any(|word| line.contains(word));
-        let builds = ["prebuild", "build", "postbuild"].iter().filter_map(|script| package.script(script));
+        let builds = package.reached(&["prebuild", "build", "postbuild"]);
         if builds.into_iter().any(writes) || package.depends_on("@prisma/client") {
             let detail = "the build writes among the packages, which are installed once more".to_owned();
             return Err((SkipReason::RunTimeInputs, detail));
@@ -275,8 +292,13 @@ impl NodePackages {
         let text = image.dockerfile.text();
         let run = &image.dockerfile.instructions()[*index];
         let flags: String = run.flags.iter().map(|flag| format!("{} ", flag.span.of(text))).collect();
-        let written: Vec<&str> =
-            install.assignments.iter().chain(&install.words).map(|word| word.written.as_str()).collect();
+        if flags.contains("node_modules") {
+            return unaccounted(format!("{} mounts something among the packages", image.place(*index)));
+        }
+        // `--production=false` would win over what is added.
+        let takes_all = |word: &&str| word.starts_with("--prod") && word.ends_with("=false");
+        let written = install.assignments.iter().chain(&install.words).map(|word| word.written.as_str());
+        let written: Vec<&str> = written.filter(|word| !takes_all(word)).collect();
         let production = if self == Self::Yarn { "--production" } else { "--prod" };
         // A bare `yarn` installs as well.
         let verb = if words.len() == 1 { " install" } else { "" };
@@ -299,7 +321,7 @@ pub(super) fn is_build(words: &[&str]) -> bool {
 
 /// Packages that developers start, or that only a compiler reads, so that no package loads them when the program runs.
 fn is_tool(name: &str) -> bool {
-    const NAMES: [&str; 20] = [
+    const NAMES: [&str; 22] = [
         "c8",
         "chai",
         "concurrently",
@@ -317,7 +339,9 @@ fn is_tool(name: &str) -> bool {
         "standard",
         "supertest",
         "ts-jest",
+        "ts-node",
         "ts-node-dev",
+        "tsx",
         "typescript",
         "vitest",
     ];
@@ -325,12 +349,66 @@ fn is_tool(name: &str) -> bool {
         || ["@types/", "eslint", "@eslint/", "@typescript-eslint/"].iter().any(|start| name.starts_with(start))
 }
 
-/// npm 6, which came with Node.js up to 14, knows another name for the same.
-fn prune(image: &ImageFacts<'_>) -> String {
+/// A file that installing or pruning reads, which a command removes.
+fn removed(survey: &Survey) -> Option<(usize, String)> {
+    let is_read = |word: &str| {
+        let name = word.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let start = ["package", "npm-shrinkwrap", ".npmrc", ".yarnrc", "yarn", "pnpm", "node_modules", "patches", "*"];
+        word.is_empty() || matches!(word, "." | "./" | "..") || start.iter().any(|start| name.starts_with(start))
+    };
+    let is_aside = |word: &str| ["/var/", "/tmp/", "/root/", "~/", "/usr/"].iter().any(|start| word.starts_with(start));
+    survey.commands.iter().find_map(|(index, command)| {
+        let words = survey::words(command);
+        let ["rm", rest @ ..] = words.as_slice() else { return None };
+        let written = command.words.iter().skip(1).map(|word| word.written.as_str());
+        let word = rest
+            .iter()
+            .zip(written)
+            .find(|(word, written)| !word.starts_with('-') && is_read(word) && !is_aside(written));
+        word.map(|(_, written)| (*index, written.to_owned()))
+    })
+}
+
+/// A package for development that one for production uses where it is there, such as the driver of a database.
+fn optional_peer(lock: &PackageLock) -> Option<Obstacle> {
+    let is_left = |peer: &&String| lock.development.contains(peer) && !is_tool(peer);
+    let (package, peer) =
+        lock.production.iter().find_map(|package| Some((&package.name, package.peers.iter().find(is_left)?)))?;
+    let detail = format!("{package} uses {peer} where it is there, and it is there only for development");
+    Some(Obstacle::doubt(SkipReason::RunTimeInputs, detail))
+}
+
+/// Where the program reaches for packages for development by other ways than loading them: by a name that a framework loads, or by the folder of all.
+pub(super) fn reaches_for_development(
+    application: &Application<'_>,
+    image: &ImageFacts<'_>,
+    package: &PackageJson,
+) -> Option<String> {
+    let tree = application.around.repository.tree();
+    let others: Vec<&str> =
+        package.dev_dependencies().iter().map(String::as_str).filter(|name| !is_tool(name)).collect();
+    let folder = |text: &str| text.find("node_modules").map(|at| (at, "node_modules".to_owned()));
+    if others.is_empty() {
+        return None;
+    }
+    names_package(tree, image.directory(), &others).or_else(|| finds_in_program(tree, image.directory(), folder))
+}
+
+/// npm 6, which came with Node.js up to 14, knows another name for the same. What makes npm accept packages that do not fit each other is repeated: it
+/// looks at them again.
+fn prune(image: &ImageFacts<'_>, survey: &Survey) -> String {
     let tag = image.base.as_ref().and_then(|base| base.tag()).unwrap_or_default();
     let major: Option<u32> = tag.split(['.', '-']).next().and_then(|major| major.parse().ok());
     let flag = if major.is_some_and(|major| major < 15) { "--production" } else { "--omit=dev" };
-    format!("RUN npm prune {flag}")
+    let mut line = format!("RUN npm prune {flag}");
+    for lenient in ["--legacy-peer-deps", "--force"] {
+        let is_given = |words: Vec<&str>| words.first() == Some(&"npm") && words.contains(&lenient);
+        if survey.commands.iter().any(|(_, command)| is_given(survey::words(command))) {
+            line.push(' ');
+            line.push_str(lenient);
+        }
+    }
+    line
 }
 
 #[cfg(test)]

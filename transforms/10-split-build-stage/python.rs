@@ -2,8 +2,8 @@
 
 use super::python_packages::{self, Environment};
 use super::survey::{self, Survey};
-use super::{Refusal, Split, final_base, launch, packages};
-use crate::discover::join;
+use super::{Refusal, Split, final_base, launch, packages, python_files};
+use crate::discover::{file_name, join};
 use crate::dockerfile::{Keyword, Operation};
 use crate::error::SkipReason;
 use crate::facts::{Application, ImageFacts, Obstacle};
@@ -19,6 +19,10 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     if image.known_base.is_none_or(|known| known.name != "python") {
         return Err((SkipReason::NoBuildStep, "the interpreter does not come from the base python".to_owned()));
     }
+    let tag = image.base.as_ref().and_then(|base| base.tag()).unwrap_or_default();
+    if tag.split(['.', '-']).next() == Some("2") {
+        return Err((SkipReason::NoBuildStep, "Python 2 makes no virtual environments by itself".to_owned()));
+    }
     let workdir = survey.single_workdir(image)?;
     survey.copies_into_but(image, &workdir, |index| python_packages::brings_uv(image, index))?;
     survey.unaccounted(image, |words| packages::installs(words) || python_packages::accounts(words))?;
@@ -27,6 +31,7 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     }
     let environment = python_packages::environment(application, image, survey, &workdir)?;
     starts_from_path(application, image)?;
+    python_files::stay(application, image, survey, &environment)?;
     let lists = ["requirements.txt", "pyproject.toml", "poetry.lock", "uv.lock"];
     let lists = lists.into_iter().filter_map(|name| join(image.directory(), name));
     let lists: String = lists.filter_map(|path| application.around.repository.tree().read(&path)).collect();
@@ -83,7 +88,7 @@ fn sets_path(image: &ImageFacts<'_>, index: usize) -> bool {
         && instruction.arguments.of(image.dockerfile.text()).split_whitespace().any(|word| word.starts_with("PATH"))
 }
 
-fn is_tool(word: &str) -> bool {
+pub(super) fn is_tool(word: &str) -> bool {
     matches!(word, "poetry" | "uv" | "uvx" | "pipenv" | "pdm" | "hatch" | "rye")
 }
 
@@ -92,6 +97,13 @@ fn starts_from_path(application: &Application<'_>, image: &ImageFacts<'_>) -> Re
     for (place, argv) in launch::all(application, image) {
         if let Some(tool) = argv.iter().flat_map(|word| word.split_whitespace()).find(|word| is_tool(word)) {
             let detail = format!("{place} starts {tool}, which looks for an environment of its own");
+            return Err((SkipReason::RunTimeInputs, detail));
+        }
+        if let [shell, flag, ..] = argv.as_slice()
+            && matches!(file_name(shell), "sh" | "bash" | "ash")
+            && (flag == "--login" || flag.starts_with('-') && !flag.starts_with("--") && flag.contains('l'))
+        {
+            let detail = format!("{place} starts a login shell, which sets PATH anew");
             return Err((SkipReason::RunTimeInputs, detail));
         }
         let words = argv.iter().flat_map(|word| word.split_whitespace());

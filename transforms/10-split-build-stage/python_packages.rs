@@ -200,6 +200,12 @@ fn moves_packages(variable: &str) -> bool {
             | "UV_PROJECT_ENVIRONMENT"
             | "UV_SYSTEM_PYTHON"
             | "UV_PYTHON"
+            | "UV_PYTHON_PREFERENCE"
+            | "UV_MANAGED_PYTHON"
+            | "UV_PYTHON_INSTALL_DIR"
+            | "UV_PROJECT"
+            | "UV_WORKING_DIRECTORY"
+            | "UV_CONFIG_FILE"
             | "UV_LINK_MODE"
             | "UV_TARGET"
             | "PYTHONUSERBASE"
@@ -229,6 +235,10 @@ fn suits_interpreter(application: &Application<'_>, image: &ImageFacts<'_>) -> R
     let Some(own) = version(tag) else { return unclear("the base does not name its version") };
     if read(".python-version").is_some_and(|pinned| version(&pinned) != Some(own)) {
         return unclear(".python-version names another one");
+    }
+    let settings: String = ["uv.toml", "pyproject.toml"].into_iter().filter_map(read).collect();
+    if let Some(key) = ["python-preference", "managed-python"].into_iter().find(|key| settings.contains(key)) {
+        return unclear(&format!("the project sets {key}"));
     }
     let project: Option<toml::Table> = read("pyproject.toml").and_then(|text| text.parse().ok());
     let wanted = project.as_ref().and_then(|project| project.get("project")?.get("requires-python")?.as_str());

@@ -55,6 +55,9 @@ pub(super) fn replace(application: &Application<'_>, image: &ImageFacts<'_>) -> 
         ));
     }
     let needs = |what: String| Err((SkipReason::RunTimeInputs, what));
+    if let Some(folder) = folder_of_the_kit(application, image) {
+        return needs(format!("{folder} is a folder of the development kit"));
+    }
     if let Some((place, tool)) = tool_of_the_kit(image) {
         return needs(format!("{place}: {tool} is of the development kit, or may need it"));
     }
@@ -80,6 +83,25 @@ pub(super) fn replace(application: &Application<'_>, image: &ImageFacts<'_>) -> 
     );
     let operations = vec![Operation::Replace { span: image.stage.base_span, text: runtime.base }];
     Ok(Replacement { operations, obstacles, detail })
+}
+
+/// A folder that a kit has and its runtime has not, which the file, a command of a manifest or a mount names: the runtime inside the kit of Java 8, modules to
+/// link, headers, and its sources.
+fn folder_of_the_kit(application: &Application<'_>, image: &ImageFacts<'_>) -> Option<String> {
+    const FOLDERS: [&str; 6] =
+        ["openjdk/jre", "JAVA_HOME/jre", "JAVA_HOME}/jre", "/jmods", "/lib/src.zip", "/include/jni"];
+    let text = image.dockerfile.text();
+    let instructions = image.stage.instructions.clone();
+    let of_file = instructions.map(|index| image.dockerfile.instructions()[index].span.of(text).to_owned());
+    let of_containers = application.containers.iter().flat_map(|container| {
+        let values = container.view.env_values().into_iter().map(|(_, value)| value);
+        let mounts = container.mounts().into_iter().map(|mount| mount.path);
+        values.chain(mounts).collect::<Vec<_>>()
+    });
+    let commands = launch::all(application, image).into_iter().map(|(_, argv)| argv.join(" "));
+    let all: Vec<String> = of_file.chain(of_containers).chain(commands).collect();
+    let folder = FOLDERS.into_iter().find(|folder| all.iter().any(|text| text.contains(folder)))?;
+    Some(folder.to_owned())
 }
 
 /// A RUN, a health check or a command that names a tool of the kit, or starts a script that may.

@@ -39,7 +39,7 @@ impl Transform for PinDigest {
     }
 
     fn names(&self, application: &Application<'_>) -> Vec<Reference> {
-        places(application).into_iter().filter_map(|place| Some(place.named.ok()?.reference)).collect()
+        all_places(application).into_iter().filter_map(|place| Some(place.named.ok()?.reference)).collect()
     }
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
@@ -47,8 +47,17 @@ impl Transform for PinDigest {
     }
 }
 
-/// Every place of an application where an image is named.
+/// Every place of an application where an image is named; those that an author wants to be left are.
 fn places(application: &Application<'_>) -> Vec<Place> {
+    let mut places = all_places(application);
+    for place in &mut places {
+        place.heed_suppression(application.around);
+    }
+    places
+}
+
+/// Every place of an application where an image is named.
+fn all_places(application: &Application<'_>) -> Vec<Place> {
     let mut places = Vec::new();
     if let Some(image) = &application.image {
         places.extend(dockerfile::places(application.around, image));
@@ -62,9 +71,6 @@ fn places(application: &Application<'_>) -> Vec<Place> {
             Role::Kustomization => kustomization::places(application.around, file, manifest),
             Role::Values => values::places(application.around, file, manifest),
         });
-    }
-    for place in &mut places {
-        place.heed_suppression(application.around);
     }
     places
 }

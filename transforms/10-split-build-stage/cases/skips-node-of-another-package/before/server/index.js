@@ -1,0 +1,1 @@
+const express=require('express'); const pug=require('pug'); express().listen(3000)

@@ -1,0 +1,1 @@
+const express=require('express'); const a=express(); a.set('view engine', 'pug'); a.listen(3000)

@@ -1,0 +1,3 @@
+#!/bin/bash
+poetry run python manage.py migrate
+exec gunicorn app:app

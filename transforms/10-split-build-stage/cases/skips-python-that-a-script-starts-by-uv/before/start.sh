@@ -1,0 +1,3 @@
+#!/bin/sh
+uv run alembic upgrade head
+exec gunicorn -b :8000 app:app

@@ -1,0 +1,2 @@
+from ctypes.util import find_library
+find_library('geos_c')

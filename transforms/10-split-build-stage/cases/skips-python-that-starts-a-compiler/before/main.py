@@ -1,0 +1,2 @@
+import subprocess
+subprocess.run(["gcc", "judge.c", "-o", "/tmp/x"])

@@ -1,0 +1,2 @@
+import pymc as pm, torch
+m = torch.compile(lambda x: x)

@@ -1,0 +1,1 @@
+import express from 'express'; import '@acme/log'; express().listen(3000)
