@@ -25,7 +25,7 @@ static PUT_ELSEWHERE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Programs of packages, and of package managers, that a program starts.
 static STARTS_PACKAGES: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"["'`](npx|npm|yarn|pnpm)(?:\.cmd)?["'` ]|node_modules/\.bin/"#).ok());
+    LazyLock::new(|| Regex::new(r#"["'`](npx|npm|yarn|pnpm|make|gcc|g\+\+)(?:\.cmd)?["'` ]|node_modules/\.bin/"#).ok());
 
 /// Refuses what would be left behind though the program uses it.
 pub(super) fn stay(
@@ -60,7 +60,18 @@ pub(super) fn stay(
         Some((found.start(), found.as_str().to_owned()))
     };
     if let Some(place) = finds_in_program(tree, image.directory(), starts) {
-        return refused(format!("{place} may start a package for development, or a package manager"));
+        return refused(format!("{place} may start a package for development, a package manager or a compiler"));
+    }
+    // Where it finds no TypeScript to read its settings with, it installs that as it starts
+    // (<https://nextjs.org/docs/app/api-reference/config/typescript>).
+    let settings = ["next.config.ts", "next.config.mts"].into_iter().filter_map(|name| join(image.directory(), name));
+    let mut settings = settings.filter_map(|path| Some((tree.read(&path)?, path)));
+    if package.dev_dependencies().iter().any(|name| name == "typescript")
+        && let Some((_, path)) = settings.find(|(text, _)| !text.contains("standalone"))
+    {
+        return refused(format!(
+            "{path} is read with TypeScript as the program starts, which is there for development"
+        ));
     }
     Ok(())
 }

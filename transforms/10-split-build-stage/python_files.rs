@@ -95,6 +95,11 @@ pub(super) fn stay(
     if let Some(place) = finds_in_program(tree, image.directory(), compiles) {
         return refused(format!("{place} may need a compiler while the program runs"));
     }
+    let tools = ["\"uv\"", "'uv'", "\"uv ", "'uv ", "\"poetry\"", "'poetry'", "\"poetry ", "'poetry "];
+    let starts = |text: &str| {
+        let found = tools.into_iter().find_map(|word| Some((text.find(word)?, word)))?;
+        text.contains("subprocess").then(|| (found.0, found.1.to_owned()))
+    };
     if let Environment::New { .. } = environment {
         let of_containers = application.containers.iter().flat_map(|container| container.view.env_values());
         let mut values = of_containers.chain(image.dockerfile.env(image.stage));
@@ -106,6 +111,9 @@ pub(super) fn stay(
         return Ok(());
     }
     // The tools that make the project's environment stay in the build.
+    if let Some(place) = finds_in_program(tree, image.directory(), starts) {
+        return refused(format!("{place} starts a tool that stays in the build stage"));
+    }
     for (path, text) in launch::scripts(application, image) {
         let mut words = text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(str::split_whitespace);
         if let Some(tool) = words.find(|word| is_tool(word)) {
