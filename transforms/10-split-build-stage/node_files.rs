@@ -23,6 +23,12 @@ static PUT_ELSEWHERE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
+/// Paths of the system, and the home.
+static ELSEWHERE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"["'` =](?:/(?:opt|srv|var|data|root|home|usr/local|usr/share|etc|mnt)/\w|~/)|\bhomedir\(|\bHOME\b"#)
+        .ok()
+});
+
 /// Programs of packages, and of package managers, that a program starts.
 static STARTS_PACKAGES: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"["'`](npx|npm|yarn|pnpm|make|gcc|g\+\+)(?:\.cmd)?["'` ]|node_modules/\.bin/"#).ok());
@@ -44,6 +50,15 @@ pub(super) fn stay(
     let scripts = ["preinstall", "install", "postinstall", "prepare", "prebuild", "build", "postbuild"];
     if let Some(line) = package.reached(&scripts).into_iter().find(|line| writes_elsewhere(line)) {
         return refused(format!("the script `{}` may write outside the working directory", line.escape_debug()));
+    }
+    // Scripts that these lines start, by their path.
+    let lines = package.reached(&scripts);
+    let named = lines.into_iter().flat_map(str::split_whitespace).filter_map(|word| join(image.directory(), word));
+    for path in named.filter(|path| tree.has(path)) {
+        let text = tree.read(&path).unwrap_or_default();
+        if ELSEWHERE.as_ref().is_some_and(|elsewhere| elsewhere.is_match(&text)) {
+            return refused(format!("{path} runs in the build and may write outside the working directory"));
+        }
     }
     let settings = tree.below(image.directory()).filter(|path| {
         join(image.directory(), file_name(path)).as_deref() == Some(*path) && is_settings_of_a_build(file_name(path))
