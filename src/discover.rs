@@ -295,6 +295,15 @@ pub fn root_of(inputs: &[PathBuf]) -> Result<PathBuf, Error> {
     Ok(common.iter().collect())
 }
 
+/// Where a directory lies in the git repository that holds it, `/` between the parts; empty for its top, and outside of any.
+pub fn place_in_repository(directory: &Path) -> String {
+    let top = directory.ancestors().find(|above| above.join(".git").exists());
+    let place = top.and_then(|top| directory.strip_prefix(top).ok());
+    let parts: Option<Vec<&str>> =
+        place.map(|place| place.iter().map(|part| part.to_str()).collect()).unwrap_or_default();
+    parts.unwrap_or_default().join("/")
+}
+
 fn walk(
     root: &Path,
     input: &Path,

@@ -13,7 +13,8 @@
 //! 5. [`facts`] says what is known about each application and how: user, ports, directories, language, and what speaks against leaving root.
 //!    [`registry`] turns tags into digests, tells what images say of themselves, and is the only asynchronous code.
 //! 6. [`transforms`] is the ordered list of what is done; a transform looks at facts and proposes a [`change`], or declines with a reason.
-//! 7. [`pipeline`] runs them: plan, apply in memory, parse again, [`verify`], record. [`suppression`] lets an author decline in a comment.
+//!    [`suppression`] lets an author decline in a comment; nobody is asked about what is to be left.
+//! 7. [`pipeline`] runs them: plan, apply in memory, parse again, [`verify`], record.
 //! 8. [`report`] shows the result, or [`write`](mod@write) writes it: the diff a reviewer saw is what lands on disk.
 //!
 //! [`source`], [`edit`] and [`error`] are the vocabulary that all rooms share.
@@ -43,11 +44,11 @@ pub mod facts;
 pub mod registry;
 
 pub mod change;
+pub mod suppression;
 #[path = "../transforms/mod.rs"]
 pub mod transforms;
 
 pub mod pipeline;
-pub mod suppression;
 pub mod verify;
 
 pub mod report;

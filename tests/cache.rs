@@ -108,6 +108,13 @@ fn nobody_is_asked_twice() {
 }
 
 #[test]
+fn what_was_pinned_just_now_is_not_asked_about() {
+    let Some(lab) = Lab::new() else { return };
+    assert_eq!(lab.requests(&["--only", "pin-digest", "--write"]), (2, 0));
+    assert_eq!(lab.requests(&["--only", "pin-digest", "--check"]), (0, 0));
+}
+
+#[test]
 fn tags_are_asked_about_again_when_their_time_is_over() {
     let Some(lab) = Lab::new() else { return };
     let first = lab.run(&[]);

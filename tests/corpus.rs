@@ -17,7 +17,7 @@ use support::workspace::Workspace;
 use unroot::cli::Mode;
 use unroot::config::Config;
 use unroot::discover::Tree;
-use unroot::image::{Digest, ImageConfig, Kind, Reference, Resolved};
+use unroot::image::{Digest, ImageConfig, MediaType, Reference, Resolved};
 use unroot::pipeline::{self, Options, Run};
 use unroot::registry::{Offline, Recorded, ResolveError, Resolver};
 use unroot::report::{diff, patches, text};
@@ -193,7 +193,7 @@ impl Hardened {
         snapshot.insert("run.diff".to_owned(), differences.collect());
         snapshot.insert("ledger.txt".to_owned(), ledger(&pinned));
         snapshot.insert("ledger-offline.txt".to_owned(), ledger(&offline));
-        let series = patches::series(&pinned);
+        let series = patches::series(&pinned, "");
         snapshot.extend(series.iter().map(|(name, patch)| (format!("patches/{name}"), patch.clone())));
         assert_snapshot(&format!("corpus/{name}"), &snapshot);
 
@@ -272,7 +272,7 @@ impl Resolver for AnyDigest {
     fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
         let resolved = |reference: &Reference| {
             let hash: String = Sha256::digest(reference.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
-            Resolved { digest: Digest::parse(&format!("sha256:{hash}")).unwrap(), kind: Kind::Index }
+            Resolved { digest: Digest::parse(&format!("sha256:{hash}")).unwrap(), media_type: MediaType::OciIndex }
         };
         references.iter().map(|reference| (reference.clone(), Ok(resolved(reference)))).collect()
     }

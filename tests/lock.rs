@@ -4,10 +4,18 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
 use support::program::{Ended, unroot};
 use support::registry::{OCI_INDEX, OCI_MANIFEST, Registry, sha256};
+use support::trees::{applications, cases, copy_tree, other_roots, run_with};
 use support::workspace::Workspace;
+use unroot::image::{Digest, ImageConfig, MediaType, Reference, Resolved};
+use unroot::pipeline::Options;
+use unroot::registry::lock::{Lock, Locked, Moment, Rule};
+use unroot::registry::{Offline, ResolveError, Resolver};
 
 const LOCK: &str = "unroot.lock";
 
@@ -74,9 +82,13 @@ fn a_lock_is_made_when_it_is_asked_for_and_then_nobody_is_asked_again() {
     assert_eq!(cold.len(), 3, "one for each distinct image: {cold:#?}");
 
     let shown = run(&workspace, 0, &["--lock"]);
+    let heads = registry.logged("\"HEAD /v2/", 6);
+    assert_eq!(heads.len(), 6, "as many, with nothing kept of the run before: {heads:#?}");
     let header = "diff --git a/unroot.lock b/unroot.lock\nnew file mode 100644\n--- /dev/null\n+++ b/unroot.lock\n";
     assert!(shown.stdout.contains(header), "{}", shown.stdout);
     assert!(!workspace.path(LOCK).exists());
+    let asked = registry.logged("\"HEAD /v2/", 6);
+    assert_eq!(asked.len(), 6, "what the new pins name was told with their tags: {asked:#?}");
     run(&workspace, 1, &["--lock", "--check", "--skip", "pin-digest,inject-security-context,switch-user"]);
 
     let written = run(&workspace, 0, &["--lock", "--write"]);
@@ -92,7 +104,7 @@ fn a_lock_is_made_when_it_is_asked_for_and_then_nobody_is_asked_again() {
         ]
     );
     let (_, tool) = text.split_once("reference = \"example.com/tool:1\"\n").unwrap();
-    let expected = "kind = \"image\"\nresolved = T\n\n[image.config]\nuser = \"1000\"\nports = [8080]\n\
+    let expected = "media_type = \"application/vnd.oci.image.manifest.v1+json\"\nresolved = T\n\n[image.config]\nuser = \"1000\"\nports = [8080]\n\
         cmd = [\"tool\", \"--token=***\"]\nvolumes = [\"/data\"]\nenv = [\"PORT=81\", \"DATA=/data\"]\n";
     assert_eq!(tool.split_once('\n').unwrap().1, expected);
     assert!(!text.contains("hunter2"), "{text}");
@@ -193,7 +205,9 @@ fn a_pin_that_moved_on_takes_its_row_along() {
         run(&workspace, 0, &["--write"]);
         let text = lock(&workspace);
         for (reference, digest) in expected {
-            let row = format!("reference = \"example.com/{reference}\"\ndigest = \"{digest}\"\nkind = \"image\"\n");
+            let row = format!(
+                "reference = \"example.com/{reference}\"\ndigest = \"{digest}\"\nmedia_type = \"application/vnd.oci.image.manifest.v1+json\"\n"
+            );
             assert!(text.contains(&row), "{row}\n{text}");
         }
         assert_eq!(text.matches("\"example.com/tool").count(), expected.len(), "{text}");
@@ -255,7 +269,7 @@ fn the_lock_is_the_last_patch_of_a_series() {
 #[test]
 fn a_lock_that_cannot_be_used_is_an_error_and_stays_as_it_is() {
     let row = format!(
-        "version = 1\n\n[[image]]\nreference = \"docker.io/library/redis:7\"\ndigest = \"{}\"\nkind = \"index\"\nresolved = 2026-01-01T00:00:00Z\n",
+        "version = 1\n\n[[image]]\nreference = \"docker.io/library/redis:7\"\ndigest = \"{}\"\nmedia_type = \"application/vnd.oci.image.index.v1+json\"\nresolved = 2026-01-01T00:00:00Z\n",
         sha256(b"")
     );
     let workspace = Workspace::with(&[("k8s/redis.yaml", &pod("redis", "redis:7"))]);
@@ -269,12 +283,12 @@ fn a_lock_that_cannot_be_used_is_an_error_and_stays_as_it_is() {
             "unroot.lock:4:13: `docker.io/library/redis:7\\u{1b}[5m`",
         ),
         (row.replace("sha256:e3", "sha256:").into_bytes(), "unroot.lock:5:10: a digest is sha256: and"),
-        (row.replace("kind", "kimd").into_bytes(), "unroot.lock:6:1: unknown field `kimd`"),
+        (row.replace("media_type", "media_typ").into_bytes(), "unroot.lock:6:1: unknown field `media_typ`"),
         (
             format!("<<<<<<< ours\n{row}=======\n>>>>>>> theirs\n").into_bytes(),
             "unroot.lock:1:1: a merge left its marks here; keep either side, and run unroot again",
         ),
-        (crlf.replace("\"index\"", "\"x\"").into_bytes(), "unroot.lock:6:8: unknown variant `x`"),
+        (crlf.replace(".index.", ".x.").into_bytes(), "unroot.lock:6:14: a media type is one of"),
     ] {
         fs::write(workspace.path(LOCK), &bytes).unwrap();
         let before = workspace.read("k8s/redis.yaml");
@@ -328,10 +342,119 @@ fn line_ends_and_remarks_stay_while_nothing_changes() {
 }
 
 #[test]
+fn what_was_asked_for_one_platform_is_told_apart() {
+    let Some((registry, workspace)) = repository() else { return };
+    let index = [("arm64", config("")), ("amd64", config(""))];
+    let (_, children) = registry.push_index_with("hub/library/redis", "7", OCI_INDEX, &index);
+    fs::remove_file(workspace.path("k8s/tool.yaml")).unwrap();
+    fs::remove_file(workspace.path("app/Dockerfile")).unwrap();
+    let arm = ["--platform", "linux/arm64", "--only", "pin-digest"];
+    run(&workspace, 0, &[&["--lock", "--write"], &arm[..]].concat());
+    let text = lock(&workspace);
+    let row = format!(
+        "reference = \"docker.io/library/redis:7\"\ndigest = \"{}\"\nmedia_type = \"application/vnd.oci.image.manifest.v1+json\"\nplatform = \"linux/arm64\"\n",
+        children[0]
+    );
+    assert!(text.contains(&row), "{row}\n{text}");
+    assert!(workspace.read("k8s/redis.yaml").contains(&children[0]));
+    let asked = registry.logged("/v2/", 0).len();
+    run(&workspace, 0, &[&["--check", "--locked"], &arm[..]].concat());
+    run(&workspace, 0, &[&["--check"], &arm[..]].concat());
+    assert_eq!(registry.logged("/v2/", 0).len(), asked);
+    // For all platforms nobody has asked yet.
+    workspace.write("k8s/again.yaml", &pod("again", "redis:7"));
+    let gate = run(&workspace, 1, &["--check", "--locked", "--only", "pin-digest"]);
+    assert!(
+        gate.stdout.contains("\nnot locked: unroot.lock does not have docker.io/library/redis:7\n"),
+        "{}",
+        gate.stdout
+    );
+}
+
+#[test]
 fn flags_that_contradict_each_other_are_refused() {
     let workspace = Workspace::with(&[("k8s/redis.yaml", &pod("redis", "redis:7"))]);
     for arguments in [["--lock", "--locked"], ["--locked", "--update"]] {
         let ended = unroot(workspace.root(), &arguments);
         assert!(ended.code == 2 && ended.stderr.contains("cannot be used with"), "{arguments:?}: {}", ended.stderr);
     }
+}
+
+/// A registry that has every image, and remembers what it was asked.
+#[derive(Default)]
+struct Telling {
+    asked: Mutex<BTreeSet<Reference>>,
+}
+
+impl Resolver for Telling {
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
+        self.asked.lock().unwrap().extend(references.iter().cloned());
+        let answer = |reference: &Reference| {
+            let named =
+                Digest::of(format!("{}:{}", reference.repository(), reference.tag().unwrap_or("latest")).as_bytes());
+            let digest = reference.digest().and_then(Digest::parse).unwrap_or(named);
+            let is_index = digest.as_str() < "sha256:8";
+            let media_type = if is_index { MediaType::OciIndex } else { MediaType::OciManifest };
+            Resolved { digest, media_type }
+        };
+        references.iter().map(|reference| (reference.clone(), Ok(answer(reference)))).collect()
+    }
+
+    fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {
+        self.asked.lock().unwrap().extend(references.iter().cloned());
+        let answer = |reference: &Reference| {
+            let is_root = reference.digest().is_some_and(|digest| digest.ends_with(['0', '1', '2', '3', '4']));
+            let user = if is_root { "" } else { "1000:1000" }.to_owned();
+            let env = vec![("DATA".to_owned(), "/data".to_owned()), ("API_TOKEN".to_owned(), "hunter2".to_owned())];
+            ImageConfig { user, ports: vec![8080], cmd: vec!["serve".to_owned()], env, ..ImageConfig::default() }
+        };
+        references.iter().map(|reference| (reference.clone(), Ok(answer(reference)))).collect()
+    }
+}
+
+/// Every case and application: with the lock of a first run the next one knows all that it asks for, and says the same.
+#[test]
+fn a_lock_serves_the_next_run_whatever_the_repository() {
+    let (mut looked_at, mut rows) = (0, 0);
+    // What a run leaves of a case is looked at as the second run.
+    let cases = cases().into_iter().map(|case| case.join("before")).filter(|before| before.is_dir());
+    for root in applications().into_iter().chain(cases).chain(other_roots()) {
+        for allow_unsafe in [false, true].into_iter().take(2) {
+            let directory = Workspace::new();
+            let copy = directory.path("app");
+            fs::create_dir(&copy).unwrap();
+            copy_tree(&root, &copy);
+            let options = Options { allow_unsafe, keeps_lock: true, ..Options::default() };
+            let locked = Locked::new(Lock::default(), Rule::Fill, None, Telling::default());
+            let first = run_with(&copy, &options, &locked);
+            let lock = locked.brought_up_to_date(&first.named, true, Moment::from(UNIX_EPOCH));
+            let text = lock.to_string();
+            assert!(!text.contains("hunter2"), "{}:\n{text}", root.display());
+            assert_eq!(Lock::parse(&text).as_ref(), Ok(&lock), "{}", root.display());
+
+            // Before anything is written: a gate that sees the lock alone comes to the same end.
+            let gate = Locked::new(lock.clone(), Rule::Only, None, Offline);
+            let again = run_with(&copy, &options, &gate);
+            let other = first.findings.iter().zip(&again.findings).find(|(first, again)| first != again);
+            assert_eq!(other, None, "{}:\n{text}", root.display());
+
+            for file in &first.files {
+                fs::write(copy.join(&file.path), file.after.as_bytes()).unwrap();
+            }
+            let asked = Telling::default();
+            let locked = Locked::new(lock.clone(), Rule::Fill, None, &asked);
+            let second = run_with(&copy, &options, &locked);
+            let asked = asked.asked.lock().unwrap().clone();
+            let place = format!("{}, unsafe {allow_unsafe}", root.display());
+            assert!(second.files.is_empty() && asked.is_empty(), "{place}: {:?} {asked:?}", second.files);
+            let after = locked.brought_up_to_date(&second.named, true, Moment::from(UNIX_EPOCH));
+            assert_eq!(after.to_string(), text, "{place}");
+            let gate = Locked::new(lock.clone(), Rule::Only, None, Offline);
+            let gated = run_with(&copy, &options, &gate);
+            assert_eq!((gated.findings, gate.out_of_date(&gated.named, true)), (second.findings, vec![]), "{place}");
+            looked_at += 1;
+            rows += lock.len();
+        }
+    }
+    assert!(looked_at > 300 && rows > looked_at / 2, "{rows} rows in {looked_at} locks");
 }

@@ -5,6 +5,7 @@
 mod support;
 
 use std::sync::Arc;
+use support::program::unroot;
 use support::workspace::Workspace;
 use unroot::pipeline::{FileChange, Run, Step};
 use unroot::report::{diff, patches};
@@ -60,7 +61,7 @@ fn repository(histories: &[History<'_>]) -> (Workspace, Workspace, Vec<String>) 
     repository.git_ok(&["add", "--all"]);
     repository.git_ok(&["commit", "--quiet", "--message=before"]);
     let directory = Workspace::new();
-    let series = patches::series(&run(histories));
+    let series = patches::series(&run(histories), "");
     unroot::write::write_new(directory.root(), &series).unwrap();
     let names = series.iter().map(|(name, _)| directory.path(name).to_string_lossy().into_owned()).collect();
     (repository, directory, names)
@@ -194,12 +195,12 @@ fn the_message_is_what_git_records() {
 
 #[test]
 fn steps_without_a_difference_have_no_patch_and_are_not_counted() {
-    let series = patches::series(&run(&[("Dockerfile", &["a\n", "a\n", "b\n", "c\n"])]));
+    let series = patches::series(&run(&[("Dockerfile", &["a\n", "a\n", "b\n", "c\n"])]), "");
     let names: Vec<&str> = series.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["0020-minimal-base.patch", "0030-run-as-user.patch"]);
     assert!(series[0].1.contains("\nSubject: [PATCH 1/2] Use a minimal base image\n"), "{}", series[0].1);
     assert!(series[1].1.contains("\nSubject: [PATCH 2/2] Run as a user\n"), "{}", series[1].1);
-    assert!(patches::series(&run(&[("Dockerfile", &["a\n", "a\n"])])).is_empty());
+    assert!(patches::series(&run(&[("Dockerfile", &["a\n", "a\n"])]), "").is_empty());
 }
 
 #[test]
@@ -253,4 +254,26 @@ fn any_difference_applies() {
         workspace.git_ok(&["apply", "--whitespace=nowarn", "patch"]);
         assert_eq!(workspace.read("file"), after, "from {before:?}");
     }
+}
+
+/// git reads the paths of a patch from the top of its repository, wherever it is called.
+#[test]
+fn a_series_for_a_folder_applies_from_everywhere() {
+    let dockerfile = "FROM node:22-alpine\nWORKDIR /app\nADD server.js ./\nCMD [\"node\", \"server.js\"]\n";
+    let workspace = Workspace::with(&[
+        ("services/web/server.js", ""),
+        ("services/web/Dockerfile", dockerfile),
+        ("Dockerfile", dockerfile),
+    ]);
+    workspace.git_ok(&["init", "--quiet"]);
+    let directory = Workspace::new();
+    let ended = unroot(
+        &workspace.path("services/web"),
+        &["--offline", "--only", "copy-local-files", "--patches", directory.root().to_str().unwrap()],
+    );
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let name = directory.entries().pop().unwrap();
+    workspace.git_ok(&["apply", directory.path(&name).to_str().unwrap()]);
+    assert_eq!(workspace.read("Dockerfile"), dockerfile);
+    assert!(workspace.read("services/web/Dockerfile").contains("\nCOPY server.js"), "{name}");
 }

@@ -27,7 +27,7 @@ use support::registry::{
     DOCKER_LIST, DOCKER_MANIFEST, LOGIN, OCI_INDEX, OCI_MANIFEST, Registry, docker_config, free_address, sha256,
 };
 use support::workspace::Workspace;
-use unroot::image::{Kind, Reference, Resolved};
+use unroot::image::{MediaType, Reference, Resolved};
 use unroot::registry::{NetworkSettings, Online, RegistrySettings, ResolveError, Resolver};
 
 type Answers = BTreeMap<Reference, Result<Resolved, ResolveError>>;
@@ -103,9 +103,12 @@ fn the_digest_is_that_of_the_index_where_there_is_one() {
     assert_eq!(digest("multi/docker"), sha256(docker_list.as_bytes()));
     assert_eq!(digest("single/oci:1"), oci_image);
     assert_eq!(digest("single/docker:1"), docker_image);
-    let kind = |name: &str| answers[&reference(&format!("{host}/{name}"))].as_ref().unwrap().kind;
-    assert_eq!(["multi/oci:1", "multi/docker"].map(kind), [Kind::Index; 2]);
-    assert_eq!(["single/oci:1", "single/docker:1"].map(kind), [Kind::Image; 2]);
+    let media_type = |name: &str| answers[&reference(&format!("{host}/{name}"))].as_ref().unwrap().media_type;
+    assert_eq!(["multi/oci:1", "multi/docker"].map(media_type), [MediaType::OciIndex, MediaType::DockerManifestList]);
+    assert_eq!(
+        ["single/oci:1", "single/docker:1"].map(media_type),
+        [MediaType::OciManifest, MediaType::DockerManifest]
+    );
     for child in oci_children.iter().chain(&docker_children) {
         assert!(answers.values().all(|answer| answer.as_ref().unwrap().digest.as_str() != child));
     }

@@ -16,7 +16,7 @@ use support::workspace::Workspace;
 use unroot::config::Config;
 use unroot::discover::Tree;
 use unroot::error::{Finding, Outcome};
-use unroot::image::{Digest, ImageConfig, Kind, Reference, Resolved};
+use unroot::image::{Digest, ImageConfig, MediaType, Reference, Resolved};
 use unroot::pipeline::{self, Options, Run};
 use unroot::registry::Recorded;
 use unroot::repository::Repository;
@@ -314,14 +314,11 @@ fn transform(id: &str, before: &Files, expect: &Expect) -> (Files, Run) {
     config.platform = expect.platform.as_ref().map(|platform| platform.parse().unwrap()).or(config.platform);
     let tree = Tree::discover(&[root], &config.exclude).unwrap();
     let mut recorded = Recorded::new();
-    let of_kind = |kind: Kind, digests: &BTreeMap<String, String>| {
-        let digests = digests.iter();
-        digests.map(|(reference, digest)| (reference.clone(), digest.clone(), kind)).collect::<Vec<_>>()
-    };
-    let images = of_kind(Kind::Image, &expect.images);
-    for (reference, digest, kind) in of_kind(Kind::Index, &expect.digests).into_iter().chain(images) {
-        let resolved = Resolved { digest: Digest::parse(&digest).unwrap(), kind };
-        recorded.record(&Reference::parse(&reference).unwrap(), Ok(resolved));
+    for (media_type, digests) in [(MediaType::OciIndex, &expect.digests), (MediaType::OciManifest, &expect.images)] {
+        for (reference, digest) in digests {
+            let resolved = Resolved { digest: Digest::parse(digest).unwrap(), media_type };
+            recorded.record(&Reference::parse(reference).unwrap(), Ok(resolved));
+        }
     }
     for (reference, config) in &expect.configs {
         recorded.record_config(&Reference::parse(reference).unwrap(), Ok(config.clone()));

@@ -122,7 +122,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         files.sort_by_key(|file| file.path != registry::lock::FILE_NAME);
         write::write_all(&root, &files)?;
     } else if let Some(directory) = &mode.patches {
-        write::write_new(directory, &report::patches::series(&run))?;
+        write::write_new(directory, &report::patches::series(&run, &crate::discover::place_in_repository(&root)))?;
     } else if !mode.check {
         for file in &run.files {
             print!("{}", report::diff::coloured(&file.path, file.before.as_deref(), &file.after));

@@ -7,8 +7,8 @@ use super::directories::is_below;
 use super::start::Started;
 use super::writes::Site;
 use super::{
-    Application, ContainerFacts, GoSources, ImageFacts, Stack, User, home, needs, operator, ports, programs, served,
-    sources, stack, start, volumes,
+    Application, ContainerFacts, EffectiveUser, GoSources, ImageFacts, Stack, User, home, needs, operator, ports,
+    programs, served, sources, stack, start, volumes,
 };
 use crate::discover::{file_name, join};
 use crate::dockerfile::{Keyword, ShellCommand};
@@ -340,8 +340,10 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
         let theirs = Application::of_container(application.around, id)?;
         let container = theirs.containers.iter().find(|container| container.id == id)?;
         let is_told = container.security("runAsUser").is_some();
+        // Who is not root today, as a registry says, is not kept from it.
+        let is_another = || matches!(theirs.effective_user(container), EffectiveUser::Known(_));
         let stands = |obstacle: &&Obstacle| obstacle.hard && obstacle.reason != SkipReason::LowPort;
-        theirs.obstacles().iter().find(stands).filter(|_| !is_told).cloned()
+        theirs.obstacles().iter().find(stands).filter(|_| !is_told && !is_another()).cloned()
     };
     let mut doubt = None;
     for (id, detail) in repository.containers().filter_map(|id| Some((id, may_run(id)?))) {

@@ -11,5 +11,5 @@ pub use config::{ConfiguredUser, ImageConfig};
 pub use known::{Account, Claim, Family, Ids, KnownImage, KnownImages, is_public};
 pub use lifetimes::Lifetime;
 pub use reference::{DEFAULT_REGISTRY, InvalidReference, Reference};
-pub use resolved::{Digest, Kind, Platform, Resolved};
+pub use resolved::{Digest, MediaType, Platform, Resolved};
 pub use versions::Versions;

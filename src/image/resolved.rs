@@ -1,5 +1,8 @@
 //! What a reference stands for in its registry.
 
+use oci_distribution::manifest::{
+    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
+};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -34,13 +37,48 @@ impl fmt::Display for Digest {
     }
 }
 
-/// What a digest names: all platforms of an image, or one of them.
+/// What a digest names, by its media type. A registry that serves any other serves no container image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// An image index (or Docker manifest list): images by platform.
-    Index,
+pub enum MediaType {
+    /// Images by platform, of the OCI image specification.
+    OciIndex,
+    /// The same by the older name that Docker gave it.
+    DockerManifestList,
     /// One image, for one platform.
-    Image,
+    OciManifest,
+    /// The same by the older name that Docker gave it.
+    DockerManifest,
+}
+
+impl MediaType {
+    /// All of them; indices stand first.
+    pub const ALL: [Self; 4] = [Self::OciIndex, Self::DockerManifestList, Self::OciManifest, Self::DockerManifest];
+
+    /// Reads a media type without parameters. `None` for any that is not one of an image's manifests.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|media_type| media_type.as_str() == text)
+    }
+
+    /// The type as registries write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OciIndex => OCI_IMAGE_INDEX_MEDIA_TYPE,
+            Self::DockerManifestList => IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+            Self::OciManifest => OCI_IMAGE_MEDIA_TYPE,
+            Self::DockerManifest => IMAGE_MANIFEST_MEDIA_TYPE,
+        }
+    }
+
+    /// Whether it stands for images by platform, and not for one of them.
+    pub fn is_index(self) -> bool {
+        matches!(self, Self::OciIndex | Self::DockerManifestList)
+    }
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// What a registry says a reference stands for.
@@ -49,7 +87,7 @@ pub struct Resolved {
     /// The digest of what the registry answered with.
     pub digest: Digest,
     /// What it is.
-    pub kind: Kind,
+    pub media_type: MediaType,
 }
 
 /// A platform as registries name it: `linux/arm64`, `linux/arm/v7`.

@@ -391,7 +391,8 @@ fn is_yaml(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
-fn is_script(path: &str) -> bool {
+/// Whether a file holds commands that people or CI run.
+pub(crate) fn is_script(path: &str) -> bool {
     let name = file_name(path).to_ascii_lowercase();
     matches!(
         name.as_str(),

@@ -7,6 +7,8 @@ mod arguments;
 mod declared;
 mod service;
 
+pub(crate) use declared::is_script;
+
 use crate::config::Config;
 use crate::discover::{directory, file_name};
 use crate::dockerfile::{Base, GivenArguments};

@@ -5,7 +5,7 @@
 //! kept.
 
 use super::{NetworkSettings, ResolveError, Resolver, chain, online};
-use crate::image::{Digest, ImageConfig, Kind, Reference, Resolved};
+use crate::image::{Digest, ImageConfig, MediaType, Reference, Resolved};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub struct Cached<R> {
 struct Entry {
     question: Question,
     digest: String,
-    index: bool,
+    media_type: String,
     /// Seconds since 1970.
     time: u64,
 }
@@ -97,9 +97,9 @@ impl<R: Resolver> Cached<R> {
     /// A digest names the same for ever, and its body tells what that is.
     fn answer(&self, reference: &Reference) -> Option<Resolved> {
         if let (Some(digest), None) = (reference.digest().and_then(Digest::parse), &self.settings.platform)
-            && let Some(kind) = chain::stored_kind(self.storage.as_ref(), &digest)
+            && let Some(media_type) = chain::stored_type(self.storage.as_ref(), &digest)
         {
-            return Some(Resolved { digest, kind });
+            return Some(Resolved { digest, media_type });
         }
         let question = self.question(reference);
         let entry: Entry = serde_json::from_slice(&self.storage.read(&question.name())?).ok()?;
@@ -111,16 +111,27 @@ impl<R: Resolver> Cached<R> {
             Age::None => false,
         };
         let digest = Digest::parse(&entry.digest).filter(|_| counts && entry.question == question)?;
-        let kind = if entry.index { Kind::Index } else { Kind::Image };
+        let media_type = MediaType::parse(&entry.media_type)?;
         let is_it = self.settings.platform.is_some() || reference.digest().is_none_or(|asked| asked == digest.as_str());
-        is_it.then_some(Resolved { digest, kind })
+        is_it.then_some(Resolved { digest, media_type })
     }
 
+    /// What a tag stands for tells what its digest names, too: nobody needs to be asked for that once it is pinned.
     fn keep(&self, reference: &Reference, resolved: &Resolved) {
+        self.keep_one(reference, resolved);
+        if reference.digest().is_none()
+            && self.settings.platform.is_none()
+            && let Ok(pinned) = Reference::parse(&reference.with_digest(resolved.digest.as_str()))
+        {
+            self.keep_one(&pinned, resolved);
+        }
+    }
+
+    fn keep_one(&self, reference: &Reference, resolved: &Resolved) {
         let question = self.question(reference);
         let name = question.name();
-        let (digest, index) = (resolved.digest.as_str().to_owned(), resolved.kind == Kind::Index);
-        if let Ok(text) = serde_json::to_vec(&Entry { question, digest, index, time: self.now }) {
+        let (digest, media_type) = (resolved.digest.as_str().to_owned(), resolved.media_type.as_str().to_owned());
+        if let Ok(text) = serde_json::to_vec(&Entry { question, digest, media_type, time: self.now }) {
             self.storage.write(&name, &text);
         }
     }

@@ -9,8 +9,8 @@
 
 use super::cache::{self, Storage};
 use super::failure::Failure;
-use super::session::{Body, MANIFEST_MEDIA_TYPES, Session, is_index, is_manifest, is_untold};
-use crate::image::{Digest, ImageConfig, Kind, Platform, Resolved};
+use super::session::{Body, Session, accepted, is_untold};
+use crate::image::{Digest, ImageConfig, MediaType, Platform, Resolved};
 use oci_distribution::manifest::{IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE};
 use serde::Deserialize;
 
@@ -64,17 +64,17 @@ pub(super) async fn resolve(
             Some(resolved) => Ok(resolved),
             None => {
                 let found = conversation.manifest(version).await?;
-                let kind = if matches!(found.what, What::Index(_)) { Kind::Index } else { Kind::Image };
-                Ok(Resolved { digest: found.digest, kind })
+                Ok(Resolved { digest: found.digest, media_type: found.media_type })
             }
         };
     };
     let found = conversation.manifest(version).await?;
-    let digest = match found.what {
+    match found.what {
         What::Index(children) => {
             let child = children.iter().find(|child| child.is_for(platform));
             let child = child.ok_or_else(|| Failure::refused(format!("it holds no image for {platform}")))?;
-            digest(&child.digest)?
+            let media_type = MediaType::parse(&child.media_type).unwrap_or(MediaType::OciManifest);
+            Ok(Resolved { digest: digest(&child.digest)?, media_type })
         }
         What::Image(config) => {
             let bytes = conversation.blob(&config).await?;
@@ -86,10 +86,9 @@ pub(super) async fn resolve(
                     None => format!("it is one image, and not for {platform}"),
                 }));
             }
-            found.digest
+            Ok(Resolved { digest: found.digest, media_type: found.media_type })
         }
-    };
-    Ok(Resolved { digest, kind: Kind::Image })
+    }
 }
 
 /// The configuration of the image behind `version`, a tag or a digest: two requests, three for an index.
@@ -111,6 +110,7 @@ pub(super) async fn config(session: &Session, repository: &str, version: &str) -
 /// A manifest, and the digest that its bytes have.
 struct Found {
     digest: Digest,
+    media_type: MediaType,
     what: What,
 }
 
@@ -130,15 +130,14 @@ impl Conversation<'_> {
         let expected = if version.contains(':') { Some(digest(version)?) } else { None };
         let storage = self.session.storage.as_deref();
         if let (Some(storage), Some(digest)) = (storage, &expected)
-            && let Some(what) = stored_manifest(storage, digest)
+            && let Some((media_type, what)) = stored_manifest(storage, digest)
         {
-            return Ok(Found { digest: digest.clone(), what });
+            return Ok(Found { digest: digest.clone(), media_type, what });
         }
-        let (path, accept) = (format!("manifests/{version}"), MANIFEST_MEDIA_TYPES.join(", "));
+        let (path, accept) = (format!("manifests/{version}"), accepted());
         let body = self.session.body(self.repository, &path, Some(&accept), MANIFEST_SIZE_MAX).await?;
         let Body { media_type, bytes, .. } = &body;
-        let typed = |media_type: &String| is_index(media_type) || is_manifest(media_type);
-        let told = media_type.as_ref().filter(|media_type| typed(media_type));
+        let told = media_type.as_deref().and_then(MediaType::parse);
         let untold = media_type.as_deref().is_none_or(is_untold);
         if told.is_none() && !untold {
             return Err(Failure::refused("the answer is not that of a registry"));
@@ -151,25 +150,25 @@ impl Conversation<'_> {
         let digest = verified(bytes, expected.as_ref())?;
         let manifest: Manifest =
             serde_json::from_slice(bytes).map_err(|_| Failure::refused("its manifest is not a manifest"))?;
-        let own = manifest.media_type.filter(typed);
+        let own = manifest.media_type.as_deref().and_then(MediaType::parse);
         let media_type = match (told, own) {
             // One body must not be an index to one reader and an image to another (CVE-2021-41190).
-            (Some(told), Some(own)) if *told != own => {
+            (Some(told), Some(own)) if told != own => {
                 return Err(Failure::refused("its manifest says to be of another type than the registry does"));
             }
-            (Some(told), _) => told.clone(),
+            (Some(told), _) => told,
             (None, Some(own)) => own,
             (None, None) => return Err(Failure::refused("the answer is not that of a registry")),
         };
         let what = match (manifest.manifests, manifest.config) {
-            (Some(children), None) if is_index(&media_type) => What::Index(children),
-            (None, Some(config)) if is_manifest(&media_type) => What::Image(config),
+            (Some(children), None) if media_type.is_index() => What::Index(children),
+            (None, Some(config)) if !media_type.is_index() => What::Image(config),
             _ => return Err(Failure::refused("its manifest is not a manifest")),
         };
         if let Some(storage) = storage {
             cache::Body::Manifest.keep(storage, &digest, bytes);
         }
-        Ok(Found { digest, what })
+        Ok(Found { digest, media_type, what })
     }
 
     /// The bytes of a configuration.
@@ -192,29 +191,35 @@ impl Conversation<'_> {
     }
 }
 
+/// Whether a media type is that of one image.
+fn is_image(media_type: &str) -> bool {
+    MediaType::parse(media_type).is_some_and(|media_type| !media_type.is_index())
+}
+
 /// What a manifest is that was kept, and whose type was told then.
-fn stored_manifest(storage: &dyn Storage, digest: &Digest) -> Option<What> {
+///
+/// Where the body does not say its own type, which only those of the OCI specification may leave out, it is that.
+fn stored_manifest(storage: &dyn Storage, digest: &Digest) -> Option<(MediaType, What)> {
     let manifest: Manifest = serde_json::from_slice(&cache::Body::Manifest.read(storage, digest)?).ok()?;
+    let own = manifest.media_type.as_deref().and_then(MediaType::parse);
     match (manifest.manifests, manifest.config) {
-        (Some(children), None) => Some(What::Index(children)),
-        (None, Some(config)) => Some(What::Image(config)),
+        (Some(children), None) => Some((own.unwrap_or(MediaType::OciIndex), What::Index(children))),
+        (None, Some(config)) => Some((own.unwrap_or(MediaType::OciManifest), What::Image(config))),
         _ => None,
     }
 }
 
 /// What a digest names, as far as that was kept.
-pub(super) fn stored_kind(storage: &dyn Storage, digest: &Digest) -> Option<Kind> {
-    Some(match stored_manifest(storage, digest)? {
-        What::Index(_) => Kind::Index,
-        What::Image(_) => Kind::Image,
-    })
+pub(super) fn stored_type(storage: &dyn Storage, digest: &Digest) -> Option<MediaType> {
+    stored_manifest(storage, digest).map(|(media_type, _)| media_type)
 }
 
 /// The configuration that [`config`] would come to, where all of the way to it was kept.
 pub(super) fn stored_config(storage: &dyn Storage, of: &Digest) -> Option<ImageConfig> {
-    let config = match stored_manifest(storage, of)? {
+    let stored = |digest: &Digest| stored_manifest(storage, digest).map(|(_, what)| what);
+    let config = match stored(of)? {
         What::Image(config) => config,
-        What::Index(children) => match stored_manifest(storage, &Digest::parse(&for_linux(children).ok()?.digest)?)? {
+        What::Index(children) => match stored(&Digest::parse(&for_linux(children).ok()?.digest)?)? {
             What::Image(config) => config,
             What::Index(_) => return None,
         },
@@ -229,7 +234,7 @@ impl Descriptor {
     }
 
     fn is_for(&self, platform: &Platform) -> bool {
-        is_manifest(&self.media_type) && self.platform.as_ref().is_some_and(|named| named.is(platform))
+        is_image(&self.media_type) && self.platform.as_ref().is_some_and(|named| named.is(platform))
     }
 }
 
@@ -265,7 +270,7 @@ fn usual_variant(architecture: &str) -> Option<&'static str> {
 fn for_linux(children: Vec<Descriptor>) -> Result<Descriptor, Failure> {
     let on = |child: &Descriptor, architecture: Option<&str>| {
         let platform = child.platform.as_ref();
-        is_manifest(&child.media_type)
+        is_image(&child.media_type)
             && platform.is_some_and(|platform| {
                 platform.os == "linux" && architecture.is_none_or(|wanted| platform.architecture == wanted)
             })

@@ -1,8 +1,9 @@
 //! From a tag to the digest behind it, and to the configuration of the image. The only code that talks to a network, and the
 //! only asynchronous code.
 //!
-//! [`Online`] asks registries, [`Recorded`] answers from what it was told, [`Offline`] answers nothing. All three speak of
-//! references, never of hosts: which host is asked in whose place is a matter of [`NetworkSettings`].
+//! [`Online`] asks registries, [`Recorded`] answers from what it was told, [`Offline`] answers nothing. In front of them
+//! stand what was kept of earlier answers, [`Cached`], and what the repository has written down of them, [`lock::Locked`]. All
+//! speak of references, never of hosts: which host is asked in whose place is a matter of [`NetworkSettings`].
 
 mod cache;
 mod chain;
@@ -70,6 +71,20 @@ pub trait Resolver: Sync {
 }
 
 impl<R: Resolver + ?Sized> Resolver for Box<R> {
+    fn are_named(&self, references: &BTreeSet<Reference>) {
+        (**self).are_named(references);
+    }
+
+    fn resolve(&self, references: &[Reference]) -> BTreeMap<Reference, Result<Resolved, ResolveError>> {
+        (**self).resolve(references)
+    }
+
+    fn configs(&self, references: &[Reference]) -> BTreeMap<Reference, Result<ImageConfig, ResolveError>> {
+        (**self).configs(references)
+    }
+}
+
+impl<R: Resolver + ?Sized> Resolver for &R {
     fn are_named(&self, references: &BTreeSet<Reference>) {
         (**self).are_named(references);
     }

@@ -1,7 +1,7 @@
 //! Digests and configurations that are known beforehand, for tests and for runs that must not depend on the day they are made.
 
 use super::{DEFAULT_TAG, ResolveError, Resolver};
-use crate::image::{Digest, ImageConfig, Kind, Reference, Resolved};
+use crate::image::{Digest, ImageConfig, MediaType, Reference, Resolved};
 use std::collections::BTreeMap;
 
 /// Answers from a list. As with a registry, `node` and `docker.io/library/node:latest` are the same question.
@@ -32,7 +32,7 @@ impl FromIterator<(Reference, Digest)> for Recorded {
     fn from_iter<I: IntoIterator<Item = (Reference, Digest)>>(records: I) -> Self {
         let mut recorded = Self::new();
         for (reference, digest) in records {
-            recorded.record(&reference, Ok(Resolved { digest, kind: Kind::Index }));
+            recorded.record(&reference, Ok(Resolved { digest, media_type: MediaType::OciIndex }));
         }
         recorded
     }
@@ -97,7 +97,7 @@ mod tests {
         let digest = Digest::parse(&format!("sha256:{}", "a".repeat(64))).unwrap();
         let recorded = Recorded::from_iter([(parse("node"), digest.clone())]);
         let answers = recorded.resolve(&[parse("index.docker.io/library/node:latest"), parse("node:20")]);
-        let resolved = Resolved { digest, kind: Kind::Index };
+        let resolved = Resolved { digest, media_type: MediaType::OciIndex };
         assert_eq!(answers[&parse("index.docker.io/library/node:latest")], Ok(resolved));
         assert_eq!(
             answers[&parse("node:20")],

@@ -14,20 +14,13 @@ use super::failure::Failure;
 use super::online::Host;
 use super::patience::{ATTEMPTS_WHERE_AWAY, ATTEMPTS_WHERE_LIMITED, Deadline, Pace, Step, Trouble, limit, retry_after};
 use super::{Progress, Storage, Watch};
-use crate::image::{Digest, Kind, Resolved};
-use oci_distribution::manifest::{
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
-};
+use crate::image::{Digest, MediaType, Resolved};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Indices stand first: a registry that converts must not hand out one platform's manifest instead.
-pub(super) const MANIFEST_MEDIA_TYPES: [&str; 4] =
-    [OCI_IMAGE_INDEX_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE];
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
@@ -92,17 +85,15 @@ impl Session {
         let path = format!("{repository}/manifests/{version}");
         let headers = self
             .patiently(Step::Question, || async {
-                let response =
-                    self.send(Method::HEAD, &path, Some(&MANIFEST_MEDIA_TYPES.join(", ")), repository).await?;
+                let response = self.send(Method::HEAD, &path, Some(&accepted()), repository).await?;
                 Ok(response.headers().clone())
             })
             .await?;
-        let kind = match media_type(&headers).as_deref() {
-            Some(media_type) if is_index(media_type) => Kind::Index,
-            Some(media_type) if is_manifest(media_type) => Kind::Image,
-            None => return Ok(None),
-            Some(media_type) if is_untold(media_type) => return Ok(None),
-            Some(_) => return Err(Failure::refused("the answer is not that of a registry")),
+        let told = media_type(&headers);
+        let media_type = match told.as_deref().and_then(MediaType::parse) {
+            Some(media_type) => media_type,
+            None if told.as_deref().is_none_or(is_untold) => return Ok(None),
+            None => return Err(Failure::refused("the answer is not that of a registry")),
         };
         let mut sent = headers.get_all(DIGEST_HEADER).iter();
         let Some(first) = sent.next() else { return Ok(None) };
@@ -114,7 +105,7 @@ impl Session {
         if version.contains(':') && version != digest.as_str() {
             return Err(Failure::refused("it answers with another digest than it was asked for"));
         }
-        Ok(Some(Resolved { digest, kind }))
+        Ok(Some(Resolved { digest, media_type }))
     }
 
     /// Reads what stands at `path` below `repository`. A registry may send the question on to another host, as many do for
@@ -363,12 +354,9 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(essence.trim().to_owned())
 }
 
-pub(super) fn is_index(media_type: &str) -> bool {
-    [OCI_IMAGE_INDEX_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE].contains(&media_type)
-}
-
-pub(super) fn is_manifest(media_type: &str) -> bool {
-    [OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE].contains(&media_type)
+/// What a manifest is asked for as. Indices stand first: a registry that converts must not hand out one platform's manifest instead.
+pub(super) fn accepted() -> String {
+    MediaType::ALL.map(MediaType::as_str).join(", ")
 }
 
 /// What servers call a file that they know nothing of.

@@ -22,11 +22,14 @@ const MEANINGFUL_BEGINNINGS: [&str; 9] =
     ["---", "diff -", "Index:", "From ", ">From ", "From:", "Date:", "Subject:", "-- >8 --"];
 
 /// Name and text of each patch, in order: `0010-split-build-stage.patch`. A step that leaves every file as it was has none.
-pub fn series(run: &Run) -> Vec<(String, String)> {
+///
+/// `below` is the directory of the git repository that the run's paths are told from, `""` for its top: git reads those of a patch from there,
+/// wherever it is called.
+pub fn series(run: &Run, below: &str) -> Vec<(String, String)> {
     let differences: Vec<(&Step, String)> = run
         .steps
         .iter()
-        .map(|step| (step, difference(step)))
+        .map(|step| (step, difference(step, below)))
         .filter(|(_, difference)| !difference.is_empty())
         .collect();
     let total = differences.len();
@@ -38,8 +41,12 @@ fn name(step: &Step) -> String {
     format!("{:04}-{}.patch", step.number, step.id)
 }
 
-fn difference(step: &Step) -> String {
-    step.files.iter().map(|file| diff::unified(&file.path, file.before.as_deref(), &file.after)).collect()
+fn difference(step: &Step, below: &str) -> String {
+    let differences = step.files.iter().map(|file| {
+        let path = if below.is_empty() { file.path.clone() } else { format!("{below}/{}", file.path) };
+        diff::unified(&path, file.before.as_deref(), &file.after)
+    });
+    differences.collect()
 }
 
 fn patch(step: &Step, difference: &str, index: usize, total: usize) -> String {

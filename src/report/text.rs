@@ -50,7 +50,10 @@ pub fn closing(run: &Run, mode: &Mode) -> String {
         let _ = writeln!(text, "{ERROR}not looked up{ERROR:#}: {}", printable(failure));
     }
     if !run.lookup_failures.is_empty() {
-        let _ = writeln!(text, "{QUIET}--offline skips pinning and succeeds without a registry{QUIET:#}\n");
+        let _ = writeln!(
+            text,
+            "{QUIET}--offline asks nobody and goes on with what unroot.lock and the cache tell{QUIET:#}\n"
+        );
     }
     for line in &run.not_locked {
         let _ = writeln!(text, "{ERROR}not locked{ERROR:#}: {}", printable(line));

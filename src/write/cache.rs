@@ -139,11 +139,17 @@ fn make_private(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether nobody but its owner can put anything into a directory.
+/// Whether nobody but its owner can put anything into a directory, and that is who runs this (or root).
 #[cfg(unix)]
 fn is_written_by_owner(directory: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    fs::metadata(directory).is_ok_and(|metadata| metadata.permissions().mode() & 0o022 == 0)
+    let Ok(metadata) = fs::metadata(directory) else { return false };
+    let permissions = metadata.permissions();
+    // Permissions may be set by the owner alone, even to what they are.
+    permissions.mode() & 0o022 == 0
+        && fs::set_permissions(directory, permissions)
+            .err()
+            .is_none_or(|error| error.kind() != io::ErrorKind::PermissionDenied)
 }
 
 #[cfg(not(unix))]
@@ -154,4 +160,21 @@ fn is_written_by_owner(_directory: &Path) -> bool {
 #[cfg(not(unix))]
 fn make_private(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    #[test]
+    fn a_directory_of_somebody_else_is_not_believed() {
+        let own = tempfile::tempdir().unwrap();
+        assert!(is_written_by_owner(own.path()));
+        let is_root = fs::metadata(own.path()).unwrap().uid() == 0;
+        assert_eq!(is_written_by_owner(Path::new("/")), is_root, "it is root's");
+        fs::set_permissions(own.path(), fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(!is_written_by_owner(own.path()));
+        assert!(!is_written_by_owner(&own.path().join("nowhere")));
+    }
 }

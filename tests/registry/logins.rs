@@ -206,6 +206,25 @@ fn no_login_goes_to_a_token_service_that_another_host_names() {
 }
 
 #[test]
+fn a_token_service_that_sends_on_does_not_send_the_login_on() {
+    for (login, status) in
+        ["auth", "identitytoken"].into_iter().flat_map(|login| [301, 302, 303, 307, 308].map(|status| (login, status)))
+    {
+        let thief = Server::start(|_, _| granted());
+        let target = format!("http://{}/token", thief.address);
+        let server = wants_token(move |_| Response::new(status, &[("Location", &target)], ""));
+        let secret = if login == "auth" { CANARY_BASIC } else { CANARY };
+        let config = config_json(server.address, &format!(r#""{login}":"{secret}""#));
+        ask_with(server.address, config.root(), 1);
+        assert!(server.requests().iter().any(|request| request.target.starts_with("/token")), "{login} {status}");
+        for request in thief.requests() {
+            let seen = format!("{request:?} {}", String::from_utf8_lossy(&request.body));
+            assert!(!seen.contains(secret), "{login} {status}: {seen}");
+        }
+    }
+}
+
+#[test]
 fn a_mirror_is_not_shown_the_login_of_what_it_mirrors() {
     let server = registry_that_answers(|_| digest_header(DIGEST));
     let config = Workspace::with(&[(
@@ -215,6 +234,42 @@ fn a_mirror_is_not_shown_the_login_of_what_it_mirrors() {
     let network = settings("docker.io", Some(server.address.to_string()), config.root());
     assert!(resolve(network, &["node:20".to_owned()]).values().all(Result::is_ok));
     assert!(server.requests().iter().all(|request| request.header("authorization").is_none()));
+}
+
+#[track_caller]
+fn no_secret_below(workspace: &Workspace) {
+    for entry in workspace.entries() {
+        let path = workspace.path(&entry);
+        let text = if path.is_file() { std::fs::read(path).unwrap() } else { Vec::new() };
+        let text = String::from_utf8_lossy(&text);
+        assert!(!text.contains(CANARY) && !text.contains(CANARY_BASIC), "{entry}: {text}");
+    }
+}
+
+#[test]
+fn a_secret_is_kept_nowhere() {
+    let server = wants_token(|_| Response::new(200, &[], r#"{"token":"granted"}"#));
+    let host = server.address.to_string();
+    let toml = format!("[registry.\"{host}\"]\nplain_http = true\n");
+    let dockerfile = format!("FROM {host}/me/app:1\nUSER 1000\nCMD [\"app\"]\n");
+    let workspace = Workspace::with(&[("unroot.toml", toml.as_str()), ("Dockerfile", dockerfile.as_str())]);
+    let cache = workspace.path("cache").display().to_string();
+    let variables = [
+        ("UNROOT_REGISTRY_HOSTNAME", host.as_str()),
+        ("UNROOT_REGISTRY_USERNAME", "lab"),
+        ("UNROOT_REGISTRY_PASSWORD", CANARY),
+        ("XDG_CACHE_HOME", &cache),
+    ];
+    for arguments in [&["--lock", "--patches", "patches", "--verbose"][..], &["--lock", "--write", "--verbose"]] {
+        let ended = unroot_with(workspace.root(), arguments, &variables);
+        assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
+        assert!(!(ended.stdout + &ended.stderr).contains(CANARY));
+    }
+    assert!(workspace.read("unroot.lock").contains(DIGEST) && workspace.path("cache/unroot").is_dir());
+    assert!(server.requests().iter().any(|request| {
+        request.header("authorization").is_some_and(|authorization| authorization.ends_with(CANARY_BASIC))
+    }));
+    no_secret_below(&workspace);
 }
 
 /// Every way in which a question can fail after a secret was sent, through the program itself: nobody is shown the secret.
@@ -264,12 +319,14 @@ fn a_secret_is_never_shown() {
             ("DOCKER_AUTH_CONFIG", format!(r#"{{"auths":{{"{}":{{"auth":"{CANARY_BASIC}"}}}}}}"#, server.address)),
             ("UNROOT_REGISTRY_PASSWORD", CANARY.to_owned()),
         ] {
+            let cache = workspace.path("cache").display().to_string();
             let own = if name.starts_with("UNROOT") { server.address.to_string() } else { String::new() };
             let ended = unroot_with(
                 workspace.root(),
                 &["--patches", "patches", "--verbose", "--deadline", "5"],
                 &[
                     ("RUST_LOG", "trace"),
+                    ("XDG_CACHE_HOME", &cache),
                     ("UNROOT_REGISTRY_HOSTNAME", &own),
                     ("UNROOT_REGISTRY_USERNAME", "lab"),
                     (name, &secret),
@@ -285,12 +342,7 @@ fn a_secret_is_never_shown() {
             assert!(!said.contains(CANARY) && !said.contains(CANARY_BASIC), "{what}: {said}");
         }
         assert_eq!(workspace.read("Dockerfile"), before, "{what}");
-        for entry in workspace.entries() {
-            let path = workspace.path(&entry);
-            let text = if path.is_file() { std::fs::read(path).unwrap() } else { Vec::new() };
-            let text = String::from_utf8_lossy(&text);
-            assert!(!text.contains(CANARY) && !text.contains(CANARY_BASIC), "{what}: {entry}");
-        }
+        no_secret_below(&workspace);
         let sent = server.requests().iter().filter(|request| request.header("authorization").is_some()).count();
         assert!(sent >= 2, "{what}: the secret was sent: {sent}");
     }

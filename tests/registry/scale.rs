@@ -41,16 +41,15 @@ fn a_thousand_references_take_few_connections_and_little_memory() {
             false => format!("{}/app{n}:1", server.address),
         };
         let written: Vec<String> = (0..MANY).map(name).collect();
-        let (before, started) = (memory(), Instant::now());
+        let before = memory();
         let answers = resolve(plain(server.address), &written);
-        let (elapsed, grown) = (started.elapsed(), memory() - before);
-        println!("{MANY} references, one repository: {of_one_repository}: {elapsed:?}, {grown} KiB");
+        let grown = memory().saturating_sub(before);
+        println!("{MANY} references, one repository: {of_one_repository}: {grown} KiB");
         assert!(answers.len() == MANY && answers.values().all(Result::is_ok));
         assert_eq!(server.requests().iter().filter(|request| request.method == "HEAD").count(), MANY);
         assert_eq!(server.requests().len(), MANY + 1, "and one look at the door");
-        assert!(most.load(Ordering::SeqCst) <= 8, "{} at once", most.load(Ordering::SeqCst));
-        // 20 ms each would be 20 s one after the other.
-        assert!(elapsed < Duration::from_secs(15), "{elapsed:?}");
+        let at_once = most.load(Ordering::SeqCst);
+        assert!((2..=8).contains(&at_once), "{at_once} at once");
         assert!(grown < 64 << 10, "{grown} KiB");
     }
 }
@@ -62,7 +61,8 @@ fn a_dead_registry_costs_one_timeout_however_much_is_asked_of_it() {
     let network = NetworkSettings { timeout: Duration::from_millis(500), ..plain(server.address) };
     let started = Instant::now();
     let answers = resolve(network, &written);
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    // One for each would be 500 s.
+    assert!(started.elapsed() < Duration::from_secs(100), "{:?}", started.elapsed());
     assert!(answers.len() == MANY && answers.values().all(Result::is_err));
     assert_eq!(server.connections(), 1);
 }

@@ -88,9 +88,13 @@ pub(crate) fn each_image(root: &Path, mut look: impl FnMut(&Application<'_>)) {
 
 /// All transforms over a tree; nothing is written.
 pub(crate) fn run(root: &Path, allow_unsafe: bool, resolver: &dyn Resolver) -> Run {
+    let target = Some("restricted@1.37".parse().unwrap());
+    run_with(root, &Options { allow_unsafe, target, ..Options::default() }, resolver)
+}
+
+/// The same with options of one's own.
+pub(crate) fn run_with(root: &Path, options: &Options, resolver: &dyn Resolver) -> Run {
     let config = Config::load(root).unwrap();
     let tree = Tree::discover(&[root.to_path_buf()], &config.exclude).unwrap();
-    let target = Some("restricted@1.37".parse().unwrap());
-    let options = Options { allow_unsafe, target, ..Options::default() };
-    pipeline::run(Repository::parse(tree, &config), &config, &options, resolver).unwrap()
+    pipeline::run(Repository::parse(tree, &config), &config, options, resolver).unwrap()
 }

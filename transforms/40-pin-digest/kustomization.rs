@@ -11,15 +11,23 @@ use crate::yaml::Node;
 
 /// The entries of `images`.
 pub(super) fn places(around: Surroundings<'_>, file: FileId, manifest: &Manifest) -> Vec<Place> {
-    image_overrides(&manifest.stream).iter().map(|image| place(around, file, image)).collect()
+    let images = image_overrides(&manifest.stream);
+    let places = images.iter().enumerate();
+    places.map(|(index, image)| place(around, file, image, images.get(index + 1..).unwrap_or_default())).collect()
 }
 
-fn place(around: Surroundings<'_>, file: FileId, image: &ImageOverride<'_>) -> Place {
+/// `later` are the entries behind it, which are applied to what it makes.
+fn place(around: Surroundings<'_>, file: FileId, image: &ImageOverride<'_>, later: &[ImageOverride<'_>]) -> Place {
     let shown = [("name", Some(image.name)), ("newName", image.new_name), ("newTag", image.new_tag)];
     let shown = shown.iter().filter_map(|(key, node)| Some(format!("{key} {}", node.as_ref()?.text().escape_debug())));
     let label = format!("images entry {}", shown.collect::<Vec<_>>().join(", "));
     let subject = Subject { file, offset: image.node.span().start, label };
     let named = name_of(image).and_then(|(reference, site, form)| {
+        // Older versions of kustomize do not find a name again that has both a tag and a digest, and oldest ones apply the first entry alone.
+        if later.iter().any(|later| later.name.text() == reference.name()) {
+            let detail = "an entry further down overrides it once more; pin it there";
+            return Err((SkipReason::KustomizeImages, detail.to_owned()));
+        }
         let path = around.repository.file(file).path.as_str();
         if let Some(again) = around.repository.overridden_again(path, reference.name()) {
             return Err((SkipReason::KustomizeImages, format!("{again} overrides it once more; pin it there")));

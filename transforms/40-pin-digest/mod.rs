@@ -3,6 +3,7 @@
 mod dockerfile;
 mod kustomization;
 mod manifest;
+mod overrides;
 mod place;
 mod values;
 
@@ -38,7 +39,7 @@ impl Transform for PinDigest {
     }
 
     fn names(&self, application: &Application<'_>) -> Vec<Reference> {
-        places(application).into_iter().filter_map(|place| Some(place.named.ok()?.reference)).collect()
+        all_places(application).into_iter().filter_map(|place| Some(place.named.ok()?.reference)).collect()
     }
 
     fn plan(&self, application: &Application<'_>) -> Vec<Proposal> {
@@ -46,8 +47,17 @@ impl Transform for PinDigest {
     }
 }
 
-/// Every place of an application where an image is named.
+/// Every place of an application where an image is named; those that an author wants to be left are.
 fn places(application: &Application<'_>) -> Vec<Place> {
+    let mut places = all_places(application);
+    for place in &mut places {
+        place.heed_suppression(application.around);
+    }
+    places
+}
+
+/// Every place of an application where an image is named.
+fn all_places(application: &Application<'_>) -> Vec<Place> {
     let mut places = Vec::new();
     if let Some(image) = &application.image {
         places.extend(dockerfile::places(application.around, image));

@@ -5,10 +5,11 @@ use crate::change::Change;
 use crate::dockerfile::Operation;
 use crate::error::{Applicability, SkipReason};
 use crate::facts::Surroundings;
-use crate::image::{Kind, Reference};
+use crate::image::Reference;
 use crate::link::Link;
 use crate::repository::FileId;
 use crate::source::Span;
+use crate::suppression;
 use crate::yaml::{self, Action, Node, Route, Value};
 
 /// Why a place is left alone.
@@ -67,6 +68,17 @@ impl Place {
         Self { subject, named: Err((reason, detail.into())) }
     }
 
+    /// Leaves what would change if the author did not ask to leave it, so that no registry is asked about it either.
+    pub(super) fn heed_suppression(&mut self, around: Surroundings<'_>) {
+        let would_change = |named: &Named| named.reference.digest().is_none() || around.update;
+        let text = around.repository.file(self.subject.file).text();
+        if self.named.as_ref().is_ok_and(would_change)
+            && let Some(why) = suppression::find(text, self.subject.offset, super::METADATA.id)
+        {
+            self.named = Err((SkipReason::Suppressed, why));
+        }
+    }
+
     /// What a registry has to be asked so that this place can be pinned, or its pin be replaced.
     pub(super) fn asks(&self, around: Surroundings<'_>) -> Option<Reference> {
         let Named { reference, is_doubtful, .. } = self.named.as_ref().ok()?;
@@ -88,7 +100,7 @@ impl Place {
         }
         match around.digests.get(reference) {
             None => Some(reference.clone()),
-            Some(Ok(pinned)) if pinned.kind == Kind::Image => {
+            Some(Ok(pinned)) if !pinned.media_type.is_index() => {
                 reference.without_digest().filter(|tagged| !around.digests.contains_key(tagged))
             }
             Some(_) => None,
@@ -127,7 +139,7 @@ impl Named {
     /// What becomes of a pin.
     fn keep_or_update(&self, around: Surroundings<'_>, subject: Subject, digest: &str) -> Proposal {
         let of_one_platform =
-            || matches!(around.digests.get(&self.reference), Some(Ok(pinned)) if pinned.kind == Kind::Image);
+            || matches!(around.digests.get(&self.reference), Some(Ok(pinned)) if !pinned.media_type.is_index());
         let Some(tagged) = self.reference.without_digest() else {
             let detail = match (of_one_platform(), around.update) {
                 (_, true) => "there is no tag to update it from",
@@ -144,7 +156,7 @@ impl Named {
                 let detail = format!("{} in place of {digest}", now.digest);
                 self.pin(subject, now.digest.as_str(), detail)
             }
-            Some(Ok(now)) if now.kind == Kind::Index && of_one_platform() => {
+            Some(Ok(now)) if now.media_type.is_index() && of_one_platform() => {
                 let detail = format!(
                     "{digest} is of one platform, while the tag stands for several ({}); --update writes that",
                     now.digest

@@ -4,13 +4,16 @@
 //! read such a key.
 
 use super::super::Subject;
+use super::overrides::Overrides;
 use super::place::{Declined, Form, Named, Place, Site, built_here};
-use crate::discover::directory;
+use crate::discover::{Tree, directory};
 use crate::error::SkipReason;
 use crate::facts::Surroundings;
 use crate::image::Reference;
 use crate::repository::{FileId, Manifest};
 use crate::yaml::{self, Node};
+use std::cell::OnceCell;
+use std::sync::Arc;
 
 /// Keys that may stand beside the parts of a name without being part of it. Another one may choose a variant of the image.
 const BESIDE: [&str; 9] = [
@@ -63,15 +66,21 @@ fn collect<'a>(node: Node<'a>, found: &mut Vec<Node<'a>>) {
 }
 
 /// What is seen of the chart.
-struct Chart {
+struct Chart<'a> {
     /// Why none of its images can be pinned in its values.
     refusal: Option<&'static str>,
     /// The charts that it is made of; what stands under their names is for them.
     dependencies: Vec<String>,
+    tree: &'a Tree,
+    path: &'a str,
+    /// Read when there is an image to be pinned.
+    overrides: OnceCell<Overrides>,
+    /// The values as they are written.
+    text: Arc<str>,
 }
 
-impl Chart {
-    fn of(around: Surroundings<'_>, file: FileId, manifest: &Manifest) -> Self {
+impl<'a> Chart<'a> {
+    fn of(around: Surroundings<'a>, file: FileId, manifest: &Manifest) -> Self {
         let tree = around.repository.tree();
         let folder = directory(&around.repository.file(file).path);
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
@@ -95,11 +104,17 @@ impl Chart {
         } else {
             None
         };
-        Self { refusal, dependencies: names.flatten().map(|name| name.into_owned()).collect() }
+        let path = &around.repository.file(file).path;
+        let dependencies = names.flatten().map(|name| name.into_owned()).collect();
+        Self { refusal, dependencies, tree, path, overrides: OnceCell::new(), text: manifest.stream.text().clone() }
+    }
+
+    fn overrides(&self) -> &Overrides {
+        self.overrides.get_or_init(|| Overrides::of(self.tree, self.path))
     }
 
     /// The image that a mapping names, and where its digest stands.
-    fn image<'a>(&self, mapping: Node<'a>) -> Result<(Reference, Node<'a>), Declined> {
+    fn image<'n>(&self, mapping: Node<'n>) -> Result<(Reference, Node<'n>), Declined> {
         let declined = |detail: &str| (SkipReason::ChartValues, detail.to_owned());
         let digest = mapping.get("digest").ok_or_else(|| declined("there is no key `digest` to write it to"))?;
         if let Some(refusal) = self.refusal {
@@ -113,6 +128,15 @@ impl Chart {
         let keys = mapping.entries().map(|(key, _)| key.text());
         if let Some(key) = keys.into_iter().find(|key| !BESIDE.contains(&key.as_ref())) {
             return Err(declined(&format!("`{}` may choose a variant of the image", key.escape_debug())));
+        }
+        // Flux writes to the lines that it is told to (<https://fluxcd.io/flux/guides/image-update/>).
+        let is_marked = |key: &str| {
+            let end = mapping.get(key).map(|value| value.span().end);
+            let rest = end.and_then(|end| self.text.get(end..)?.lines().next());
+            rest.is_some_and(|rest| rest.contains("$imagepolicy"))
+        };
+        if is_marked("tag") && !is_marked("digest") {
+            return Err(declined("Flux moves the tag on, and would still run the image of this digest"));
         }
         let part = |key: &str| match mapping.get(key) {
             None => Ok(String::new()),
@@ -131,6 +155,10 @@ impl Chart {
         let behind = if pinned.is_empty() { pinned } else { format!("@{pinned}") };
         let reference = Reference::parse(&format!("{registry}{repository}:{tag}{behind}"))
             .map_err(|error| (SkipReason::InvalidReference, error.to_string()))?;
+        if let Some(path) = self.overrides().of_image(&mapping.route()) {
+            let path = path.escape_debug();
+            return Err(declined(&format!("{path} sets a part of its name, and would run the image of this digest")));
+        }
         Ok((reference, digest))
     }
 }

@@ -70,6 +70,7 @@ impl<R: Resolver> Locked<R> {
     /// was looked at. A time changes with its answer only.
     pub fn brought_up_to_date(&self, named: &BTreeSet<Reference>, whole: bool, now: Moment) -> Lock {
         let seen = self.seen();
+        let needs = Needs::of(named);
         let mut rows = BTreeMap::new();
         for question in self.lock.rows.keys().chain(seen.answers.keys()) {
             let old = self.lock.rows.get(question);
@@ -83,20 +84,17 @@ impl<R: Resolver> Locked<R> {
             let digest = row.subject(question);
             row.config = seen.configs.get(digest).or_else(|| self.lock.config(digest)).cloned();
             let is_kept = !whole && old.is_some();
-            if is_kept || named.iter().any(|reference| needs(reference, question, &row)) {
+            if is_kept || needs.has(question, &row) {
                 rows.insert(question.clone(), row);
             }
         }
         // A digest that a tag stands for needs no row of its own.
-        let told: BTreeSet<(String, String)> = rows
-            .iter()
-            .filter(|(question, row)| question.digest().is_none() && row.platform.is_none())
-            .map(|(question, row)| (question.repository().to_owned(), row.answer.digest.as_str().to_owned()))
-            .collect();
-        rows.retain(|question, row| {
-            let of_tag = question.digest().map(|digest| (question.repository().to_owned(), digest.to_owned()));
-            row.platform.is_some() || of_tag.is_none_or(|of_tag| !told.contains(&of_tag))
-        });
+        let key = |question: &Question, digest: &str, row: &Row| {
+            (question.repository().to_owned(), digest.to_owned(), row.platform.clone())
+        };
+        let of_tags = rows.iter().filter(|(question, _)| question.digest().is_none());
+        let told: BTreeSet<_> = of_tags.map(|(question, row)| key(question, row.answer.digest.as_str(), row)).collect();
+        rows.retain(|question, row| question.digest().is_none_or(|digest| !told.contains(&key(question, digest, row))));
         Lock { rows }
     }
 
@@ -113,17 +111,19 @@ impl<R: Resolver> Locked<R> {
         }
         let is_outdated =
             (self.rule == Rule::Update && question.digest().is_none()) || seen.moved_on.contains_key(&question);
-        let row = self.lock.rows.get(&question).filter(|row| !is_outdated && row.platform == self.platform);
-        let by_tag = || {
-            let digest = question.digest().filter(|_| self.platform.is_none())?;
-            let is_it = |other: &Question, row: &Row| {
-                row.platform.is_none()
-                    && row.answer.digest.as_str() == digest
-                    && other.repository() == question.repository()
-            };
-            self.lock.rows.iter().find(|(other, row)| is_it(other, row)).map(|(_, row)| row)
+        let has_platform = |row: &&Row| row.platform == self.platform;
+        let row = self.lock.rows.get(&question).filter(|row| !is_outdated && has_platform(row));
+        if let Some(row) = row {
+            return Some(row.answer.clone());
+        }
+        // What a tag stands for is what its digest names.
+        let digest = question.digest()?;
+        let of_rows =
+            self.lock.rows.iter().filter(|(_, row)| has_platform(row)).map(|(other, row)| (other, &row.answer));
+        let is_it = |(other, answer): &(&Question, &Resolved)| {
+            answer.digest.as_str() == digest && other.repository() == question.repository()
         };
-        row.or_else(by_tag).map(|row| row.answer.clone())
+        seen.answers.iter().chain(of_rows).find(is_it).map(|(_, answer)| answer.clone())
     }
 
     fn config(&self, digest: &str) -> Option<ImageConfig> {
@@ -147,11 +147,42 @@ impl<R: Resolver> Locked<R> {
     }
 }
 
-/// Whether a repository that names `reference` needs the row.
-fn needs(reference: &Reference, question: &Question, row: &Row) -> bool {
-    let asked = Question::of(reference);
-    let is_of_its_tag = reference.tag().is_some() && Question::of_tag(reference) == *question;
-    asked == *question || (is_of_its_tag && reference.digest() == Some(row.answer.digest.as_str()))
+/// What a repository needs rows for.
+#[derive(Default)]
+struct Needs {
+    questions: BTreeSet<Question>,
+    /// Tags with the digests that they are pinned to.
+    pins: BTreeSet<(Question, String)>,
+    /// Repositories with digests that are written without a tag, and may be those of any.
+    untagged: BTreeSet<(String, String)>,
+}
+
+impl Needs {
+    fn of(named: &BTreeSet<Reference>) -> Self {
+        let mut needs = Self::default();
+        for reference in named {
+            needs.questions.insert(Question::of(reference));
+            match (reference.digest(), reference.tag()) {
+                (Some(digest), Some(_)) => {
+                    needs.pins.insert((Question::of_tag(reference), digest.to_owned()));
+                }
+                (Some(digest), None) => {
+                    needs.untagged.insert((super::repository(reference), digest.to_owned()));
+                }
+                (None, _) => {}
+            }
+        }
+        needs
+    }
+
+    fn has(&self, question: &Question, row: &Row) -> bool {
+        let digest = || row.answer.digest.as_str().to_owned();
+        let is_pinned = || {
+            self.pins.contains(&(question.clone(), digest()))
+                || self.untagged.contains(&(question.repository().to_owned(), digest()))
+        };
+        self.questions.contains(question) || (question.digest().is_none() && is_pinned())
+    }
 }
 
 impl<R: Resolver> Resolver for Locked<R> {

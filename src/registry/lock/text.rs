@@ -1,7 +1,7 @@
 //! The lock as a file: TOML, one `[[image]]` per question, sorted, one way to write each thing.
 
 use super::{Lock, Question, Row};
-use crate::image::{Digest, ImageConfig, Kind, Platform, Reference, Resolved};
+use crate::image::{Digest, ImageConfig, MediaType, Platform, Reference, Resolved};
 use crate::source::{Position, reorders_text};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -88,17 +88,10 @@ struct Document {
 struct Image {
     reference: Spanned<String>,
     digest: Spanned<String>,
-    kind: Written,
+    media_type: Spanned<String>,
     platform: Option<Spanned<String>>,
     resolved: Spanned<Datetime>,
     config: Option<Spanned<Config>>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Written {
-    Index,
-    Image,
 }
 
 #[derive(Deserialize)]
@@ -174,11 +167,11 @@ fn read(image: Image) -> Result<(Question, Row), Wrong> {
     if platform.is_none() && question.digest().is_some_and(|asked| asked != digest.as_str()) {
         return Err((start, "it is not the digest of the reference above".to_owned()));
     }
-    let kind = match image.kind {
-        Written::Index => Kind::Index,
-        Written::Image => Kind::Image,
+    let Some(media_type) = MediaType::parse(image.media_type.get_ref()) else {
+        let all = MediaType::ALL.map(MediaType::as_str).join(", ");
+        return Err((image.media_type.span().start, format!("a media type is one of {all}")));
     };
-    let answer = Resolved { digest, kind };
+    let answer = Resolved { digest, media_type };
     let resolved = *image.resolved.get_ref();
     if resolved.offset != Some(Offset::Z) || resolved.date.is_none() || resolved.time.is_none() {
         return Err((image.resolved.span().start, "a time is written as in 2026-01-31T12:00:00Z".to_owned()));
@@ -216,11 +209,8 @@ impl fmt::Display for Lock {
         f.write_str(HEADER)?;
         for (question, row) in &self.rows {
             writeln!(f, "\n[[image]]\nreference = {}", quoted(&question.0))?;
-            let kind = match row.answer.kind {
-                Kind::Index => "index",
-                Kind::Image => "image",
-            };
-            writeln!(f, "digest = \"{}\"\nkind = \"{kind}\"", row.answer.digest)?;
+            let Resolved { digest, media_type } = &row.answer;
+            writeln!(f, "digest = \"{digest}\"\nmedia_type = \"{media_type}\"")?;
             if let Some(platform) = &row.platform {
                 writeln!(f, "platform = \"{platform}\"")?;
             }
@@ -291,7 +281,7 @@ version = 1
 [[image]]
 reference = "docker.io/library/node:20"
 digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-kind = "index"
+media_type = "application/vnd.oci.image.index.v1+json"
 resolved = 2026-11-21T19:40:00Z
 
 [image.config]
@@ -310,7 +300,7 @@ env = ["PORT=80", "DATA=/data"]
 [[image]]
 reference = "ghcr.io/me/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-kind = "image"
+media_type = "application/vnd.oci.image.manifest.v1+json"
 resolved = 2026-11-21T19:40:00Z
 
 [image.config]
@@ -318,7 +308,7 @@ resolved = 2026-11-21T19:40:00Z
 [[image]]
 reference = "localhost:5000/app:latest"
 digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-kind = "image"
+media_type = "application/vnd.oci.image.manifest.v1+json"
 platform = "linux/arm64"
 resolved = 2026-11-21T19:40:00Z
 "#;
@@ -346,8 +336,8 @@ resolved = 2026-11-21T19:40:00Z
             ("version = 2\nimages = {}\n".to_owned(), "1:11", "version 2 is not known"),
             ("version = \"1\"\n".to_owned(), "1:11", "expected i64"),
             (TEXT.replace("ports = [80", "ports = [80 90"), "12:10", "expected literal string"),
-            (TEXT.replacen("kind = ", "kinds = ", 1), "7:1", "unknown field `kinds`"),
-            (TEXT.replacen("\"index\"", "\"list\"", 1), "7:8", "unknown variant `list`"),
+            (TEXT.replacen("media_type = ", "media_types = ", 1), "7:1", "unknown field `media_types`"),
+            (TEXT.replacen(".index.", ".list.", 1), "7:14", "a media type is one of"),
             (TEXT.replace(node, "node:20"), "5:13", "written in full here, as docker.io/library/node:20"),
             (TEXT.replace(node, "docker.io/library/node:20 "), "5:13", "white space"),
             (TEXT.replace(node, "docker.io/library/node:20\\u001B[2J"), "5:13", "control characters"),
