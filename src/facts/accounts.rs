@@ -97,11 +97,10 @@ pub(super) fn unnumbered(image: &ImageFacts<'_>, name: &str) -> Option<Unnumbere
 }
 
 /// Whether a RUN of the stage makes an account of this name or number.
-pub(super) fn makes(image: &ImageFacts<'_>, name: &str, uid: u32) -> bool {
-    let number = uid.to_string();
+pub(super) fn makes(image: &ImageFacts<'_>, name_or_number: &str) -> bool {
     run_commands(image, image.stage).iter().any(|(_, command)| {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        account_program(&words).is_some() && words.iter().any(|word| *word == name || *word == number)
+        account_program(&words).is_some() && words.contains(&name_or_number)
     })
 }
 

@@ -223,8 +223,8 @@ impl<'a> ImageFacts<'a> {
     }
 
     /// Whether a RUN of the stage makes an account of this name or number.
-    pub fn makes_account(&self, name: &str, uid: u32) -> bool {
-        super::accounts::makes(self, name, uid)
+    pub fn makes_account(&self, name_or_number: &str) -> bool {
+        super::accounts::makes(self, name_or_number)
     }
 
     /// The command that makes the account of a name and leaves its number to the system.

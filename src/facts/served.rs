@@ -119,6 +119,10 @@ pub(super) fn of_server(
         match copied {
             Copied::Unseen(place) => found.push(unseen(&place, base)),
             Copied::Text { path, text } => {
+                if text.lines().any(|line| line.split_whitespace().collect::<String>() == "userroot;") {
+                    let detail = format!("{path} has the workers of {} run as root", base.name);
+                    found.push(soft(SkipReason::NeedsRoot, detail));
+                }
                 if let Some(detail) = written_elsewhere(base, &path, &text) {
                     found.push(hard(SkipReason::SystemDirectory, detail));
                     return;

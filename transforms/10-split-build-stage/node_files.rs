@@ -23,9 +23,15 @@ static PUT_ELSEWHERE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
+/// Paths of the system, and the home.
+static ELSEWHERE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"["'` =](?:/(?:opt|srv|var|data|root|home|usr/local|usr/share|etc|mnt)/\w|~/)|\bhomedir\(|\bHOME\b"#)
+        .ok()
+});
+
 /// Programs of packages, and of package managers, that a program starts.
 static STARTS_PACKAGES: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"["'`](npx|npm|yarn|pnpm)(?:\.cmd)?["'` ]|node_modules/\.bin/"#).ok());
+    LazyLock::new(|| Regex::new(r#"["'`](npx|npm|yarn|pnpm|make|gcc|g\+\+)(?:\.cmd)?["'` ]|node_modules/\.bin/"#).ok());
 
 /// Refuses what would be left behind though the program uses it.
 pub(super) fn stay(
@@ -45,6 +51,15 @@ pub(super) fn stay(
     if let Some(line) = package.reached(&scripts).into_iter().find(|line| writes_elsewhere(line)) {
         return refused(format!("the script `{}` may write outside the working directory", line.escape_debug()));
     }
+    // Scripts that these lines start, by their path.
+    let lines = package.reached(&scripts);
+    let named = lines.into_iter().flat_map(str::split_whitespace).filter_map(|word| join(image.directory(), word));
+    for path in named.filter(|path| tree.has(path)) {
+        let text = tree.read(&path).unwrap_or_default();
+        if ELSEWHERE.as_ref().is_some_and(|elsewhere| elsewhere.is_match(&text)) {
+            return refused(format!("{path} runs in the build and may write outside the working directory"));
+        }
+    }
     let settings = tree.below(image.directory()).filter(|path| {
         join(image.directory(), file_name(path)).as_deref() == Some(*path) && is_settings_of_a_build(file_name(path))
     });
@@ -60,7 +75,18 @@ pub(super) fn stay(
         Some((found.start(), found.as_str().to_owned()))
     };
     if let Some(place) = finds_in_program(tree, image.directory(), starts) {
-        return refused(format!("{place} may start a package for development, or a package manager"));
+        return refused(format!("{place} may start a package for development, a package manager or a compiler"));
+    }
+    // Where it finds no TypeScript to read its settings with, it installs that as it starts
+    // (<https://nextjs.org/docs/app/api-reference/config/typescript>).
+    let settings = ["next.config.ts", "next.config.mts"].into_iter().filter_map(|name| join(image.directory(), name));
+    let mut settings = settings.filter_map(|path| Some((tree.read(&path)?, path)));
+    if package.dev_dependencies().iter().any(|name| name == "typescript")
+        && let Some((_, path)) = settings.find(|(text, _)| !text.contains("standalone"))
+    {
+        return refused(format!(
+            "{path} is read with TypeScript as the program starts, which is there for development"
+        ));
     }
     Ok(())
 }

@@ -391,6 +391,17 @@ pub(super) fn reaches_for_development(
     if others.is_empty() {
         return None;
     }
+    let of_image = image.dockerfile.env(image.stage).into_iter();
+    let of_containers = application.containers.iter().flat_map(|container| container.view.env_values());
+    let mut variables = of_image.chain(of_containers);
+    let names = |value: &str| {
+        let is_path_in = |word: &str, name: &str| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+        let mut words = value.split(|c: char| c.is_whitespace() || "=,\"'".contains(c));
+        words.any(|word| others.iter().any(|name| word == *name || is_path_in(word, name)))
+    };
+    if let Some((name, _)) = variables.find(|(_, value)| names(value)) {
+        return Some(name);
+    }
     names_package(tree, image.directory(), &others).or_else(|| finds_in_program(tree, image.directory(), folder))
 }
 

@@ -47,7 +47,12 @@ pub(super) fn split(application: &Application<'_>, image: &ImageFacts<'_>, surve
     let mut build = Vec::new();
     let detail = match environment {
         Environment::New { first, activates } => {
-            if survey.copied.iter().any(|index| sets_path(image, *index)) {
+            let text = image.dockerfile.text();
+            let names_base =
+                |index: usize| image.dockerfile.instructions()[index].arguments.of(text).contains("/usr/local/bin");
+            if survey.copied.iter().any(|index| sets_path(image, *index))
+                || survey.moved.iter().any(|index| sets_path(image, *index) && names_base(*index))
+            {
                 let detail = "PATH is set, and the virtual environment must stand first in it".to_owned();
                 return Err((SkipReason::AuthorChoice, detail));
             }

@@ -95,17 +95,43 @@ pub(super) fn stay(
     if let Some(place) = finds_in_program(tree, image.directory(), compiles) {
         return refused(format!("{place} may need a compiler while the program runs"));
     }
+    let tools = ["\"uv\"", "'uv'", "\"uv ", "'uv ", "\"poetry\"", "'poetry'", "\"poetry ", "'poetry "];
+    let starts = |text: &str| {
+        let found = tools.into_iter().find_map(|word| Some((text.find(word)?, word)))?;
+        text.contains("subprocess").then(|| (found.0, found.1.to_owned()))
+    };
     if let Environment::New { .. } = environment {
-        let of_containers = application.containers.iter().flat_map(|container| container.view.env_values());
-        let mut values = of_containers.chain(image.dockerfile.env(image.stage));
         let is_of_the_base =
             |value: &str| OF_THE_BASE.into_iter().any(|place| value.contains(place.trim_end_matches('/')));
-        if let Some((name, _)) = values.find(|(name, value)| name != "PATH" && is_of_the_base(value)) {
+        let mut of_containers = application.containers.iter().flat_map(|container| container.view.env_values());
+        // A manifest's PATH takes the place of the image's.
+        let told = of_containers.find(|(name, value)| name == "PATH" || is_of_the_base(value));
+        let env = image.dockerfile.env(image.stage);
+        let goes_on = |value: &str| ["$PATH", "${PATH"].iter().any(|start| value.starts_with(start));
+        let set = env.into_iter().find(|(name, value)| is_of_the_base(value) && (name != "PATH" || !goes_on(value)));
+        if let Some((name, _)) = told.or(set) {
             return refused(format!("{} names a place where the packages would no longer be", name.escape_debug()));
+        }
+        let mut mounts = application.containers.iter().flat_map(|container| container.mounts());
+        if let Some(mount) = mounts.find(|mount| is_of_the_base(&mount.path)) {
+            return refused(format!(
+                "{} is mounted, and the packages would no longer be there",
+                mount.path.escape_debug()
+            ));
+        }
+        for (path, text) in launch::scripts(application, image) {
+            if let Some(way) =
+                ["bash -l", "sh -l", "bash --login", "env -i", "su - "].into_iter().find(|way| text.contains(way))
+            {
+                return refused(format!("{path} starts something with a PATH of its own ({way})"));
+            }
         }
         return Ok(());
     }
     // The tools that make the project's environment stay in the build.
+    if let Some(place) = finds_in_program(tree, image.directory(), starts) {
+        return refused(format!("{place} starts a tool that stays in the build stage"));
+    }
     for (path, text) in launch::scripts(application, image) {
         let mut words = text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(str::split_whitespace);
         if let Some(tool) = words.find(|word| is_tool(word)) {

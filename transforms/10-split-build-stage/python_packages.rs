@@ -233,8 +233,11 @@ fn suits_interpreter(application: &Application<'_>, image: &ImageFacts<'_>) -> R
         Err((SkipReason::RunTimeInputs, detail))
     };
     let Some(own) = version(tag) else { return unclear("the base does not name its version") };
-    if read(".python-version").is_some_and(|pinned| version(&pinned) != Some(own)) {
-        return unclear(".python-version names another one");
+    // Of several versions the first counts.
+    for name in [".python-version", ".python-versions"] {
+        if read(name).is_some_and(|pinned| version(&pinned) != Some(own)) {
+            return unclear(&format!("{name} names another one"));
+        }
     }
     let settings: String = ["uv.toml", "pyproject.toml"].into_iter().filter_map(read).collect();
     if let Some(key) = ["python-preference", "managed-python"].into_iter().find(|key| settings.contains(key)) {

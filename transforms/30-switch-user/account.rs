@@ -7,16 +7,18 @@ use crate::image::Family;
 use crate::kubernetes::VolumeSource;
 use crate::source::Span;
 
-/// What an account is called that is made here.
-const ACCOUNT: &str = "app";
+/// What an account is called that is made here: the first of these names that the build gives to no other.
+const ACCOUNTS: [&str; 3] = ["app", "application", "runtime"];
 
 /// A command that makes the account, where the image has a shell and does not know the uid.
 pub(super) fn creation(image: &ImageFacts<'_>, identity: &Identity) -> Option<String> {
     let base = image.known_base;
     let account = base.and_then(|base| base.account.as_ref());
     let known = account.is_some_and(|account| account.uid == identity.uid);
-    let made = image.makes_account(ACCOUNT, identity.uid);
     let uid = identity.uid;
+    let name = name(image);
+    let made = name.is_none() || image.makes_account(&uid.to_string());
+    let name = name.unwrap_or_default();
     // Ubuntu has an account 1000 since 23.04, and below 1000 are the system's: making one of the same number would fail the build.
     let taken = uid < 1000 || uid == 65534 || uid == 1000 && base.is_none_or(|base| base.name == "ubuntu");
     if known || made || taken {
@@ -25,22 +27,22 @@ pub(super) fn creation(image: &ImageFacts<'_>, identity: &Identity) -> Option<St
     let keeps_home = image.keeps_roots_home();
     match image.family? {
         Family::Debian if keeps_home => Some(format!(
-            "RUN useradd --no-log-init --no-create-home --home-dir {ROOTS_HOME} --uid {uid} --gid 0 {ACCOUNT}"
+            "RUN useradd --no-log-init --no-create-home --home-dir {ROOTS_HOME} --uid {uid} --gid 0 {name}"
         )),
         Family::Alpine if uid <= 256_000 && keeps_home => {
-            Some(format!("RUN adduser -D -H -h {ROOTS_HOME} -u {uid} -G root {ACCOUNT}"))
+            Some(format!("RUN adduser -D -H -h {ROOTS_HOME} -u {uid} -G root {name}"))
         }
         Family::Alpine | Family::Other if keeps_home => {
-            let entry = format!("{ACCOUNT}:x:{uid}:0::{ROOTS_HOME}:/sbin/nologin");
+            let entry = format!("{name}:x:{uid}:0::{ROOTS_HOME}:/sbin/nologin");
             Some(format!("RUN echo '{entry}' >> /etc/passwd"))
         }
-        Family::Debian => Some(format!("RUN useradd --no-log-init --create-home --uid {uid} --gid 0 {ACCOUNT}")),
+        Family::Debian => Some(format!("RUN useradd --no-log-init --create-home --uid {uid} --gid 0 {name}")),
         // BusyBox, as Alpine builds it, makes no account above this.
-        Family::Alpine if uid <= 256_000 => Some(format!("RUN adduser -D -u {uid} -G root {ACCOUNT}")),
+        Family::Alpine if uid <= 256_000 => Some(format!("RUN adduser -D -u {uid} -G root {name}")),
         // Small images of other distributions have no tools for accounts; the list of accounts is a file.
         Family::Alpine | Family::Other => {
-            let home = created_home();
-            let entry = format!("{ACCOUNT}:x:{uid}:0::{home}:/sbin/nologin");
+            let home = created_home(name);
+            let entry = format!("{name}:x:{uid}:0::{home}:/sbin/nologin");
             Some(format!("RUN echo '{entry}' >> /etc/passwd && mkdir -p {home} && chmod g=u {home}"))
         }
         Family::Distroless => None,
@@ -50,8 +52,13 @@ pub(super) fn creation(image: &ImageFacts<'_>, identity: &Identity) -> Option<St
 /// The home that the other user is given where the image's files are kept in it.
 const ROOTS_HOME: &str = "/root";
 
-fn created_home() -> String {
-    format!("/home/{ACCOUNT}")
+fn created_home(name: &str) -> String {
+    format!("/home/{name}")
+}
+
+/// What the account is called; `None` where all names are taken.
+fn name(image: &ImageFacts<'_>) -> Option<&'static str> {
+    ACCOUNTS.into_iter().find(|name| !image.makes_account(name))
 }
 
 /// A HOME that the user can write to, where the file names root's, or root's own where it is kept: the runtime asks the list of accounts, which the number
@@ -68,7 +75,7 @@ pub(super) fn home(image: &ImageFacts<'_>, identity: &Identity) -> Option<String
     let account = image.known_base.and_then(|base| base.account.as_ref()).filter(|account| account.uid == identity.uid);
     let home = match account {
         Some(account) => format!("/home/{}", account.name),
-        None if creation(image, identity).is_some() => created_home(),
+        None if creation(image, identity).is_some() => created_home(name(image).unwrap_or_default()),
         None => "/tmp".to_owned(),
     };
     Some(format!("ENV HOME={home}"))

@@ -1,0 +1,1 @@
+const next=require('next'); next({dev:false}).prepare()

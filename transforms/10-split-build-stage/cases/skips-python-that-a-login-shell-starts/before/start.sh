@@ -1,0 +1,2 @@
+#!/bin/bash -l
+env -i gunicorn app:app

@@ -1,0 +1,1 @@
+open('/home/app/db.sqlite','w')
