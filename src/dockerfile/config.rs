@@ -136,6 +136,11 @@ impl Dockerfile {
 
     /// The paths of `VOLUME` in force, in order, none twice; variables are expanded where known, others stay as written.
     pub fn volumes(&self, stage: &Stage) -> Vec<String> {
+        self.declared_volumes(stage).into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// The same, each with the index of the instruction that declares it first.
+    pub fn declared_volumes(&self, stage: &Stage) -> Vec<(usize, String)> {
         let mut scope = Scope::new(self, stage);
         let mut volumes = Vec::new();
         let mut seen = HashSet::new();
@@ -155,7 +160,7 @@ impl Dockerfile {
             for word in words {
                 let path = scope.expand(&word).unwrap_or(word);
                 if seen.insert(path.clone()) {
-                    volumes.push(path);
+                    volumes.push((index, path));
                 }
             }
         }

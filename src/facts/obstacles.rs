@@ -113,6 +113,7 @@ fn of_image(application: &Application<'_>, image: &ImageFacts<'_>, found: &mut V
     // Without a shell the files of the image stay root's.
     let can_arrange = has_shell || image.user != User::Root;
     let writable: Vec<String> = owned.iter().filter(|_| can_arrange).cloned().chain(mounted.iter().cloned()).collect();
+    found.extend(lost_in_volume(image, &owned, &mounted));
     if server.is_none() && image.hosted_by().is_none() {
         let words = started_words(image);
         let told = if starts_as_its_base(image, &words) { words.get(1..).unwrap_or_default() } else { &image.argv() };
@@ -365,6 +366,29 @@ fn unseen_containers(application: &Application<'_>, image: &ImageFacts<'_>, foun
     if let Some(detail) = doubt.or_else(template).or_else(unknown_kind) {
         found.push(soft(SkipReason::AmbiguousLink, detail));
     }
+}
+
+/// A directory whose owner a later step would change in vain: what is changed below a `VOLUME` after it was declared is kept by BuildKit, and dropped
+/// by other builders (<https://docs.docker.com/reference/dockerfile/#notes-about-specifying-volumes>).
+fn lost_in_volume(image: &ImageFacts<'_>, owned: &[String], mounted: &BTreeSet<String>) -> Option<Obstacle> {
+    use super::directories::is_within;
+    if image.user != User::Root {
+        return None;
+    }
+    let here = image.dockerfile.declared_volumes(image.stage);
+    let here = here.into_iter().filter(|(index, _)| *index < image.root_position());
+    let here = here.map(|(index, path)| (image.place(index), path));
+    let of_base =
+        image.base_volumes().iter().map(|path| (format!("the base {}", printable(&image.base_text)), path.clone()));
+    let covered = |path: &str| mounted.iter().any(|mount| is_within(path, mount));
+    here.chain(of_base).filter(|(_, volume)| !covered(volume)).find_map(|(place, volume)| {
+        let directory = owned.iter().find(|path| is_within(path, &volume) || is_within(&volume, path))?;
+        let (volume, directory) = (printable(&volume), printable(directory));
+        let detail = format!(
+            "{place} declares the volume {volume} before the files of {directory} can be shared; some builders drop what is changed there later"
+        );
+        Some(soft(SkipReason::VolumeOwnership, detail))
+    })
 }
 
 /// What a compose file asks of a container of the image, which root alone is sure to give.
