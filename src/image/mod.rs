@@ -10,6 +10,6 @@ mod versions;
 pub use config::{ConfiguredUser, ImageConfig};
 pub use known::{Account, Claim, Family, Ids, KnownImage, KnownImages, is_public};
 pub use lifetimes::Lifetime;
-pub use reference::{DEFAULT_REGISTRY, InvalidReference, Reference};
+pub use reference::{DEFAULT_REGISTRY, DEFAULT_TAG, InvalidReference, Reference};
 pub use resolved::{Digest, MediaType, Platform, Resolved};
 pub use versions::Versions;

@@ -9,6 +9,9 @@ use std::fmt;
 /// The registry that is meant when a reference names none.
 pub const DEFAULT_REGISTRY: &str = "docker.io";
 
+/// The tag that is meant when a reference has neither tag nor digest.
+pub const DEFAULT_TAG: &str = "latest";
+
 /// The older name of [`DEFAULT_REGISTRY`]; both name one registry.
 const LEGACY_DEFAULT_REGISTRY: &str = "index.docker.io";
 
@@ -128,11 +131,16 @@ impl Reference {
         self.digest.map(|(start, end)| &self.written[start..end])
     }
 
-    /// The same image pinned: `name[:tag]@digest`, the form that Renovate and Dependabot maintain. Name and tag stay as
-    /// written; a digest that is already there gives way to `digest`.
+    /// The same image pinned: `name:tag@digest`, the form that Renovate and Dependabot maintain. Name and tag stay as
+    /// written; a digest that is already there gives way to `digest`. Where neither stands, the tag that is meant is
+    /// written: it tells people and tools what the digest was taken from, and the kubelet pulls as often as before.
     pub fn with_digest(&self, digest: &str) -> String {
         let named = self.tag.map_or(self.name_length, |(_, end)| end);
-        format!("{}@{digest}", &self.written[..named])
+        let named = &self.written[..named];
+        if self.tag.is_none() && self.digest.is_none() {
+            return format!("{named}:{DEFAULT_TAG}@{digest}");
+        }
+        format!("{named}@{digest}")
     }
 
     /// The same image by its tag alone. `None` where no tag is written beside the digest: then `latest` was not meant.
@@ -416,12 +424,12 @@ mod tests {
     }
 
     #[test]
-    fn pinning_keeps_name_and_tag_as_written() {
+    fn pinning_keeps_name_and_tag_and_writes_the_tag_that_is_meant() {
         for (written, pinned) in [
-            ("node", "node@D"),
+            ("node", "node:latest@D"),
             ("node:20", "node:20@D"),
             ("index.docker.io/library/node:20", "index.docker.io/library/node:20@D"),
-            ("localhost:5000/app", "localhost:5000/app@D"),
+            ("localhost:5000/app", "localhost:5000/app:latest@D"),
             ("localhost:5000/app:1", "localhost:5000/app:1@D"),
         ] {
             let pinned = pinned.replace('D', DIGEST);
@@ -429,6 +437,8 @@ mod tests {
             let again = Reference::parse(&pinned).unwrap();
             assert_eq!(again.with_digest(DIGEST), pinned, "pinning twice changes nothing");
         }
+        let by_digest = format!("node@{DIGEST}");
+        assert_eq!(Reference::parse(&by_digest).unwrap().with_digest(DIGEST), by_digest, "no tag was meant");
     }
 
     proptest::proptest! {
@@ -439,7 +449,8 @@ mod tests {
                 let pinned = read.with_digest(DIGEST);
                 let again = Reference::parse(&pinned).unwrap();
                 proptest::prop_assert_eq!(again.name(), read.name());
-                proptest::prop_assert_eq!(again.tag(), read.tag());
+                let meant = read.tag().or(read.digest().is_none().then_some(DEFAULT_TAG));
+                proptest::prop_assert_eq!(again.tag(), meant);
                 proptest::prop_assert_eq!(again.digest(), Some(DIGEST));
             }
         }

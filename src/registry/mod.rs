@@ -21,14 +21,11 @@ pub use cache::{Age, Cached, Storage};
 pub use online::Online;
 pub use recorded::Recorded;
 
-use crate::image::{ImageConfig, Platform, Reference, Resolved};
+use crate::image::{DEFAULT_TAG, ImageConfig, Platform, Reference, Resolved};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The tag that is meant where none is written.
-const DEFAULT_TAG: &str = "latest";
 
 /// How long one request may take where nothing else is configured.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -352,7 +352,7 @@ fn a_secret_is_never_shown() {
 #[test]
 fn the_reference_registry_accepts_the_tokens_that_are_fetched() {
     let Some(authority) = Authority::new() else { return };
-    let signer = authority.clone();
+    let signer = authority.signer();
     let tokens = Server::start(move |request, _| match request.header("authorization") {
         Some("Basic bGFiOmM0bmFyeS13MHJk") => {
             let query = request.target.split_once('?').map_or("", |(_, query)| query);
@@ -368,7 +368,8 @@ fn the_reference_registry_accepts_the_tokens_that_are_fetched() {
     assert_eq!(send(host, "GET", "/v2/", &[], b"").unwrap().status, 401);
     let repositories = ["me/app", "me/tool"];
     let pushed = repositories.map(|repository| {
-        registry.authorize(format!("Bearer {}", authority.token(&format!("repository:{repository}:pull,push"))));
+        registry
+            .authorize(format!("Bearer {}", authority.signer().token(&format!("repository:{repository}:pull,push"))));
         registry.push_image(repository, Some("1"), OCI_MANIFEST, "amd64").0
     });
     let config = config_json(host, &format!(r#""auth":"{CANARY_BASIC}""#));

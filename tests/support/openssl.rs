@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
@@ -11,9 +10,13 @@ pub(crate) const ISSUER: &str = "test-issuer";
 pub(crate) const SERVICE: &str = "test-service";
 
 /// An authority and one server that it vouches for, called 127.0.0.1 and localhost.
-#[derive(Clone)]
 pub(crate) struct Authority {
-    directory: Arc<TempDir>,
+    directory: TempDir,
+}
+
+/// Signs in the name of the authority's server, for as long as the authority's files are there.
+pub(crate) struct Signer {
+    directory: PathBuf,
 }
 
 impl Authority {
@@ -38,17 +41,23 @@ impl Authority {
                 }
             }
         }
-        Some(Self { directory: Arc::new(directory) })
+        Some(Self { directory })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
+    pub(crate) fn signer(&self) -> Signer {
+        Signer { directory: self.directory.path().to_owned() }
+    }
+}
+
+impl Signer {
     /// A token that grants `scope` (`repository:me/app:pull`) for five minutes
     /// (<https://distribution.github.io/distribution/spec/auth/jwt/>).
     pub(crate) fn token(&self, scope: &str) -> String {
-        let certificate = std::fs::read_to_string(self.path("server.pem")).unwrap();
+        let certificate = std::fs::read_to_string(self.directory.join("server.pem")).unwrap();
         let certificate: String = certificate.lines().filter(|line| !line.starts_with("-----")).collect();
         let header = format!(r#"{{"typ":"JWT","alg":"RS256","x5c":["{certificate}"]}}"#);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -69,7 +78,7 @@ impl Authority {
         use std::io::Write;
         let mut signing = Command::new("openssl")
             .args(["dgst", "-sha256", "-sign", "server.key"])
-            .current_dir(self.directory.path())
+            .current_dir(&self.directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
