@@ -81,7 +81,7 @@ fn connections_are_used_again() {
     let written: Vec<String> = (0..200).map(|n| format!("{}/app{n}:1", nginx.address)).collect();
     let answers = resolve(plain(nginx.address), &written);
     assert!(answers.values().all(Result::is_ok), "{answers:?}");
-    let heads = nginx.logged(" HEAD");
+    let heads = nginx.logged(" HEAD", 200);
     let connections: BTreeSet<&str> = heads.iter().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(heads.len(), 200);
     assert!(connections.len() <= 9, "{connections:?}");

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 #![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
+pub(crate) mod access_log;
 pub(crate) mod api_types;
 pub(crate) mod http;
 pub(crate) mod marks;

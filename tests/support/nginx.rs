@@ -1,5 +1,6 @@
 //! A real proxy in front of a registry: nginx on a loopback port, with its files in a temporary directory.
 
+use super::access_log;
 use super::registry::free_address;
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -51,9 +52,8 @@ impl Nginx {
     }
 
     /// The lines of the access log that hold `text`.
-    pub(crate) fn logged(&self, text: &str) -> Vec<String> {
-        let log = std::fs::read_to_string(self.directory.path().join("access.log")).unwrap();
-        log.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+    pub(crate) fn logged(&self, text: &str, expected: usize) -> Vec<String> {
+        access_log::lines(&self.directory.path().join("access.log"), text, expected)
     }
 }
 

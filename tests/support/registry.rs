@@ -1,5 +1,6 @@
 //! The reference registry server (Debian's `docker-registry`) on a loopback port, with its data in a temporary directory.
 
+use super::access_log;
 use super::http::{Response, send};
 use super::openssl::{Authority, ISSUER, SERVICE};
 use sha2::{Digest as _, Sha256};
@@ -205,20 +206,9 @@ impl Registry {
         send(self.address, method, target, &headers, body).ok()
     }
 
-    /// The lines of the access log that hold `request`, such as `HEAD /v2/`. The server writes a line after it answered, so
-    /// this waits for `expected` of them and then a little longer, to see those that are too many.
+    /// The lines of the access log that hold `request`, such as `HEAD /v2/`.
     pub(crate) fn logged(&self, request: &str, expected: usize) -> Vec<String> {
-        let log = self.data.path().join("access.log");
-        let lines = || -> Vec<String> {
-            let text = std::fs::read_to_string(&log).unwrap();
-            text.lines().filter(|line| line.contains(request)).map(str::to_owned).collect()
-        };
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while lines().len() < expected && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(20));
-        }
-        thread::sleep(Duration::from_millis(100));
-        lines()
+        access_log::lines(&self.data.path().join("access.log"), request, expected)
     }
 }
 
