@@ -16,6 +16,7 @@
 //!    [`suppression`] lets an author decline in a comment; nobody is asked about what is to be left.
 //! 7. [`pipeline`] runs them: plan, apply in memory, parse again, [`verify`], record.
 //! 8. [`report`] shows the result, or [`write`](mod@write) writes it: the diff a reviewer saw is what lands on disk.
+//! 9. [`prove`] starts what came out, under its settings, with the container engine of the user.
 //!
 //! [`source`], [`edit`] and [`error`] are the vocabulary that all rooms share.
 
@@ -53,3 +54,5 @@ pub mod verify;
 
 pub mod report;
 pub mod write;
+
+pub mod prove;

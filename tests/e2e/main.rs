@@ -20,20 +20,15 @@
 mod application;
 mod bases;
 mod build;
-mod judge;
-mod kubelet;
 mod lab;
 mod level;
-mod manifest;
 #[path = "../support/marks.rs"]
 mod marks;
 mod network;
-mod probe;
 mod proof;
 mod runtime;
 mod table;
 mod trial;
-mod volumes;
 
 use std::env;
 use std::io::{self, Write};

@@ -3,16 +3,10 @@
 //! The names in parentheses are the functions of Kubernetes and containerd that each rule is taken from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::lab::{Result, run};
-use crate::manifest::{Capabilities, Container, Manifests, PodSpec, SecurityContext, Service};
-use crate::volumes::Prepared;
+use super::objects::{Capabilities, Container, Objects, PodSpec, SecurityContext, Service, Workload};
 
 /// The capabilities of a container that asks for none and drops none: containerd's default set.
 const DEFAULT_CAPABILITIES: [&str; 14] = [
@@ -32,21 +26,40 @@ const DEFAULT_CAPABILITIES: [&str; 14] = [
     "SYS_CHROOT",
 ];
 
-/// The configuration that an image brings along.
-#[derive(Deserialize, Default, Clone)]
+/// Where a service account's files are (<https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/>).
+pub const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// The configuration that an image brings along, in the names of the OCI image specification
+/// (<https://github.com/opencontainers/image-spec/blob/main/config.md>).
+#[derive(Deserialize, Serialize, Default, Clone, Debug)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct ImageConfig {
-    pub(crate) user: String,
-    pub(crate) env: Option<Vec<String>>,
-    pub(crate) entrypoint: Option<Vec<String>>,
-    pub(crate) cmd: Option<Vec<String>>,
-    pub(crate) working_dir: String,
-    pub(crate) volumes: Option<BTreeMap<String, serde_json::Value>>,
+pub struct ImageConfig {
+    /// The user, by name or number, with or without a group.
+    pub user: String,
+    /// `NAME=value`.
+    pub env: Option<Vec<String>>,
+    /// ENTRYPOINT
+    pub entrypoint: Option<Vec<String>>,
+    /// CMD
+    pub cmd: Option<Vec<String>>,
+    /// WORKDIR
+    pub working_dir: String,
+    /// VOLUME: the folders are the keys.
+    pub volumes: Option<BTreeMap<String, serde_json::Value>>,
 }
 
-/// What becomes of an image's `VOLUME` folders that no mount covers; both happen in clusters, so both are tried.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ImageVolumes {
+/// The accounts of an image: its `/etc/passwd` and `/etc/group`, empty where it has none.
+#[derive(Default, Clone, Debug)]
+pub struct Accounts {
+    /// `/etc/passwd`
+    pub passwd: String,
+    /// `/etc/group`
+    pub group: String,
+}
+
+/// What becomes of an image's `VOLUME` folders that no mount covers; both happen in clusters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ImageVolumes {
     /// A writable folder of the container's own, filled from the image (containerd, Docker).
     Writable,
     /// A part of the root, writable only if that is (CRI-O with `image_volumes = "ignore"`).
@@ -54,87 +67,130 @@ pub(crate) enum ImageVolumes {
 }
 
 /// Who a process is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Identity {
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) groups: BTreeSet<u32>,
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Identity {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// Further groups.
+    pub groups: BTreeSet<u32>,
 }
 
-/// A folder or file of the node, at a place in the container.
-pub(crate) struct Mount {
-    pub(crate) source: PathBuf,
-    pub(crate) destination: String,
-    pub(crate) read_only: bool,
+/// What is mounted into a container.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// A volume of the pod, or a folder or file below it.
+    Volume {
+        /// The volume's name.
+        name: String,
+        /// Where below it; empty for all of it.
+        sub_path: String,
+    },
+    /// The files of the service account.
+    ServiceAccount,
+    /// A folder of the container's own, filled with what the image has at this path.
+    Image(String),
+}
+
+/// A folder or file at a place in the container.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Mount {
+    /// What.
+    pub source: Source,
+    /// Where.
+    pub destination: String,
+    /// Whether nobody may write to it.
+    pub read_only: bool,
 }
 
 /// Everything that the runtime is told about one container.
-pub(crate) struct ContainerConfig {
-    pub(crate) arguments: Vec<String>,
-    pub(crate) env: Vec<String>,
-    pub(crate) working_dir: String,
-    pub(crate) identity: Identity,
-    pub(crate) capabilities: BTreeSet<String>,
-    pub(crate) no_new_privileges: bool,
-    pub(crate) seccomp: bool,
-    pub(crate) read_only_root: bool,
-    pub(crate) mounts: Vec<Mount>,
+#[derive(Clone, Debug)]
+pub struct ContainerConfig {
+    /// The program and its arguments.
+    pub arguments: Vec<String>,
+    /// `NAME=value`. Values may be secrets.
+    pub env: Vec<String>,
+    /// Where the program starts.
+    pub working_dir: String,
+    /// As whom.
+    pub identity: Identity,
+    /// The bounding set; root has them all, anybody else none. Names without `CAP_`.
+    pub capabilities: BTreeSet<String>,
+    /// allowPrivilegeEscalation: false
+    pub no_new_privileges: bool,
+    /// Whether the runtime's default seccomp profile is on.
+    pub seccomp: bool,
+    /// readOnlyRootFilesystem
+    pub read_only_root: bool,
+    /// Outer folders before inner ones.
+    pub mounts: Vec<Mount>,
 }
 
 /// What surrounds a container: its pod, and where the pod stands.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) manifests: &'a Manifests,
-    pub(crate) pod: &'a PodSpec,
-    pub(crate) pod_name: &'a str,
-    pub(crate) pod_address: &'a str,
-    pub(crate) service_addresses: &'a BTreeMap<String, String>,
-    pub(crate) volumes: &'a BTreeMap<String, Prepared>,
-    /// A folder of the container's own on the node.
-    pub(crate) scratch: &'a Path,
-    pub(crate) image_volumes: ImageVolumes,
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The cluster's objects.
+    pub objects: &'a Objects,
+    /// The pod that the container is in.
+    pub workload: &'a Workload,
+    /// The pod's own address.
+    pub pod_address: &'a str,
+    /// The addresses of Services, by name.
+    pub service_addresses: &'a BTreeMap<String, String>,
+    /// What becomes of the image's own volumes.
+    pub image_volumes: ImageVolumes,
 }
 
-/// Applies the manifest's settings. The inner error is the message with which a node refuses the container.
-pub(crate) fn configure(
-    around: &Surroundings<'_>,
+/// Why a container is not started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// A node would say so.
+    Node(String),
+    /// A node would start it, and nobody wants that for a trial.
+    NotHere(String),
+}
+
+/// Applies the manifest's settings.
+///
+/// # Errors
+/// The message with which a node refuses the container, or why it is not run here.
+pub fn configure(
+    around: Surroundings<'_>,
     container: &Container,
     image: &ImageConfig,
-    root: &Path,
-) -> Result<std::result::Result<ContainerConfig, String>> {
-    let security = effective(around.pod, &container.security_context);
-    if security.privileged || around.pod.host_network || around.pod.host_pid {
-        return Err("privileged containers and the host's namespaces are not run here".into());
+    accounts: &Accounts,
+) -> Result<ContainerConfig, Refusal> {
+    let pod = &around.workload.pod;
+    let refuse = |kind: &str, reason: String| Refusal::Node(format!("{kind}: {reason}"));
+    let security = effective(pod, &container.security_context);
+    if security.privileged || pod.host_network || pod.host_pid {
+        return Err(Refusal::NotHere("privileged containers and the host's namespaces are not run here".to_owned()));
     }
-    if let Some(refusal) = refusal(&security, &image.user) {
-        return Ok(Err(format!("CreateContainerConfigError: {refusal}")));
+    if let Some(reason) = refusal(&security, &image.user) {
+        return Err(refuse("CreateContainerConfigError", reason));
     }
-    let declared = match environment(around, container) {
-        Ok(declared) => declared,
-        Err(refusal) => return Ok(Err(format!("CreateContainerConfigError: {refusal}"))),
-    };
-    let Some(arguments) = arguments(container, image, &declared) else {
-        return Ok(Err("CreateContainerError: no command specified".to_owned()));
-    };
-    let identity = match identity(around.pod, &security, &image.user, root) {
-        Ok(identity) => identity,
-        Err(refusal) => return Ok(Err(format!("CreateContainerError: {refusal}"))),
-    };
+    let declared = environment(around, container).map_err(|reason| refuse("CreateContainerConfigError", reason))?;
+    let arguments = arguments(container, image, &declared)
+        .ok_or_else(|| refuse("CreateContainerError", "no command specified".to_owned()))?;
+    let identity =
+        identity(pod, &security, &image.user, accounts).map_err(|reason| refuse("CreateContainerError", reason))?;
     let seccomp = security.seccomp_profile.as_ref().is_some_and(|profile| profile.kind == "RuntimeDefault");
     let working_dir = [container.working_dir.as_deref().unwrap_or_default(), image.working_dir.as_str(), "/"]
         .into_iter()
         .find(|folder| !folder.is_empty())
         .unwrap_or("/");
-    Ok(Ok(ContainerConfig {
+    Ok(ContainerConfig {
         arguments,
-        env: merge(image.env.as_deref().unwrap_or_default(), &declared, around.pod_name),
+        env: merge(image.env.as_deref().unwrap_or_default(), &declared, &around.workload.name),
         working_dir: working_dir.to_owned(),
         identity,
         capabilities: capabilities(&security.capabilities),
         no_new_privileges: security.allow_privilege_escalation == Some(false),
         seccomp,
         read_only_root: security.read_only_root_filesystem,
-        mounts: mounts(around, container, image, root)?,
-    }))
+        mounts: mounts(around, container, image)?,
+    })
 }
 
 /// The container's settings over the pod's (DetermineEffectiveSecurityContext).
@@ -173,16 +229,16 @@ fn identity(
     pod: &PodSpec,
     security: &SecurityContext,
     image_user: &str,
-    root: &Path,
-) -> std::result::Result<Identity, String> {
-    let accounts = table(&root.join("etc/passwd"));
+    accounts: &Accounts,
+) -> Result<Identity, String> {
+    let passwd = table(&accounts.passwd);
     let user = match security.run_as_user {
         Some(user) => user.to_string(),
         None => image_user.split(':').next().unwrap_or_default().to_owned(),
     };
     let user = if user.is_empty() { "0".to_owned() } else { user };
     let number = user.parse::<u32>().ok();
-    let account = accounts.iter().find(|fields| match number {
+    let account = passwd.iter().find(|fields| match number {
         Some(number) => fields.get(2).and_then(|field| field.parse().ok()) == Some(number),
         None => fields.first() == Some(&user),
     });
@@ -193,7 +249,7 @@ fn identity(
     let mut groups: BTreeSet<u32> = pod.security_context.supplemental_groups.iter().copied().collect();
     groups.extend(pod.security_context.fs_group);
     if let Some(name) = account.and_then(|fields| fields.first()) {
-        for group in table(&root.join("etc/group")) {
+        for group in table(&accounts.group) {
             let member = group.get(3).is_some_and(|members| members.split(',').any(|member| member == name));
             let member = member && group.first() != Some(name);
             if let Some(gid) = group.get(2).and_then(|gid| gid.parse().ok()).filter(|_| member) {
@@ -204,9 +260,7 @@ fn identity(
     Ok(Identity { uid, gid: security.run_as_group.or_else(|| field(3)).unwrap_or(0), groups })
 }
 
-fn table(file: &Path) -> Vec<Vec<String>> {
-    let text = fs::read(file).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+fn table(text: &str) -> Vec<Vec<String>> {
     text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect()
 }
 
@@ -225,20 +279,17 @@ fn capabilities(asked: &Capabilities) -> BTreeSet<String> {
 }
 
 /// The container's own variables in order (makeEnvironmentVariables): Services, then envFrom, then env, each over the last.
-fn environment(
-    around: &Surroundings<'_>,
-    container: &Container,
-) -> std::result::Result<BTreeMap<String, String>, String> {
+fn environment(around: Surroundings<'_>, container: &Container) -> Result<BTreeMap<String, String>, String> {
     let mut env = BTreeMap::new();
-    if around.pod.enable_service_links != Some(false) {
-        for service in around.manifests.services.iter().filter(|service| !service.headless) {
+    if around.workload.pod.enable_service_links != Some(false) {
+        for service in around.objects.services.iter().filter(|service| !service.headless) {
             if let Some(address) = around.service_addresses.get(&service.name) {
                 env.extend(service_links(service, address));
             }
         }
     }
     let data = |kind: &str, name: &str, optional: bool| {
-        let found = around.manifests.data.get(&(kind.to_owned(), name.to_owned()));
+        let found = around.objects.data.get(&(kind.to_owned(), name.to_owned()));
         if found.is_none() && !optional {
             return Err(format!("{} \"{name}\" not found", kind.to_lowercase()));
         }
@@ -269,7 +320,7 @@ fn environment(
         }
         if let Some(field) = &source.field_ref {
             let value = match field.field_path.as_str() {
-                "metadata.name" => around.pod_name,
+                "metadata.name" => around.workload.name.as_str(),
                 "metadata.namespace" => "default",
                 "status.podIP" => around.pod_address,
                 _ => "",
@@ -359,48 +410,35 @@ fn merge(image: &[String], declared: &BTreeMap<String, String>, pod_name: &str) 
 }
 
 /// The pod's volumes, the service account's files, and the image's own volumes; outer folders come before inner ones.
-fn mounts(around: &Surroundings<'_>, container: &Container, image: &ImageConfig, root: &Path) -> Result<Vec<Mount>> {
+fn mounts(around: Surroundings<'_>, container: &Container, image: &ImageConfig) -> Result<Vec<Mount>, Refusal> {
+    let pod = &around.workload.pod;
+    let templates = around.workload.claim_templates.iter();
+    let volumes: BTreeSet<&String> = pod.volumes.iter().map(|volume| &volume.name).chain(templates).collect();
     let mut mounts = Vec::new();
     for mount in &container.volume_mounts {
-        let Some(volume) = around.volumes.get(&mount.name) else {
-            return Err(format!("container {}: no volume is named {}", container.name, mount.name).into());
-        };
-        let source = volume.folder.join(&mount.sub_path);
-        if !source.exists() {
-            // A subPath that is missing is made as root, with the mode of the volume (SafeMakeDir).
-            fs::create_dir_all(&source)?;
-            let mode = fs::metadata(&volume.folder)?.permissions().mode();
-            fs::set_permissions(&source, fs::Permissions::from_mode(mode & 0o777))?;
+        if !volumes.contains(&mount.name) {
+            let reason = format!("container {}: no volume is named {}", container.name, mount.name);
+            return Err(Refusal::Node(reason));
         }
-        let read_only = volume.read_only || mount.read_only;
-        mounts.push(Mount { source, destination: mount.mount_path.clone(), read_only });
+        let read_only_kind = pod.volumes.iter().any(|volume| volume.name == mount.name && volume.is_read_only());
+        mounts.push(Mount {
+            source: Source::Volume { name: mount.name.clone(), sub_path: mount.sub_path.clone() },
+            destination: mount.mount_path.clone(),
+            read_only: read_only_kind || mount.read_only,
+        });
     }
-    if around.pod.automount_service_account_token != Some(false) {
-        let source = around.scratch.join("serviceaccount");
-        fs::create_dir_all(&source)?;
-        for (name, content) in [("token", "not-a-token"), ("ca.crt", ""), ("namespace", "default")] {
-            fs::write(source.join(name), content)?;
-        }
-        let destination = "/var/run/secrets/kubernetes.io/serviceaccount".to_owned();
-        mounts.push(Mount { source, destination, read_only: true });
+    if pod.automount_service_account_token != Some(false) {
+        let destination = SERVICE_ACCOUNT.to_owned();
+        mounts.push(Mount { source: Source::ServiceAccount, destination, read_only: true });
     }
     for volume in image.volumes.iter().flat_map(BTreeMap::keys) {
         let covered =
             mounts.iter().any(|mount| mount.destination.trim_end_matches('/') == volume.trim_end_matches('/'));
         if around.image_volumes == ImageVolumes::Writable && !covered {
-            let source = around.scratch.join("image-volumes").join(volume.replace('/', "_"));
-            copy(&root.join(volume.trim_start_matches('/')), &source)?;
+            let source = Source::Image(volume.clone());
             mounts.push(Mount { source, destination: volume.clone(), read_only: false });
         }
     }
     mounts.sort_by(|one, other| one.destination.cmp(&other.destination));
     Ok(mounts)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to.parent().unwrap_or(to))?;
-    if !from.exists() {
-        return Ok(fs::create_dir_all(to)?);
-    }
-    run(Command::new("cp").arg("--archive").arg(from).arg(to)).map(|_| ())
 }

@@ -1,66 +1,61 @@
-//! Asking over HTTP/1.1 from inside the node's network. Each question is put by a process of its own, because only a whole
-//! process can change its network namespace without unsafe code.
+//! Asking over HTTP/1.1 or TCP.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Stdio;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lab::Result;
-use crate::network::Network;
+use super::{Failure, Result};
 
 /// One question. An empty method only connects.
 #[derive(Serialize, Deserialize, Default)]
-pub(crate) struct Request {
-    pub(crate) address: String,
-    pub(crate) host: String,
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: String,
+pub struct Request {
+    /// Where to, `host:port` in numbers.
+    pub address: String,
+    /// The `Host` header.
+    pub host: String,
+    /// `GET` and so on.
+    pub method: String,
+    /// The path, with its query.
+    pub path: String,
+    /// Further headers.
+    pub headers: BTreeMap<String, String>,
+    /// What is sent.
+    pub body: String,
 }
 
 /// What came back: a status and a body, or why nothing did.
 #[derive(Serialize, Deserialize)]
-pub(crate) enum Reply {
-    Answer { status: u16, body: String },
+pub enum Reply {
+    /// Somebody answered.
+    Answer {
+        /// The status, 200 for a mere connection.
+        status: u16,
+        /// The body, as text.
+        body: String,
+    },
+    /// Nobody did, and why.
     Silence(String),
 }
 
 impl Reply {
     /// Whether asking again makes sense: nobody is there yet, or somebody who says that the one behind is not.
-    pub(crate) fn not_yet(&self) -> bool {
+    pub fn not_yet(&self) -> bool {
         matches!(self, Self::Silence(_) | Self::Answer { status: 502..=504, .. })
     }
 }
 
-/// Puts a question.
-pub(crate) fn ask(network: &Network, request: &Request) -> Result<Reply> {
-    let mut command = network.command(std::env::current_exe()?);
-    let mut child = command.arg("lab:probe").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(&serde_json::to_vec(request)?)?;
-    }
-    Ok(serde_json::from_slice(&child.wait_with_output()?.stdout)?)
-}
-
-/// `lab:probe`: reads a question, prints the reply.
-pub(crate) fn answer_from_stdin() -> Result<()> {
-    let request: Request = serde_json::from_reader(io::stdin().lock())?;
-    let reply = match exchange(&request) {
-        Ok(reply) => reply,
-        Err(error) => Reply::Silence(error.to_string()),
-    };
-    io::stdout().lock().write_all(&serde_json::to_vec(&reply)?)?;
-    Ok(())
+/// Puts a question over a connection of its own, from where this process is.
+pub fn ask(request: &Request) -> Reply {
+    exchange(request).unwrap_or_else(|error| Reply::Silence(error.to_string()))
 }
 
 fn exchange(request: &Request) -> Result<Reply> {
     let patience = Duration::from_secs(10);
-    let address: SocketAddr = request.address.parse()?;
+    let address: SocketAddr =
+        request.address.parse().map_err(|_| Failure::new(format!("{} is no address", request.address)))?;
     let mut stream = TcpStream::connect_timeout(&address, patience)?;
     if request.method.is_empty() {
         return Ok(Reply::Answer { status: 200, body: String::new() });
@@ -74,7 +69,7 @@ fn exchange(request: &Request) -> Result<Reply> {
     stream.write_all(format!("{head}\r\n{}", request.body).as_bytes())?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
-    parse(&bytes).ok_or_else(|| "no HTTP answer".into())
+    parse(&bytes).ok_or_else(|| Failure::new("no HTTP answer"))
 }
 
 fn parse(bytes: &[u8]) -> Option<Reply> {

@@ -1,75 +1,92 @@
 //! Volumes as the kubelet makes them on a node: who owns them, with which mode, and what `fsGroup` changes.
+//!
+//! Ownership can be given by root only, so this runs where root is: on a node of the lab, or in a container.
+#![allow(clippy::disallowed_methods, reason = "volumes are made in a folder that lives as long as a proof")]
 
+use super::objects::{Data, MapVolume, PodSecurityContext, Volume, Workload};
+use super::{Failure, Result};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::lab::{Result, run};
-use crate::manifest::{MapVolume, PodSecurityContext, Volume, Workload};
-
-type Data = BTreeMap<(String, String), BTreeMap<String, Vec<u8>>>;
-
-/// A volume that is ready to be mounted into containers.
-pub(crate) struct Prepared {
-    /// Its folder on the node.
-    pub(crate) folder: PathBuf,
-    /// ConfigMaps and Secrets cannot be written to, whatever the mount says.
-    pub(crate) read_only: bool,
-}
-
-/// Makes every volume of the workload's pod. `scratch` is the pod's own; `claims` is shared by all pods of a tree, as disks are.
-pub(crate) fn prepare(
-    workload: &Workload,
-    data: &Data,
-    scratch: &Path,
-    claims: &Path,
-) -> Result<BTreeMap<String, Prepared>> {
+/// Makes every volume of the workload's pod; the folder of each by its name. `own` is the pod's own folder; `claims` is shared by all pods of a
+/// cluster, as disks are.
+///
+/// # Errors
+/// A kind of volume that is not made here, data that no manifest has, and what the system says.
+pub fn prepare(workload: &Workload, data: &Data, own: &Path, claims: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let security = &workload.pod.security_context;
     let mut prepared = BTreeMap::new();
     for volume in &workload.pod.volumes {
-        prepared.insert(volume.name.clone(), one(volume, data, security, scratch, claims)?);
+        prepared.insert(volume.name.clone(), one(volume, data, security, own, claims)?);
     }
     for template in &workload.claim_templates {
         let folder = disk(claims, &format!("{template}-{}-0", workload.name))?;
         share(&folder, security, false)?;
-        prepared.insert(template.clone(), Prepared { folder, read_only: false });
+        prepared.insert(template.clone(), folder);
     }
     Ok(prepared)
 }
 
-fn one(volume: &Volume, data: &Data, security: &PodSecurityContext, scratch: &Path, claims: &Path) -> Result<Prepared> {
-    let folder = scratch.join("volumes").join(&volume.name);
+/// The place of a `subPath` below a volume. One that is missing is made as root, with the mode of the volume (SafeMakeDir).
+///
+/// # Errors
+/// What the system says, and a path that leads out of the volume.
+pub fn sub_path(volume: &Path, sub_path: &str) -> Result<PathBuf> {
+    if Path::new(sub_path).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
+        return Err(Failure::new(format!("subPath {sub_path} leads out of its volume")));
+    }
+    let place = volume.join(sub_path);
+    if !place.exists() {
+        fs::create_dir_all(&place)?;
+        let mode = fs::metadata(volume)?.permissions().mode();
+        fs::set_permissions(&place, fs::Permissions::from_mode(mode & 0o777))?;
+    }
+    Ok(place)
+}
+
+/// The files of a service account, of which none opens anything.
+///
+/// # Errors
+/// What the system says.
+pub fn service_account(own: &Path) -> Result<PathBuf> {
+    let folder = own.join("serviceaccount");
+    fs::create_dir_all(&folder)?;
+    for (name, content) in [("token", "not-a-token"), ("ca.crt", ""), ("namespace", "default")] {
+        fs::write(folder.join(name), content)?;
+    }
+    Ok(folder)
+}
+
+fn one(volume: &Volume, data: &Data, security: &PodSecurityContext, own: &Path, claims: &Path) -> Result<PathBuf> {
+    let folder = own.join("volumes").join(&volume.name);
     if let Some(claim) = &volume.persistent_volume_claim {
         let folder = disk(claims, &claim.claim_name)?;
         share(&folder, security, false)?;
-        return Ok(Prepared { folder, read_only: false });
+        return Ok(folder);
     }
     if let Some(host) = &volume.host_path {
         // A folder in the place of the node's own: made as DirectoryOrCreate makes it, and fsGroup does not touch it.
-        return Ok(Prepared { folder: disk(claims, &host.path.replace('/', "_"))?, read_only: false });
+        return disk(claims, &host.path.replace('/', "_"));
     }
     fs::create_dir_all(&folder)?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
     if let Some(map) = volume.config_map.as_ref() {
         write(&folder, map, data, "ConfigMap")?;
         share(&folder, security, true)?;
-        return Ok(Prepared { folder, read_only: true });
+        return Ok(folder);
     }
     if let Some(map) = volume.secret.as_ref() {
         write(&folder, map, data, "Secret")?;
         share(&folder, security, true)?;
-        return Ok(Prepared { folder, read_only: true });
+        return Ok(folder);
     }
-    let Some(empty) = &volume.empty_dir else {
-        return Err(format!("volume {}: a kind that the lab does not have", volume.name).into());
-    };
-    if empty.medium == "Memory" {
-        run(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=1777,size=64m", "tmpfs"]).arg(&folder))?;
+    if volume.empty_dir.is_none() {
+        return Err(Failure::new(format!("volume {}: a kind that is not made here", volume.name)));
     }
     share(&folder, security, false)?;
-    Ok(Prepared { folder, read_only: false })
+    Ok(folder)
 }
 
 /// The folder behind a claim: root's, mode 0755, like a new disk; it is made once and kept.
@@ -84,7 +101,11 @@ fn disk(claims: &Path, name: &str) -> Result<PathBuf> {
 
 fn write(folder: &Path, map: &MapVolume, data: &Data, kind: &str) -> Result<()> {
     let Some(content) = data.get(&(kind.to_owned(), map.name.clone())) else {
-        return if map.optional { Ok(()) } else { Err(format!("{kind} {} is not in the manifests", map.name).into()) };
+        return if map.optional {
+            Ok(())
+        } else {
+            Err(Failure::new(format!("{kind} {} is not in the manifests", map.name)))
+        };
     };
     let all: Vec<(&str, &str)> = if map.items.is_empty() {
         content.keys().map(|key| (key.as_str(), key.as_str())).collect()
@@ -93,7 +114,7 @@ fn write(folder: &Path, map: &MapVolume, data: &Data, kind: &str) -> Result<()> 
     };
     for (key, path) in all {
         let Some(bytes) = content.get(key) else {
-            return Err(format!("{kind} {} has no key {key}", map.name).into());
+            return Err(Failure::new(format!("{kind} {} has no key {key}", map.name)));
         };
         let file = folder.join(path);
         if let Some(parent) = file.parent() {

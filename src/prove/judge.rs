@@ -1,0 +1,576 @@
+//! One cluster, run whole: every workload under its settings, every question asked, every probe of the manifests' own put.
+
+use super::kubelet::{self, ContainerConfig, ImageVolumes, Refusal, Surroundings};
+use super::network::{self, Plan};
+use super::node::{Node, Seen};
+use super::objects::{Container, ContainerProbe, Objects, Workload};
+use super::probe::{Reply, Request};
+use super::{Failure, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How often a container may end and be started again, with growing pauses, before it counts as broken.
+const RESTARTS: u32 = 3;
+
+/// Between two looks at what is waited for.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A question to the application, beside those that its manifests ask: one HTTP request to a Service, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Service name and port, `web:80`.
+    pub service: String,
+    /// GET where nothing is said.
+    #[serde(default = "get")]
+    pub method: String,
+    /// The path that is asked for.
+    pub path: String,
+    /// Header lines by name.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// What is sent.
+    #[serde(default)]
+    pub body: String,
+    /// The status that must come back.
+    #[serde(default = "ok")]
+    pub status: u16,
+    /// A text that the answer must contain.
+    #[serde(default)]
+    pub contains: String,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn ok() -> u16 {
+    200
+}
+
+/// What must hold of what was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Demand {
+    /// All questions are answered, and the probes of the manifests pass; what has none accepts connections at the ports that it declares.
+    Answers,
+    /// It starts and stays up: nothing is asked.
+    StaysUp,
+}
+
+/// What a cluster did.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// It did what was demanded: the bodies of the answers in the order of the questions, and under which settings each container ran.
+    Holds {
+        /// The bodies.
+        bodies: Vec<String>,
+        /// The containers, in the order of the manifests.
+        settings: Vec<Settings>,
+    },
+    /// It did not.
+    Fails(Box<Breakdown>),
+}
+
+/// How far an application came before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reached {
+    /// An image could not be built.
+    Nothing,
+    /// A container was refused, ended, or does not listen.
+    Built,
+    /// It answers, and not as it must.
+    Started,
+}
+
+/// What went wrong first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Trouble {
+    /// An image could not be pulled.
+    Image,
+    /// A node refuses the container, in its words.
+    Refused,
+    /// What is never run here, such as a privileged container.
+    NotRunHere,
+    /// The namespaces or volumes of a pod could not be made.
+    Pod,
+    /// A container ends: one that should run, or one that should end well.
+    Ended {
+        /// Its exit code.
+        code: i32,
+    },
+    /// One that should end does not.
+    Endless,
+    /// Nobody listens at a port.
+    Silent {
+        /// The port of the pod or, for a question, of the Service.
+        port: u16,
+    },
+    /// A probe of the manifest fails.
+    Probe,
+    /// A question is answered otherwise.
+    Answer,
+}
+
+/// Where and how a cluster failed.
+#[derive(Clone, Debug)]
+pub struct Breakdown {
+    /// The number of the workload, where one is to blame.
+    pub workload: Option<usize>,
+    /// The container's name, where one is to blame.
+    pub container: Option<String>,
+    /// How far it came.
+    pub reached: Reached,
+    /// What kind of failure it is.
+    pub trouble: Trouble,
+    /// The failure, in one line or a few.
+    pub reason: String,
+    /// What the containers printed last. May hold what an application thinks fit to print, so it is never shown unasked.
+    pub said: String,
+    /// The containers that had been started by then.
+    pub settings: Vec<Settings>,
+}
+
+/// What one container ran under.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The number of the workload.
+    pub workload: usize,
+    /// Workload and container, `web/app`.
+    pub container: String,
+    /// Its image, as the manifest names it.
+    pub image: String,
+    /// What the runtime was told.
+    pub config: ContainerConfig,
+    /// What its process was seen to be, while it ran.
+    pub seen: Option<Seen>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// The folders of its image, outside of every mount, in which it made, changed or removed something.
+    pub writes: BTreeSet<String>,
+}
+
+impl Settings {
+    /// Whether they are those of the Pod Security Standard "restricted".
+    pub fn is_restricted(&self) -> bool {
+        let config = &self.config;
+        config.identity.uid != 0
+            && config.capabilities.iter().all(|name| name == "NET_BIND_SERVICE")
+            && config.no_new_privileges
+            && config.seccomp
+    }
+
+    /// User, groups, capabilities and switches, in words.
+    pub fn in_words(&self) -> String {
+        let config = &self.config;
+        let identity = &config.identity;
+        let groups: Vec<String> = identity.groups.iter().map(u32::to_string).collect();
+        let mut words = vec![format!("{}:{}", identity.uid, identity.gid)];
+        if !groups.is_empty() {
+            words.push(format!("groups {}", groups.join(" ")));
+        }
+        let names: Vec<&str> = config.capabilities.iter().map(String::as_str).collect();
+        words.push(match names.len() {
+            0 => "no capabilities".to_owned(),
+            1..=3 => names.join(" "),
+            count => format!("{count} capabilities"),
+        });
+        for (holds, word) in [
+            (config.no_new_privileges, "no new privileges"),
+            (config.seccomp, "seccomp"),
+            (config.read_only_root, "read-only root"),
+        ] {
+            if holds {
+                words.push(word.to_owned());
+            }
+        }
+        words.join(", ")
+    }
+}
+
+/// One run.
+pub struct Trial<'a, N> {
+    /// Where.
+    pub node: &'a N,
+    /// What.
+    pub objects: &'a Objects,
+    /// At which addresses.
+    pub plan: &'a Plan,
+    /// What is asked.
+    pub questions: &'a [Question],
+    /// What must hold.
+    pub demand: Demand,
+    /// What becomes of the volumes of images.
+    pub image_volumes: ImageVolumes,
+    /// How long it may take until it answers.
+    pub patience: Duration,
+    /// How long it must stay up, where nothing can be asked.
+    pub stay: Duration,
+}
+
+/// A pod that was started. Containers go before the namespaces that they are in.
+struct Pod<'a, N: Node> {
+    index: usize,
+    workload: &'a Workload,
+    containers: Vec<Started<'a, N>>,
+    handle: N::Pod,
+}
+
+struct Started<'a, N: Node> {
+    container: &'a Container,
+    config: ContainerConfig,
+    handle: N::Container,
+    restarts: u32,
+    seen: Option<Seen>,
+    /// When to start it again, while it is down.
+    due: Option<Instant>,
+}
+
+/// Ends a run early: with a verdict, or because the machine failed.
+enum Stop {
+    Verdict(Box<Breakdown>),
+    Machine(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Machine(failure)
+    }
+}
+
+type Step<T> = std::result::Result<T, Stop>;
+
+/// Whose fault it is: the number of a workload, and a container's name.
+type Blame<'a> = (Option<usize>, Option<&'a str>);
+
+fn stop(blame: Blame<'_>, reached: Reached, trouble: Trouble, reason: String) -> Stop {
+    let (workload, container) = blame;
+    let container = container.map(str::to_owned);
+    let (said, settings) = (String::new(), Vec::new());
+    Stop::Verdict(Box::new(Breakdown { workload, container, reached, trouble, reason, said, settings }))
+}
+
+impl<N: Node> Trial<'_, N> {
+    /// Starts everything, asks, and takes everything down again.
+    ///
+    /// # Errors
+    /// What the machine could not do. What an application does wrong is a verdict.
+    pub fn run(&self) -> Result<Verdict> {
+        let network = self.node.network(self.plan)?;
+        let mut run = Run { trial: self, network, pods: Vec::new() };
+        match run.attempt() {
+            Ok(bodies) => Ok(Verdict::Holds { bodies, settings: run.settings()? }),
+            Err(Stop::Verdict(mut breakdown)) => {
+                breakdown.said = run.said(breakdown.workload, breakdown.container.as_deref());
+                breakdown.settings = run.settings()?;
+                Ok(Verdict::Fails(breakdown))
+            }
+            Err(Stop::Machine(failure)) => Err(failure),
+        }
+    }
+}
+
+/// What is up. Pods go before the network that they are in.
+struct Run<'a, N: Node> {
+    trial: &'a Trial<'a, N>,
+    pods: Vec<Pod<'a, N>>,
+    network: N::Network,
+}
+
+impl<'a, N: Node> Run<'a, N> {
+    fn attempt(&mut self) -> Step<Vec<String>> {
+        let objects = self.trial.objects;
+        let (ending, lasting): (Vec<_>, Vec<_>) =
+            objects.workloads.iter().enumerate().partition(|(_, workload)| workload.ends());
+        for (index, workload) in lasting {
+            self.start(index, workload)?;
+        }
+        let deadline = Instant::now() + self.trial.patience;
+        let mut bodies = Vec::new();
+        if self.trial.demand == Demand::Answers {
+            for question in self.trial.questions {
+                bodies.push(self.question(question, deadline)?);
+            }
+            for pod in 0..self.pods.len() {
+                self.own_probes(pod, deadline)?;
+            }
+        } else {
+            self.stay_up()?;
+        }
+        for (index, workload) in ending {
+            self.start(index, workload)?;
+            self.complete()?;
+        }
+        Ok(bodies)
+    }
+
+    /// Makes a workload's pod: namespaces, volumes, init containers one after the other, then the containers together.
+    fn start(&mut self, index: usize, workload: &'a Workload) -> Step<()> {
+        let Trial { node, objects, plan, .. } = *self.trial;
+        let whole: Blame<'_> = (Some(index), None);
+        let handle = node
+            .pod(&self.network, plan, index, workload, &objects.data)
+            .map_err(|failure| stop(whole, Reached::Built, Trouble::Pod, format!("{}: {failure}", workload.name)))?;
+        self.pods.push(Pod { index, workload, containers: Vec::new(), handle });
+        let waits = |container: &&Container| container.restart_policy.as_deref() != Some("Always");
+        let init = workload.pod.init_containers.iter().map(|container| (container, waits(&container)));
+        for (container, waits) in init.chain(workload.pod.containers.iter().map(|container| (container, false))) {
+            node.interrupted()?;
+            let blame: Blame<'_> = (Some(index), Some(&container.name));
+            let name = container.built.as_ref().unwrap_or(&container.image);
+            let image = node
+                .image(name)
+                .map_err(|error| stop(blame, Reached::Built, Trouble::Image, format!("ErrImagePull: {error}")))?;
+            let around = Surroundings {
+                objects,
+                workload,
+                pod_address: plan.pods.get(index).map(String::as_str).unwrap_or_default(),
+                service_addresses: &plan.service_addresses,
+                image_volumes: self.trial.image_volumes,
+            };
+            let config =
+                kubelet::configure(around, container, &image.config, &image.accounts).map_err(
+                    |refusal| match refusal {
+                        Refusal::Node(reason) => {
+                            let reason = format!("{}: {reason}", workload.name);
+                            stop(blame, Reached::Built, Trouble::Refused, reason)
+                        }
+                        Refusal::NotHere(reason) => stop(blame, Reached::Built, Trouble::NotRunHere, reason),
+                    },
+                )?;
+            let Some(pod) = self.pods.last_mut() else { continue };
+            let handle = node.start(&pod.handle, &container.name, &image, &config)?;
+            pod.containers.push(Started { container, config, handle, restarts: 0, seen: None, due: None });
+            if waits {
+                self.finish("init container")?;
+                // What it wrote is not the pod's own doing later on, and it is not started again.
+                if let Some(pod) = self.pods.last_mut() {
+                    pod.containers.pop();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks until somebody answers; a wrong answer is an answer.
+    fn question(&mut self, question: &Question, deadline: Instant) -> Step<String> {
+        let asked = format!("{} {}", question.method, question.path);
+        let invalid = || Failure::new(format!("{}: a question goes to NAME:PORT, a Service", question.service));
+        let (service, port) = question.service.split_once(':').ok_or_else(invalid)?;
+        let number: u16 = port.parse().map_err(|_| invalid())?;
+        let address = self.trial.plan.service_addresses.get(service);
+        let blame: Blame<'_> = (self.behind(service), None);
+        let address = address.ok_or_else(|| {
+            let reason = format!("no workload is behind the service {service}");
+            stop(blame, Reached::Built, Trouble::Silent { port: number }, reason)
+        })?;
+        let request = Request {
+            address: format!("{address}:{port}"),
+            host: question.service.clone(),
+            method: question.method.clone(),
+            path: question.path.clone(),
+            headers: question.headers.clone(),
+            body: question.body.clone(),
+        };
+        match self.patiently(&request, deadline)? {
+            Reply::Answer { status, body } if status == question.status && body.contains(&question.contains) => {
+                Ok(body)
+            }
+            Reply::Answer { status, body } => {
+                let reason = format!("{asked}: {status} {}", body.trim());
+                Err(stop(blame, Reached::Started, Trouble::Answer, reason))
+            }
+            Reply::Silence(reason) => {
+                Err(stop(blame, Reached::Built, Trouble::Silent { port: number }, format!("{asked}: {reason}")))
+            }
+        }
+    }
+
+    /// The number of the workload behind a Service.
+    fn behind(&self, service: &str) -> Option<usize> {
+        let address = match self.trial.plan.services.iter().find(|route| route.service == service) {
+            Some(route) => &route.pod,
+            None => self.trial.plan.service_addresses.get(service)?,
+        };
+        self.trial.plan.pods.iter().position(|pod| pod == address)
+    }
+
+    /// Repeats a question while nobody is there and time is left, and keeps the containers going meanwhile.
+    fn patiently(&mut self, request: &Request, deadline: Instant) -> Step<Reply> {
+        loop {
+            self.supervise()?;
+            let reply = self.trial.node.ask(&self.network, request)?;
+            if !reply.not_yet() || Instant::now() > deadline {
+                return Ok(reply);
+            }
+            sleep(PAUSE);
+        }
+    }
+
+    /// Watches for as long as is demanded. A container that ended counts as up when it was started again and stayed.
+    fn stay_up(&mut self) -> Step<()> {
+        let mut until = Instant::now() + self.trial.stay;
+        while Instant::now() < until {
+            if self.supervise()? {
+                until = Instant::now() + self.trial.stay;
+            }
+            sleep(PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Starts ended containers again after 1, 2, 4... seconds, as a node does, and gives up on those that keep ending. Whether one is down.
+    fn supervise(&mut self) -> Step<bool> {
+        let node = self.trial.node;
+        node.interrupted()?;
+        let mut down = false;
+        for pod in &mut self.pods {
+            for started in &mut pod.containers {
+                let Some(code) = node.ended(&mut started.handle)? else {
+                    started.seen = node.seen(&started.handle).or(started.seen.take());
+                    continue;
+                };
+                down = true;
+                let name = &started.container.name;
+                if started.restarts >= RESTARTS {
+                    let reason = format!("{}/{name}: CrashLoopBackOff, exit {code}", pod.workload.name);
+                    let blame: Blame<'_> = (Some(pod.index), Some(name));
+                    return Err(stop(blame, Reached::Built, Trouble::Ended { code }, reason));
+                }
+                match started.due {
+                    Some(due) if due <= Instant::now() => {
+                        node.restart(&mut started.handle)?;
+                        started.restarts += 1;
+                        started.due = None;
+                    }
+                    Some(_) => {}
+                    None => started.due = Some(Instant::now() + Duration::from_secs(1 << started.restarts)),
+                }
+            }
+        }
+        Ok(down)
+    }
+
+    /// The startup, readiness and liveness probes that the manifests themselves declare must pass too.
+    fn own_probes(&mut self, position: usize, deadline: Instant) -> Step<()> {
+        let Some(pod) = self.pods.get(position) else { return Ok(()) };
+        let (index, workload) = (pod.index, pod.workload);
+        let containers = workload.pod.containers.as_slice();
+        let address = self.trial.plan.pods.get(index).cloned().unwrap_or_default();
+        let all: Vec<(usize, &ContainerProbe)> = containers
+            .iter()
+            .enumerate()
+            .flat_map(|(number, container)| {
+                [&container.startup_probe, &container.readiness_probe, &container.liveness_probe]
+                    .into_iter()
+                    .flatten()
+                    .map(move |probe| (number, probe))
+            })
+            .collect();
+        // Sidecars of the list of init containers come first.
+        let sidecars = pod.containers.len().saturating_sub(containers.len());
+        for (number, probe) in all {
+            let blame: Blame<'_> = (Some(index), containers.get(number).map(|container| container.name.as_str()));
+            let refused = |trouble: Trouble, reason: String| {
+                let reason = format!("{}: a probe of the manifest fails: {reason}", workload.name);
+                stop(blame, Reached::Started, trouble, reason)
+            };
+            if let Some(exec) = &probe.exec {
+                let started = self.pods.get(position).and_then(|pod| pod.containers.get(sidecars + number));
+                let started = started.ok_or_else(|| Failure::new("a container is gone"))?;
+                if !self.trial.node.exec(&started.handle, &exec.command)? {
+                    return Err(refused(Trouble::Probe, exec.command.join(" ")));
+                }
+                continue;
+            }
+            let http = probe.http_get.as_ref().map(|get| (&get.port, "GET", get.path.as_str()));
+            let Some((port, method, path)) = http.or(probe.tcp_socket.as_ref().map(|tcp| (&tcp.port, "", ""))) else {
+                continue;
+            };
+            let port = network::resolve(port, containers)
+                .ok_or_else(|| refused(Trouble::Probe, "no port has that name".to_owned()))?;
+            let request = Request {
+                address: format!("{address}:{port}"),
+                host: address.clone(),
+                method: method.to_owned(),
+                path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
+                ..Request::default()
+            };
+            match self.patiently(&request, deadline)? {
+                Reply::Answer { status: 200..=399, .. } => {}
+                Reply::Answer { status, .. } => return Err(refused(Trouble::Probe, format!("{path}: {status}"))),
+                Reply::Silence(reason) => {
+                    return Err(refused(Trouble::Silent { port }, format!("port {port}: {reason}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for every container of the last pod, a job's; each must end well.
+    fn complete(&mut self) -> Step<()> {
+        self.finish("job")
+    }
+
+    /// Waits for the containers of the last pod that are to end, newest first, and for every one of a job.
+    fn finish(&mut self, what: &str) -> Step<()> {
+        let deadline = Instant::now() + self.trial.patience;
+        let node = self.trial.node;
+        let Some(pod) = self.pods.last_mut() else { return Ok(()) };
+        let only_last = what != "job";
+        let skipped = if only_last { pod.containers.len().saturating_sub(1) } else { 0 };
+        for started in pod.containers.iter_mut().skip(skipped) {
+            let name = &started.container.name;
+            let blame: Blame<'_> = (Some(pod.index), Some(name));
+            loop {
+                node.interrupted()?;
+                match node.ended(&mut started.handle)? {
+                    Some(0) => break,
+                    Some(code) => {
+                        let reason = format!("{what} {name}: exit {code}");
+                        return Err(stop(blame, Reached::Built, Trouble::Ended { code }, reason));
+                    }
+                    None if Instant::now() > deadline => {
+                        let reason = format!("{what} {name} does not end");
+                        return Err(stop(blame, Reached::Built, Trouble::Endless, reason));
+                    }
+                    None => {
+                        started.seen = node.seen(&started.handle).or(started.seen.take());
+                        sleep(PAUSE / 4);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the one to blame printed last, or everybody where nobody is.
+    fn said(&self, workload: Option<usize>, container: Option<&str>) -> String {
+        let to_blame = |pod: &&Pod<'_, N>| workload.is_none_or(|index| index == pod.index) || container.is_none();
+        let containers = self.pods.iter().filter(to_blame).flat_map(|pod| &pod.containers);
+        let containers = containers.filter(|started| container.is_none_or(|name| name == started.container.name));
+        containers.map(|started| self.trial.node.said(&started.handle, 16)).collect::<Vec<_>>().join("\n")
+    }
+
+    fn settings(&self) -> Result<Vec<Settings>> {
+        let mut settings = Vec::new();
+        for pod in &self.pods {
+            for started in &pod.containers {
+                settings.push(Settings {
+                    workload: pod.index,
+                    container: format!("{}/{}", pod.workload.name, started.container.name),
+                    image: started.container.image.clone(),
+                    config: started.config.clone(),
+                    seen: started.seen.clone(),
+                    restarts: started.restarts,
+                    writes: self.trial.node.writes(&started.handle, &started.config)?,
+                });
+            }
+        }
+        Ok(settings)
+    }
+}

@@ -1,0 +1,124 @@
+//! What the judge needs of a machine that runs containers.
+
+use super::kubelet::{Accounts, ContainerConfig, ImageConfig};
+use super::network::Plan;
+use super::objects::{Data, Workload};
+use super::probe::{Reply, Request};
+use super::{Failure, Result};
+use std::collections::BTreeSet;
+
+/// An image that containers can be started from.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// By which name or number the node finds it.
+    pub id: String,
+    /// Its user, command and so on.
+    pub config: ImageConfig,
+    /// Its accounts.
+    pub accounts: Accounts,
+}
+
+/// What a process is seen to be, in the words of `/proc/PID/status`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Seen {
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+    /// Its effective capabilities, a bit for each.
+    pub effective: u64,
+    /// Those that it, or what it starts, can come to have.
+    pub bounding: u64,
+    /// Those that outlive an exec without being root.
+    pub ambient: u64,
+    /// Whether it can gain no privileges.
+    pub no_new_privileges: bool,
+    /// Whether calls are filtered.
+    pub seccomp: bool,
+}
+
+/// A machine that runs the pods of a cluster. Networks, pods and containers end when they are dropped.
+pub trait Node: Sync {
+    /// What pods are in: addresses, and what leads from Services to pods.
+    type Network: Send;
+    /// The namespaces and volumes of one pod.
+    type Pod: Send;
+    /// A started container.
+    type Container: Send;
+
+    /// Finds or pulls an image.
+    ///
+    /// # Errors
+    /// Why it cannot be had, as a node would say it after `ErrImagePull: `.
+    fn image(&self, name: &str) -> Result<Image>;
+
+    /// Makes the network of a cluster.
+    ///
+    /// # Errors
+    /// What the machine says.
+    fn network(&self, plan: &Plan) -> Result<Self::Network>;
+
+    /// Makes a pod's namespaces and its volumes: those of the workload with this number.
+    ///
+    /// # Errors
+    /// What the machine says.
+    fn pod(
+        &self,
+        network: &Self::Network,
+        plan: &Plan,
+        index: usize,
+        workload: &Workload,
+        data: &Data,
+    ) -> Result<Self::Pod>;
+
+    /// Starts a container of the pod.
+    ///
+    /// # Errors
+    /// What the runtime says when it cannot; a program that ends is no error.
+    fn start(&self, pod: &Self::Pod, name: &str, image: &Image, config: &ContainerConfig) -> Result<Self::Container>;
+
+    /// The exit code, once the container has ended.
+    ///
+    /// # Errors
+    /// What the machine says.
+    fn ended(&self, container: &mut Self::Container) -> Result<Option<i32>>;
+
+    /// Starts an ended container again, on the same volumes and a root as it left it.
+    ///
+    /// # Errors
+    /// What the runtime says.
+    fn restart(&self, container: &mut Self::Container) -> Result<()>;
+
+    /// What it printed last.
+    fn said(&self, container: &Self::Container, lines: usize) -> String;
+
+    /// Runs a command inside, as an exec probe does; whether it ended with 0.
+    ///
+    /// # Errors
+    /// What the machine says.
+    fn exec(&self, container: &Self::Container, command: &[String]) -> Result<bool>;
+
+    /// Puts a question from inside the cluster's network.
+    ///
+    /// # Errors
+    /// What the machine says; that nobody answers is a reply.
+    fn ask(&self, network: &Self::Network, request: &Request) -> Result<Reply>;
+
+    /// What its main process is, where that can be seen.
+    fn seen(&self, container: &Self::Container) -> Option<Seen>;
+
+    /// The folders of the image, outside of every mount, in which something was made, changed or removed so far. What is in a new
+    /// folder is not told apart: its name may be another one in every run.
+    ///
+    /// # Errors
+    /// What the machine says.
+    fn writes(&self, container: &Self::Container, config: &ContainerConfig) -> Result<BTreeSet<String>>;
+
+    /// Whether somebody wants the proof to end now: the judge asks between any two waits.
+    ///
+    /// # Errors
+    /// [`Failure`] that says so.
+    fn interrupted(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
