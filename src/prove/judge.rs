@@ -1,4 +1,5 @@
 //! One cluster, run whole: every workload under its settings, every question asked, every probe of the manifests' own put.
+#![allow(clippy::disallowed_methods, reason = "what runs is waited for, which takes a clock")]
 
 use super::kubelet::{self, ContainerConfig, ImageVolumes, Refusal, Surroundings};
 use super::network::{self, Plan};

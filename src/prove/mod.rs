@@ -4,12 +4,14 @@
 //! node, [`node`] what is asked of a machine that runs containers, [`probe`] how one asks what runs, and [`judge`] all of it for one cluster. The lab
 //! of the tests is one such machine, made of runc and namespaces; the user's container engine is the other.
 
+pub mod engine;
 pub mod judge;
 pub mod kubelet;
 pub mod network;
 pub mod node;
 pub mod objects;
 pub mod probe;
+pub mod proof;
 pub mod volumes;
 
 /// What a machine could not do, in one line. What an application does wrong is a verdict and no failure.
