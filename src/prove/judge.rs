@@ -9,6 +9,7 @@ use super::probe::{Reply, Request};
 use super::{Failure, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -134,6 +135,13 @@ pub struct Breakdown {
     pub said: String,
     /// The containers that had been started by then.
     pub settings: Vec<Settings>,
+}
+
+impl fmt::Display for Breakdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = self.said.trim();
+        if said.is_empty() { f.write_str(&self.reason) } else { write!(f, "{}\n{said}", self.reason) }
+    }
 }
 
 /// What one container ran under.

@@ -36,6 +36,11 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// Every container of its pod, those that come first first.
+    pub fn all_containers(&mut self) -> impl Iterator<Item = &mut Container> {
+        self.pod.init_containers.iter_mut().chain(&mut self.pod.containers)
+    }
+
     /// Whether its pod is meant to end.
     pub fn ends(&self) -> bool {
         matches!(self.kind.as_str(), "Job" | "CronJob")
