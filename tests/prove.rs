@@ -1,4 +1,6 @@
 //! `unroot prove`, with the container engines of the user.
+#![allow(clippy::unwrap_used, reason = "here a failed step should end the test")]
+#![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
 #[path = "prove/node.rs"]
 mod node;

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::discover::Tree;
 use crate::error::Error;
 use crate::pipeline::{self, Options, Run};
+use crate::prove;
 use crate::registry::{Age, Cached, NetworkSettings, Offline, Online, RegistrySettings, Resolver};
 use crate::repository::Repository;
 use crate::source::printable;
@@ -74,6 +75,12 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
             })?;
             print!("{}", transform.metadata().readme);
             return Ok(DONE);
+        }
+        Some(Command::Inside { words }) => {
+            return match prove::inside::main(words) {
+                Ok(()) => Ok(DONE),
+                Err(failure) => Err(Error::Usage(failure.to_string())),
+            };
         }
         None => {}
     }

@@ -4,7 +4,7 @@
 use super::Engine;
 use crate::prove::{Failure, Result};
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 /// A call that is put together. Arguments may be seen by everybody on the machine, so values of variables go in by [`Call::variable`] or
@@ -60,6 +60,13 @@ impl Call {
         self
     }
 
+    /// The call as a command, for what is not waited for.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
     /// Makes the call and waits for its end.
     ///
     /// # Errors
@@ -67,8 +74,7 @@ impl Call {
     pub fn output(self) -> Result<Output> {
         let shown = self.program.display().to_string();
         let cannot = |error: std::io::Error| Failure::new(format!("cannot run {shown}: {error}"));
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let mut command = self.command();
         let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
         let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(cannot)?;
         let writer = child.stdin.take().map(|mut stdin| {
@@ -84,6 +90,21 @@ impl Call {
             stdout: output.stdout,
             stderr: output.stderr,
         })
+    }
+
+    /// Makes the call and ends it once it has printed that many bytes; those, or fewer where it printed fewer.
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub(super) fn beginning(self, bytes: u64) -> Result<Vec<u8>> {
+        let mut command = self.command();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut read = Vec::new();
+        let result = child.stdout.take().map(|output| output.take(bytes).read_to_end(&mut read));
+        drop(child.kill());
+        drop(child.wait());
+        result.transpose()?;
+        Ok(read)
     }
 
     /// Makes the call; what it printed, without the space around it.

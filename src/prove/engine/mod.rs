@@ -1,8 +1,19 @@
 //! The container engine that the user has: docker, podman or nerdctl, called as a program.
 
 mod call;
+mod held;
+mod helper;
+mod images;
+mod node;
+mod pods;
+mod subnet;
+mod talk;
+mod tar;
+mod writes;
 
 pub use call::{Call, Output};
+pub use node::{EngineNode, Network};
+pub use pods::{Container, Pod};
 
 use std::fmt;
 use std::path::PathBuf;
