@@ -2,7 +2,7 @@
 
 use super::kubelet::{Accounts, ContainerConfig, ImageConfig};
 use super::network::Plan;
-use super::objects::{Data, Workload};
+use super::objects::{Data, Objects, Workload};
 use super::probe::{Reply, Request};
 use super::{Failure, Result};
 use std::collections::BTreeSet;
@@ -70,6 +70,12 @@ pub trait Node: Sync {
     /// # Errors
     /// Why it cannot be had, as a node would say it after `ErrImagePull: `.
     fn image(&self, name: &str) -> Result<Image>;
+
+    /// Gives a cluster addresses.
+    ///
+    /// # Errors
+    /// Where none are free.
+    fn plan(&self, objects: &Objects) -> Result<Plan>;
 
     /// Makes the network of a cluster.
     ///
