@@ -334,7 +334,7 @@ fn marks_of_the_image_table_are_set_without_touching_the_rest() {
 fn each_snapshot_has_a_test_that_asks_for_it() {
     let mut owned: BTreeSet<String> =
         names_in(&root().join("tests/corpus")).iter().map(|name| format!("corpus/{name}")).collect();
-    owned.extend(["cli", "configuration", "errors"].map(str::to_owned));
+    owned.extend(["cli", "configuration", "errors", "proof"].map(str::to_owned));
     let snapshots = root().join("snapshots");
     for file in files_below(&snapshots) {
         let name = file.strip_prefix(&snapshots).unwrap().to_str().unwrap();

@@ -98,7 +98,7 @@ pub fn trailer(storage: &dyn Storage, root: &Path, changes: &[FileChange]) -> Op
     let mut buffer = vec![0; PIECE];
     let is_as_it_was =
         |(path, hash): (&String, &String)| file_hash(Path::new(path), &mut buffer).is_ok_and(|now| hex(&now) == *hash);
-    let holds = record.totals.r#break == 0 && record.totals.answer.max(record.totals.stay_up) > 0;
+    let holds = record.totals.breaks == 0 && record.totals.answers.max(record.totals.stays_up) > 0;
     if !holds || !record.further.iter().all(is_as_it_was) || hex(&tree_hash(root).ok()?) != record.tree {
         return None;
     }
@@ -348,9 +348,9 @@ mod tests {
         let text = String::from_utf8(whole).unwrap();
         let engine = format!("x\\u001b[2J\\n---\\n{}", "y".repeat(1000));
         for (damaged, is_none) in [
-            (text.replace("\"break\":0", "\"break\":1"), true),
-            (text.replace("\"answer\":1", "\"answer\":0"), true),
-            (text.replace("\"not_run\":0", &format!("\"not_run\":{}", usize::MAX)), false),
+            (text.replace("\"breaks\":0", "\"breaks\":1"), true),
+            (text.replace("\"answers\":1", "\"answers\":0"), true),
+            (text.replace("\"not-run\":0", &format!("\"not-run\":{}", usize::MAX)), false),
             (text.replace("podman 4.3.1", &engine), false),
         ] {
             assert_ne!(damaged, text);

@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 /// How many workloads ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Totals {
     /// Hardened, they answer as before.
-    pub answer: usize,
+    pub answers: usize,
     /// Hardened, they start and stay up; no more was demanded.
-    pub stay_up: usize,
+    pub stays_up: usize,
     /// Hardened, they do not do what they do as found.
-    pub r#break: usize,
+    pub breaks: usize,
     /// As found they do not do it either.
-    pub fail_as_found: usize,
+    pub fails_as_found: usize,
     /// They were not run.
     pub not_run: usize,
 }
@@ -40,10 +40,10 @@ impl Totals {
         let mut totals = Self::default();
         for workload in &proof.workloads {
             match &workload.outcome {
-                Outcome::Holds { demand: Demand::Answers, .. } => totals.answer += 1,
-                Outcome::Holds { demand: Demand::StaysUp, .. } => totals.stay_up += 1,
-                Outcome::Breaks(_) => totals.r#break += 1,
-                Outcome::Void { .. } => totals.fail_as_found += 1,
+                Outcome::Holds { demand: Demand::Answers, .. } => totals.answers += 1,
+                Outcome::Holds { demand: Demand::StaysUp, .. } => totals.stays_up += 1,
+                Outcome::Breaks(_) => totals.breaks += 1,
+                Outcome::Void { .. } => totals.fails_as_found += 1,
                 Outcome::NotRun { .. } => totals.not_run += 1,
             }
         }
@@ -52,7 +52,7 @@ impl Totals {
 
     /// All workloads.
     pub fn all(self) -> usize {
-        [self.answer, self.stay_up, self.r#break, self.fail_as_found, self.not_run]
+        [self.answers, self.stays_up, self.breaks, self.fails_as_found, self.not_run]
             .into_iter()
             .fold(0, usize::saturating_add)
     }
@@ -61,10 +61,10 @@ impl Totals {
     pub fn in_words(self) -> String {
         let all = self.all();
         let parts: Vec<String> = [
-            (self.answer, "answers", "answer"),
-            (self.stay_up, "stays up", "stay up"),
-            (self.r#break, "breaks", "break"),
-            (self.fail_as_found, "fails as found", "fail as found"),
+            (self.answers, "answers", "answer"),
+            (self.stays_up, "stays up", "stay up"),
+            (self.breaks, "breaks", "break"),
+            (self.fails_as_found, "fails as found", "fail as found"),
             (self.not_run, "not run", "not run"),
         ]
         .into_iter()
@@ -86,9 +86,9 @@ impl Conclusion {
         let fails = |built: &Built| matches!(built, Built::No(_));
         if proof.builds.iter().any(|build| fails(&build.before)) {
             Self::DoesNotBuild
-        } else if totals.r#break > 0 || proof.builds.iter().any(|build| build.after.as_ref().is_some_and(fails)) {
+        } else if totals.breaks > 0 || proof.builds.iter().any(|build| build.after.as_ref().is_some_and(fails)) {
             Self::Breaks
-        } else if totals.answer + totals.stay_up == 0 {
+        } else if totals.answers + totals.stays_up == 0 {
             Self::NothingProved
         } else {
             Self::Holds
@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn numbers_in_words_add_up() {
-        let totals = |answer, stay_up, r#break, fail_as_found, not_run| Totals {
-            answer,
-            stay_up,
-            r#break,
-            fail_as_found,
+        let totals = |answers, stays_up, breaks, fails_as_found, not_run| Totals {
+            answers,
+            stays_up,
+            breaks,
+            fails_as_found,
             not_run,
         };
         assert_eq!(Totals::default().in_words(), "no workload");

@@ -19,6 +19,8 @@ const LAST_WORDS: usize = 20;
 /// How many folders are named on the line of a workload.
 const FOLDERS: usize = 4;
 
+const NO_CAPABILITIES: &str = "no capabilities";
+
 /// Where further lines about something begin, in characters: under its name.
 const INDENT: usize = 21;
 
@@ -69,6 +71,8 @@ fn build_lines(text: &mut String, build: &Build, verbose: bool) {
     };
     heading(text, &build.dockerfile);
     line(text, "", style, word, &rest);
+    // What is run in a build colours its words for terminals.
+    let last_words = anstream::adapter::strip_str(last_words).to_string();
     let lines: Vec<&str> = last_words.trim().lines().collect();
     lines.iter().skip(lines.len().saturating_sub(LAST_WORDS)).for_each(|line| more(text, line));
 }
@@ -97,7 +101,7 @@ fn workload_lines(text: &mut String, workload: &WorkloadProof, verbose: bool) {
             diagnosis_lines(text, diagnosis);
         }
         Outcome::Void { reason } => {
-            line(text, &place, PERSON, "fails", &format!("{label}: as found, too: {}", printable(reason)));
+            line(text, &place, PERSON, "fails", &format!("{label}: as found already: {}", printable(reason)));
         }
         Outcome::NotRun { reason } => {
             line(text, &place, PERSON, "not run", &format!("{label}: {}", printable(reason)));
@@ -109,7 +113,7 @@ fn workload_lines(text: &mut String, workload: &WorkloadProof, verbose: bool) {
     // What a workload that breaks ran under is what one looks for.
     if verbose || matches!(workload.outcome, Outcome::Breaks(_)) {
         for (state, containers) in [("as found", &workload.before), ("hardened", &workload.after)] {
-            containers.iter().for_each(|container| more(text, &format!("{state}: {}", in_full(container))));
+            containers.iter().for_each(|container| more(text, &format!("{state}: {}", in_full(container, verbose))));
         }
     }
 }
@@ -146,17 +150,18 @@ fn seen(before: &[ContainerProof], after: &[ContainerProof]) -> String {
     };
     let capabilities = |containers: &[ContainerProof]| {
         let names: BTreeSet<&String> = containers.iter().flat_map(|container| &container.capabilities).collect();
-        if containers.is_empty() { String::new() } else { counted(names.len()) }
+        if containers.is_empty() { String::new() } else { in_short(&names) }
     };
     let change = |of: &dyn Fn(&[ContainerProof]) -> String| match (of(before), of(after)) {
         (before, after) if before == after || before.is_empty() => after,
+        (before, after) if after == NO_CAPABILITIES => format!("{before} -> none"),
         (before, after) => format!("{before} -> {after}"),
     };
     let mut parts = vec![change(&users), change(&capabilities)];
     if after.iter().all(|container| container.read_only_root) {
         parts.push("read-only root".to_owned());
     }
-    for (containers, words) in [(after, "writes to"), (before, "as found wrote to")] {
+    for (containers, words) in [(after, "writes to"), (before, "as found it wrote to")] {
         let folders: BTreeSet<&String> = containers.iter().flat_map(|container| &container.writes).collect();
         if !folders.is_empty() {
             parts.push(format!("{words} {}", listed(&folders)));
@@ -164,8 +169,7 @@ fn seen(before: &[ContainerProof], after: &[ContainerProof]) -> String {
     }
     match after.iter().map(|container| container.restarts).sum() {
         0 => {}
-        1 => parts.push("1 restart".to_owned()),
-        several => parts.push(format!("{several} restarts")),
+        number => parts.push(restarts(number)),
     }
     if !after.iter().all(|container| container.seen) {
         parts.push("as asked for, not seen".to_owned());
@@ -173,12 +177,17 @@ fn seen(before: &[ContainerProof], after: &[ContainerProof]) -> String {
     printable(&parts.join("; "))
 }
 
-fn counted(capabilities: usize) -> String {
-    match capabilities {
-        0 => "no capabilities".to_owned(),
-        1 => "1 capability".to_owned(),
+/// Up to three by name.
+fn in_short(capabilities: &BTreeSet<&String>) -> String {
+    match capabilities.len() {
+        0 => NO_CAPABILITIES.to_owned(),
+        1..=3 => capabilities.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" "),
         several => format!("{several} capabilities"),
     }
+}
+
+fn restarts(number: u32) -> String {
+    if number == 1 { "1 restart".to_owned() } else { format!("{number} restarts") }
 }
 
 /// The first of them, and how many more there are.
@@ -190,17 +199,17 @@ fn listed(folders: &BTreeSet<&String>) -> String {
     }
 }
 
-/// All that was seen of one container.
-fn in_full(container: &ContainerProof) -> String {
+/// What was seen of one container; every capability by its name where `verbose`.
+fn in_full(container: &ContainerProof, verbose: bool) -> String {
     let names = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let mut parts = vec![format!("{}:{}", container.uid, container.gid)];
     if !container.groups.is_empty() {
         let groups: Vec<String> = container.groups.iter().map(u32::to_string).collect();
         parts.push(format!("groups {}", groups.join(" ")));
     }
-    parts.push(match container.capabilities.len() {
-        0 => counted(0),
-        several => format!("{} ({})", counted(several), names(&container.capabilities)),
+    parts.push(match container.capabilities.is_empty() {
+        false if verbose => names(&container.capabilities).replace(", ", " "),
+        _ => in_short(&container.capabilities.iter().collect()),
     });
     if container.read_only_root {
         parts.push("read-only root".to_owned());
@@ -209,7 +218,7 @@ fn in_full(container: &ContainerProof) -> String {
         parts.push(format!("wrote to {}", names(&container.writes)));
     }
     if container.restarts > 0 {
-        parts.push(format!("started again {} times", container.restarts));
+        parts.push(restarts(container.restarts));
     }
     if !container.seen {
         parts.push("as asked for, not seen".to_owned());
@@ -223,15 +232,15 @@ fn closing(proof: &Proof) -> String {
     if !proof.builds.is_empty() {
         let _ = writeln!(text, "{}", images(&proof.builds));
     }
-    let totals = Totals::of(proof).in_words();
-    let _ = writeln!(text, "{totals}, with {}", printable(&proof.engine));
+    let _ = writeln!(text, "{}", Totals::of(proof).in_words());
+    let engine = printable(&proof.engine);
     let _ = match Conclusion::of(proof) {
-        Conclusion::Holds => writeln!(text, "{FIXED}what could be judged holds{FIXED:#}"),
-        Conclusion::Breaks => writeln!(text, "{ERROR}what works as found breaks{ERROR:#}"),
+        Conclusion::Holds => writeln!(text, "{FIXED}what could be judged holds{FIXED:#} with {engine}"),
+        Conclusion::Breaks => writeln!(text, "{ERROR}what works as found breaks{ERROR:#} with {engine}"),
         Conclusion::DoesNotBuild => {
-            writeln!(text, "{ERROR}not everything was judged{ERROR:#}: what does not build as found cannot be")
+            writeln!(text, "{ERROR}not all could be judged{ERROR:#} with {engine}: something does not build as found")
         }
-        Conclusion::NothingProved => writeln!(text, "{PERSON}nothing was proved{PERSON:#}"),
+        Conclusion::NothingProved => writeln!(text, "{PERSON}nothing was proved{PERSON:#} with {engine}"),
     };
     text
 }
