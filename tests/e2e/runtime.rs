@@ -8,12 +8,30 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::kubelet::ContainerConfig;
+use unroot::prove::kubelet::ContainerConfig;
+use unroot::prove::node::Seen;
+
 use crate::lab::{Lab, Result, run, tail};
 use crate::network::Sandbox;
 
 /// The default profile of the distribution's container packages; what RuntimeDefault stands for.
 pub(crate) const SECCOMP_PROFILE: &str = "/usr/share/containers/seccomp.json";
+
+/// A folder or file of the node, at a place in the container.
+pub(crate) struct Bind {
+    pub(crate) source: PathBuf,
+    pub(crate) destination: String,
+    pub(crate) read_only: bool,
+}
+
+/// What a container is started from.
+pub(crate) struct Bundle<'a> {
+    /// A folder of its own, for its writable layer.
+    pub(crate) folder: &'a Path,
+    pub(crate) image_root: &'a Path,
+    pub(crate) config: &'a ContainerConfig,
+    pub(crate) binds: &'a [Bind],
+}
 
 /// A started container; dropping it ends it.
 pub(crate) struct Running {
@@ -22,42 +40,27 @@ pub(crate) struct Running {
     bundle: PathBuf,
     image_root: PathBuf,
     child: Child,
-    /// How often it was started again after it ended.
-    pub(crate) restarts: u32,
 }
 
-/// Writes the bundle (a writable layer over `image_root`, and the configuration) and starts it.
-pub(crate) fn start(
-    lab: &Lab,
-    id: &str,
-    config: &ContainerConfig,
-    bundle: &Path,
-    sandbox: &Sandbox,
-    hosts: &Path,
-    image_root: &Path,
-) -> Result<Running> {
+/// Writes the bundle (a writable layer over the image's root, and the configuration) and starts it. `hosts` is the folder of the pod's own files in /etc.
+pub(crate) fn start(lab: &Lab, id: &str, bundle: &Bundle<'_>, sandbox: &Sandbox, hosts: &Path) -> Result<Running> {
+    let Bundle { folder, image_root, config, binds } = *bundle;
     for name in ["upper", "work", "rootfs"] {
-        fs::create_dir_all(bundle.join(name))?;
+        fs::create_dir_all(folder.join(name))?;
     }
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",
         image_root.display(),
-        bundle.join("upper").display(),
-        bundle.join("work").display()
+        folder.join("upper").display(),
+        folder.join("work").display()
     );
-    run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(bundle.join("rootfs")))?;
+    run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(folder.join("rootfs")))?;
     let cgroup = format!("/{}/{id}", lab.control_group());
-    fs::write(bundle.join("config.json"), serde_json::to_vec(&specification(config, sandbox, hosts, &cgroup)?)?)?;
+    let specification = specification(config, binds, sandbox, hosts, &cgroup)?;
+    fs::write(folder.join("config.json"), serde_json::to_vec(&specification)?)?;
     let state = lab.path("tmp/runc");
-    let child = spawn(&state, bundle, id)?;
-    Ok(Running {
-        id: id.to_owned(),
-        state,
-        bundle: bundle.to_owned(),
-        image_root: image_root.to_owned(),
-        child,
-        restarts: 0,
-    })
+    let child = spawn(&state, folder, id)?;
+    Ok(Running { id: id.to_owned(), state, bundle: folder.to_owned(), image_root: image_root.to_owned(), child })
 }
 
 impl Running {
@@ -70,7 +73,6 @@ impl Running {
     pub(crate) fn restart(&mut self) -> Result<()> {
         let _ = self.delete();
         self.child = spawn(&self.state, &self.bundle, &self.id)?;
-        self.restarts += 1;
         Ok(())
     }
 
@@ -79,13 +81,11 @@ impl Running {
         tail(&String::from_utf8_lossy(&fs::read(self.bundle.join("log")).unwrap_or_default()), lines)
     }
 
-    /// A field of the main process's status, such as `CapEff`.
-    pub(crate) fn status(&self, field: &str) -> Option<String> {
+    /// What the main process is.
+    pub(crate) fn seen(&self) -> Option<Seen> {
         let output = self.runc().args(["state", &self.id]).output().ok()?;
         let state: Value = serde_json::from_slice(&output.stdout).ok()?;
-        let status = fs::read_to_string(format!("/proc/{}/status", state.get("pid")?)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-        Some(line.split_whitespace().collect::<Vec<_>>().join(" "))
+        Seen::from_status(&fs::read_to_string(format!("/proc/{}/status", state.get("pid")?)).ok()?)
     }
 
     /// Runs a command inside, as an exec probe does; whether it ended with 0.
@@ -160,7 +160,13 @@ fn spawn(state: &Path, bundle: &Path, id: &str) -> Result<Child> {
 }
 
 /// The OCI runtime specification, as containerd fills it in for the CRI.
-fn specification(config: &ContainerConfig, sandbox: &Sandbox, hosts: &Path, cgroup: &str) -> Result<Value> {
+fn specification(
+    config: &ContainerConfig,
+    binds: &[Bind],
+    sandbox: &Sandbox,
+    hosts: &Path,
+    cgroup: &str,
+) -> Result<Value> {
     let capabilities: Vec<String> = config.capabilities.iter().map(|name| format!("CAP_{name}")).collect();
     let namespace = |name: &str| format!("/proc/{}/ns/{name}", sandbox.pid());
     let mut specification = json!({
@@ -180,7 +186,7 @@ fn specification(config: &ContainerConfig, sandbox: &Sandbox, hosts: &Path, cgro
             "noNewPrivileges": config.no_new_privileges,
         },
         "root": {"path": "rootfs", "readonly": config.read_only_root},
-        "mounts": mounts(config, hosts),
+        "mounts": mounts(config, binds, hosts),
         "linux": {
             "cgroupsPath": cgroup,
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
@@ -205,7 +211,7 @@ fn specification(config: &ContainerConfig, sandbox: &Sandbox, hosts: &Path, cgro
     Ok(specification)
 }
 
-fn mounts(config: &ContainerConfig, hosts: &Path) -> Vec<Value> {
+fn mounts(config: &ContainerConfig, binds: &[Bind], hosts: &Path) -> Vec<Value> {
     let system = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
     let mut mounts = vec![
         system("/proc", "proc", &["nosuid", "noexec", "nodev"]),
@@ -224,7 +230,7 @@ fn mounts(config: &ContainerConfig, hosts: &Path) -> Vec<Value> {
     {
         mounts.push(bind(&hosts.join(name), destination, config.read_only_root));
     }
-    mounts.extend(config.mounts.iter().map(|mount| bind(&mount.source, &mount.destination, mount.read_only)));
+    mounts.extend(binds.iter().map(|mount| bind(&mount.source, &mount.destination, mount.read_only)));
     mounts
 }
 
