@@ -286,13 +286,16 @@ impl Proved {
         let arguments = [&["--offline", "--patches", series.to_str().unwrap()], arguments].concat();
         let ended = unroot_with_cache(self.cache.root(), self.tree.root(), &arguments);
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{}", ended.stdout);
+        let says_so = ended.stdout.ends_with("\nthe last patch tells of the proof\n");
         let mut patches: Vec<PathBuf> = fs::read_dir(series).unwrap().map(|entry| entry.unwrap().path()).collect();
         patches.sort();
         let texts = patches.iter().map(|patch| fs::read_to_string(patch).unwrap());
         let lines = texts.flat_map(|text| {
             text.lines().filter(|line| line.starts_with("Proved-by:")).map(str::to_owned).collect::<Vec<_>>()
         });
-        (lines.collect(), patches)
+        let lines: Vec<String> = lines.collect();
+        assert_eq!(says_so, !lines.is_empty(), "{}", ended.stdout);
+        (lines, patches)
     }
 }
 
@@ -330,6 +333,9 @@ fn a_series_in_the_tree_may_be_asked_for_twice() {
     let first = proved.told_in(&series, &[]);
     assert_eq!(first.0, [LINE]);
     assert_eq!(proved.told_in(&series, &[]), first);
+    proved.prove();
+    fs::remove_dir_all(&series).unwrap();
+    assert_eq!(proved.told(&[]), [LINE], "with them or without them, it is the same tree");
     proved.tree.write("patches/else", "");
     assert_eq!(proved.told(&[]), [""; 0]);
 }

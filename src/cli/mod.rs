@@ -117,13 +117,14 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
     let asked = &arguments.mode;
     let unwritten = Mode { check: asked.check || asked.write || asked.patches.is_some(), ..Mode::default() };
     let mode = if run.not_locked.is_empty() { asked } else { &unwritten };
+    let mut proof = None;
     if mode.write {
         // The lock goes first: should the machine stop in between, it answers for what is new and for what is old.
         let mut files = run.files.clone();
         files.sort_by_key(|file| file.path != registry::lock::FILE_NAME);
         write::write_all(&root, &files)?;
     } else if let Some(directory) = &mode.patches {
-        let proof = cache.and_then(|cache| record::trailer(cache.as_ref(), &root, &run.files));
+        proof = cache.and_then(|cache| record::trailer(cache.as_ref(), &root, &run.files));
         let below = crate::discover::place_in_repository(&root);
         write::write_new(directory, &report::patches::series(&run, &below, proof.as_deref()))?;
     } else if !mode.check {
@@ -139,6 +140,9 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         print!("{}", report::levels::table(&run.levels, target));
     }
     print!("{}", report::text::closing(&run, mode));
+    if proof.is_some() && !run.files.is_empty() {
+        println!("the last patch tells of the proof");
+    }
     Ok(exit_code(&run, arguments.mode.check))
 }
 
