@@ -1,7 +1,9 @@
 //! `unroot.toml`: what a repository tells the program once, so that nobody has to pass it as arguments.
 
+mod observed;
 mod resources;
 
+pub use observed::ObservedEntry;
 pub use resources::{Amounts, Resources};
 
 use crate::error::Error;
@@ -44,6 +46,8 @@ pub struct Config {
     /// What is known of images beyond the program's own table, in rows of the same form.
     #[serde(rename = "image")]
     pub images: KnownImages,
+    /// What running the containers showed.
+    pub observed: Vec<ObservedEntry>,
     /// The platform that images are pinned for, where not for all that their tags stand for.
     #[serde(deserialize_with = "platform")]
     pub platform: Option<Platform>,
@@ -185,6 +189,7 @@ impl Config {
     fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         config.kinds.iter().try_for_each(KindEntry::check)?;
+        config.observed.iter().try_for_each(ObservedEntry::check)?;
         config.registries.iter().try_for_each(|(host, entry)| entry.check(host))?;
         match config.uid {
             Some(0) => Err("uid = 0 is root; choose a uid above 0".to_owned()),
