@@ -1,6 +1,5 @@
 //! What `unroot prove --learn` wrote down: where containers write, and which ports they listen on.
 
-use crate::link::without_tag;
 use serde::Deserialize;
 
 /// One `[[observed]]` table. Its keys mean what they mean in the rows of known images.
@@ -24,8 +23,11 @@ pub struct ObservedEntry {
 impl ObservedEntry {
     /// Whether it is about a container, named `workload/container`, of an image as its manifest names it.
     pub fn is_about(&self, image: &str, container: &str) -> bool {
-        (self.image == image || self.image == without_tag(image))
-            && self.container.as_deref().is_none_or(|own| own == container)
+        let rest = image.strip_prefix(&self.image);
+        let is_image = rest.is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with('@') || rest.starts_with(':') && !rest.contains('/')
+        });
+        is_image && self.container.as_deref().is_none_or(|own| own == container)
     }
 
     /// What must hold of what is written there.
@@ -79,6 +81,7 @@ mod tests {
         let writable = |image: &str, container: &str| config.observed(image, container)?.writable;
         assert_eq!(writable("shop/web:2", "web/app").unwrap(), ["/var/cache/web", "/tmp"]);
         assert_eq!(writable("shop/web@sha256:0", "job/app").unwrap(), ["/var/cache/web"]);
+        assert_eq!(writable("shop/webshop", "web/app"), None);
         assert_eq!(writable("registry.example/shop/web", "web/app"), None);
         assert_eq!(config.observed("shop/web", "web/app").unwrap().ports, [8080]);
     }
