@@ -4,9 +4,11 @@
 //! node, [`node`] what is asked of a machine that runs containers, [`probe`] how one asks what runs, and [`judge`] all of it for one cluster. The lab
 //! of the tests is one such machine, made of runc and namespaces; the user's container engine is the other.
 
+pub mod changes;
 pub mod engine;
 pub mod judge;
 pub mod kubelet;
+pub mod learn;
 pub mod network;
 pub mod node;
 pub mod objects;
