@@ -6,10 +6,12 @@
 //! [`totals`] and leaves a [`record`].
 
 pub mod builds;
+pub mod changes;
 pub mod engine;
 pub mod groups;
 pub mod judge;
 pub mod kubelet;
+pub mod learn;
 pub mod network;
 pub mod node;
 pub mod objects;
