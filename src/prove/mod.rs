@@ -5,6 +5,7 @@
 //! of the tests is one such machine, made of runc and namespaces; the user's container engine is the other.
 
 pub mod engine;
+pub mod interrupt;
 pub mod judge;
 pub mod kubelet;
 pub mod network;
