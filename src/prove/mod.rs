@@ -9,6 +9,7 @@ pub mod builds;
 pub mod changes;
 pub mod engine;
 pub mod groups;
+pub mod interrupt;
 pub mod judge;
 pub mod kubelet;
 pub mod learn;
