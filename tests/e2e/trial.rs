@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use unroot::prove::judge::{Breakdown, Demand, Question, Reached, Settings, Trial, Trouble, Verdict};
+use unroot::config::ProbeEntry;
+use unroot::prove::judge::{Breakdown, Demand, Reached, Settings, Trial, Trouble, Verdict};
 use unroot::prove::kubelet::ImageVolumes;
 use unroot::prove::objects::{self, Objects, Workload};
 
@@ -22,7 +23,6 @@ use crate::build::{self, Images};
 use crate::lab::{self, Lab, Result, run, tail};
 use crate::level;
 use crate::manifest;
-use crate::network;
 use crate::node::LabNode;
 use crate::proof;
 use crate::say;
@@ -230,7 +230,7 @@ impl Bench<'_> {
         &self,
         tree: &Path,
         documents: &[Value],
-        questions: &[Question],
+        questions: &[ProbeEntry],
         image_volumes: ImageVolumes,
         claims: &Path,
     ) -> Result<Verdict> {
@@ -250,7 +250,6 @@ impl Bench<'_> {
         let trial = Trial {
             node: &node,
             objects: &objects,
-            plan: &network::plan(&objects),
             questions,
             demand: Demand::Answers,
             image_volumes,

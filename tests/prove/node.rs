@@ -5,8 +5,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
+use unroot::config::ProbeEntry;
 use unroot::prove::engine::EngineNode;
-use unroot::prove::judge::{Breakdown, Demand, Question, Settings, Trial, Trouble, Verdict};
+use unroot::prove::judge::{Breakdown, Demand, Settings, Trial, Trouble, Verdict};
 use unroot::prove::kubelet::ImageVolumes;
 use unroot::prove::objects::Objects;
 
@@ -36,13 +37,11 @@ fn on_every_engine(images: &[(&str, &str)], test: impl Fn(&PrivateEngine, &Engin
     }
 }
 
-fn run(node: &EngineNode, yaml: &str, questions: &[Question], demand: Demand) -> Verdict {
+fn run(node: &EngineNode, yaml: &str, questions: &[ProbeEntry], demand: Demand) -> Verdict {
     let objects = objects(yaml);
-    let plan = node.plan(&objects).unwrap();
     let trial = Trial {
         node,
         objects: &objects,
-        plan: &plan,
         questions,
         demand,
         image_volumes: ImageVolumes::Writable,
@@ -52,7 +51,7 @@ fn run(node: &EngineNode, yaml: &str, questions: &[Question], demand: Demand) ->
     trial.run().unwrap()
 }
 
-fn holds(node: &EngineNode, yaml: &str, questions: &[Question]) -> (Vec<String>, Vec<Settings>) {
+fn holds(node: &EngineNode, yaml: &str, questions: &[ProbeEntry]) -> (Vec<String>, Vec<Settings>) {
     let demand = if questions.is_empty() { Demand::StaysUp } else { Demand::Answers };
     match run(node, yaml, questions, demand) {
         Verdict::Holds { bodies, settings } => (bodies, settings),
@@ -67,7 +66,7 @@ fn fails(node: &EngineNode, yaml: &str) -> Breakdown {
     }
 }
 
-fn get(service: &str, path: &str) -> Question {
+fn get(service: &str, path: &str) -> ProbeEntry {
     serde_json::from_value(serde_json::json!({"service": service, "path": path})).unwrap()
 }
 
@@ -161,7 +160,7 @@ fn a_small_cluster_runs_by_the_rules_of_a_kubelet() {
     on_every_engine(&[("site", SITE)], |engine, node| {
         let asked =
             ["id", "folder", "pwd", "env", "name", "hosts", "status", "greeting", "mode", "root", "data", "accounts"];
-        let questions: Vec<Question> = asked.iter().map(|file| get("web:80", &format!("/{file}"))).collect();
+        let questions: Vec<ProbeEntry> = asked.iter().map(|file| get("web:80", &format!("/{file}"))).collect();
         let (bodies, settings) = holds(node, CLUSTER, &questions);
         let body = |name: &str| bodies[asked.iter().position(|asked| *asked == name).unwrap()].as_str();
         let kind = engine.kind;
@@ -218,6 +217,9 @@ fn a_small_cluster_runs_by_the_rules_of_a_kubelet() {
         assert_eq!(app.writes, [].into(), "{kind}");
         let client = settings.iter().find(|settings| settings.container == "client/app").unwrap();
         assert_eq!(client.writes, ["/", "/in"].map(str::to_owned).into(), "{kind}");
+        let folder = |folder: &str| client.changes.get(folder).cloned().unwrap_or_default();
+        assert_eq!((folder("/").made, folder("/").changed), (["a".to_owned()].into(), true), "{kind}");
+        assert!(folder("/in/changed").changed && folder("/in/changed").holds == Some([].into()), "{kind}");
         let seen = client.seen.as_ref().unwrap();
         assert_eq!((seen.uid, seen.effective, seen.bounding), (0, 0xa804_25fb, 0xa804_25fb), "{kind}");
     });

@@ -66,7 +66,7 @@ impl PrivateEngine {
     /// The value of the library, for a run of this name.
     pub(crate) fn engine(&self, run: &str) -> Engine {
         let version = format!("{} {}", self.kind, self.text(["--version"]));
-        Engine { kind: self.kind, program: self.program(), version, run: run.to_owned() }
+        Engine::new(self.kind, self.program(), version, run.to_owned())
     }
 
     /// One call of the engine.

@@ -39,6 +39,6 @@ impl Drop for Held {
             Thing::Image => self.engine.call("rmi").arg("--force"),
         };
         // What cannot be removed now is swept by its label at the end of the run.
-        drop(call.arg(&self.name).output());
+        drop(call.arg(&self.name).clears_up().output());
     }
 }

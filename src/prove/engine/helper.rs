@@ -36,7 +36,7 @@ pub(super) fn build(engine: &Engine, folder: &Path, program: &Path) -> Result<He
         "COPY root/ /".to_owned(),
         format!("ENV LD_LIBRARY_PATH=\"{}\"", places.join(":")),
         format!("ENTRYPOINT [\"{PROGRAM}\", \"prove:inside\"]"),
-        format!("LABEL unroot.run={}", engine.run),
+        format!("LABEL {}", engine.label()),
     ];
     fs::write(context.join("Dockerfile"), lines.join("\n") + "\n")?;
     let held = Held::new(engine, Thing::Image, format!("unroot-{}-helper", engine.run));

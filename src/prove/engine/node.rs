@@ -8,13 +8,14 @@ use super::pods::{Container, Pod};
 use super::subnet::Subnet;
 use super::talk::Talk;
 use super::{Call, Engine, Kind, helper};
+use crate::prove::changes::FolderChange;
 use crate::prove::inside::Order;
 use crate::prove::kubelet::{ContainerConfig, DEFAULT_CAPABILITIES};
 use crate::prove::network::Plan;
 use crate::prove::node::{Image, Node, Seen};
 use crate::prove::objects::{Data, Objects, Workload};
 use crate::prove::probe::{Reply, Request};
-use crate::prove::{Failure, Result};
+use crate::prove::{Failure, Result, interrupt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,11 +59,11 @@ impl EngineNode {
         let helper = helper::build(engine, folder, program)?;
         let numbers = AtomicUsize::new(0);
         let name = format!("unroot-{}-keeper", engine.run);
-        let label = format!("unroot.run={}", engine.run);
+        let label = engine.label();
         let place = bind(folder, &folder.display().to_string(), false);
         let call = engine.call("run").args(["--interactive", "--pull=never", "--name", &name, "--label", &label]);
         let call = call.args(["--network", "none", "--read-only", "--volume", &place]).args([helper.name(), "serve"]);
-        let keeper = Talk::start(&call, Held::new(engine, Thing::Container, name))?;
+        let keeper = Talk::start(call, Held::new(engine, Thing::Container, name))?;
         Ok(Self {
             engine: engine.clone(),
             folder: folder.to_owned(),
@@ -71,35 +72,6 @@ impl EngineNode {
             keeper: Mutex::new(keeper),
             helper,
         })
-    }
-
-    /// Gives the objects of a cluster addresses of a network that the engine can make.
-    ///
-    /// # Errors
-    /// What the engine says, after several tries.
-    pub fn plan(&self, objects: &Objects) -> Result<Plan> {
-        let pods = objects.workloads.len();
-        if pods + objects.services.len() > Subnet::room() {
-            return Err(Failure::new(format!("more than {} pods and Services in one network", Subnet::room())));
-        }
-        let mut tried = 1;
-        let subnet = loop {
-            let subnet = Subnet::random();
-            match self.create_network(subnet) {
-                Ok(held) => {
-                    drop(held);
-                    break subnet;
-                }
-                Err(failure) if tried >= TRIES => return Err(failure),
-                Err(_) => tried += 1,
-            }
-        };
-        Ok(Plan::new(
-            objects,
-            &subnet.address(2),
-            |number| subnet.address(number + 3),
-            |number| subnet.address(pods + number + 3),
-        ))
     }
 
     /// A name that nothing else has.
@@ -111,7 +83,7 @@ impl EngineNode {
 
     /// What everything of this run is known by.
     pub(super) fn labels(&self, name: &str) -> [String; 4] {
-        ["--name".to_owned(), name.to_owned(), "--label".to_owned(), format!("unroot.run={}", self.engine.run)]
+        ["--name".to_owned(), name.to_owned(), "--label".to_owned(), self.engine.label()]
     }
 
     /// A detached or attached start of a helper container.
@@ -132,7 +104,7 @@ impl EngineNode {
 
     fn create_network(&self, subnet: Subnet) -> Result<Held> {
         let held = Held::new(&self.engine, Thing::Network, self.name("network"));
-        let label = format!("unroot.run={}", self.engine.run);
+        let label = self.engine.label();
         let mut call = self.engine.call("network").args(["create", "--subnet", &subnet.text(), "--label", &label]);
         match self.engine.kind {
             Kind::Docker => call = call.arg("--internal"),
@@ -181,6 +153,31 @@ impl Node for EngineNode {
         Ok(image)
     }
 
+    fn plan(&self, objects: &Objects) -> Result<Plan> {
+        let pods = objects.workloads.len();
+        if pods + objects.services.len() > Subnet::room() {
+            return Err(Failure::new(format!("more than {} pods and Services in one network", Subnet::room())));
+        }
+        let mut tried = 1;
+        let subnet = loop {
+            let subnet = Subnet::random();
+            match self.create_network(subnet) {
+                Ok(held) => {
+                    drop(held);
+                    break subnet;
+                }
+                Err(failure) if tried >= TRIES => return Err(failure),
+                Err(_) => tried += 1,
+            }
+        };
+        Ok(Plan::new(
+            objects,
+            &subnet.address(2),
+            |number| subnet.address(number + 3),
+            |number| subnet.address(pods + number + 3),
+        ))
+    }
+
     fn network(&self, plan: &Plan) -> Result<Network> {
         let node = plan.node.parse().map_err(|_| Failure::new(format!("{} is no address", plan.node)))?;
         let held = self.create_network(Subnet::of(node))?;
@@ -196,7 +193,7 @@ impl Node for EngineNode {
         }
         let asker = Held::new(&self.engine, Thing::Container, self.name("node"));
         let call = self.helper_call("--interactive", asker.name()).args(["--network", held.name(), "--ip", &plan.node]);
-        let asker = Talk::start(&call.args([self.helper(), "serve"]), asker)?;
+        let asker = Talk::start(call.args([self.helper(), "serve"]), asker)?;
         Ok(Network { asker: Mutex::new(asker), _relays: relays, held, folder })
     }
 
@@ -237,7 +234,15 @@ impl Node for EngineNode {
         container.seen()
     }
 
+    fn interrupted(&self) -> Result<()> {
+        interrupt::check()
+    }
+
     fn writes(&self, container: &Container, config: &ContainerConfig) -> Result<BTreeSet<String>> {
-        super::writes::folders(self, container, config)
+        Ok(container.changes(self, config)?.writes)
+    }
+
+    fn changes(&self, container: &Container, config: &ContainerConfig) -> Result<BTreeMap<String, FolderChange>> {
+        Ok(container.changes(self, config)?.folders)
     }
 }

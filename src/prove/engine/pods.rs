@@ -6,6 +6,7 @@
 
 use super::held::{Held, Thing};
 use super::node::{EngineNode, Network, bind};
+use super::writes::{self, Changes};
 use super::{Call, Engine, Kind, tar};
 use crate::prove::inside::{Order, Preparation, Prepared};
 use crate::prove::kubelet::{ContainerConfig, DEFAULT_CAPABILITIES, Mount, Source};
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// The exit code that a kubelet gives a container whose program cannot be started.
 const START_ERROR: i32 = 128;
@@ -46,6 +48,8 @@ pub struct Container {
     process: Option<u32>,
     /// Why its program could not be started.
     refused: Option<String>,
+    /// What it did to the root of its image, once that was asked.
+    changes: Mutex<Option<Changes>>,
 }
 
 impl EngineNode {
@@ -170,6 +174,7 @@ impl EngineNode {
             image: image.id.clone(),
             process: None,
             refused: None,
+            changes: Mutex::default(),
         };
         if output.success {
             return Ok(container);
@@ -213,6 +218,15 @@ impl Container {
     /// The image that it was made of.
     pub(super) fn image(&self) -> &str {
         &self.image
+    }
+
+    /// What it did to the root of its image. Engines take their time to tell, so that is asked once, when all is over.
+    pub(super) fn changes(&self, node: &EngineNode, config: &ContainerConfig) -> Result<Changes> {
+        let mut known = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            *known = Some(writes::changes(node, self, config)?);
+        }
+        Ok(known.clone().unwrap_or_default())
     }
 
     /// Keeps what the runtime said where it could not start the program, as a kubelet does; anything else is the machine's failure.

@@ -1,5 +1,4 @@
 //! A helper container that takes orders for as long as it is needed: asking through a new process each time would take longer than most answers do.
-#![allow(clippy::disallowed_methods, reason = "the engine is a program of the user's, which a proof calls")]
 
 use super::Call;
 use super::held::Held;
@@ -7,8 +6,7 @@ use crate::prove::inside::Order;
 use crate::prove::{Failure, Result};
 use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout};
 
 /// A container that runs `serve`; it ends with the value.
 #[derive(Debug)]
@@ -22,11 +20,8 @@ pub(super) struct Talk {
 
 impl Talk {
     /// Starts it by a call that stays attached to it.
-    pub(super) fn start(call: &Call, container: Held) -> Result<Self> {
-        let mut command = call.command();
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Whoever interrupts the proof from a terminal interrupts this process, which then ends what it started.
-        let mut child = command.process_group(0).spawn()?;
+    pub(super) fn start(call: Call, container: Held) -> Result<Self> {
+        let mut child = call.attached()?;
         let input = child.stdin.take();
         let output = child.stdout.take().ok_or_else(|| Failure::new("a helper container has no output"))?;
         Ok(Self { child, input, output: BufReader::new(output), _container: container })

@@ -1,5 +1,7 @@
 //! The little of tar archives that engines hand out and take (POSIX.1-2017, pax, "ustar Interchange Format").
 
+use std::collections::BTreeSet;
+
 /// Bytes of a header, and of every block after it.
 const BLOCK: usize = 512;
 
@@ -44,6 +46,27 @@ pub(super) fn first_attributes(archive: &[u8]) -> Option<Attributes> {
                 uid: field(108..116)?,
                 gid: field(116..124)?,
             });
+        }
+        let size = usize::try_from(octal(header.get(124..136)?)?).ok()?;
+        at = (at + BLOCK).checked_add(size.div_ceil(BLOCK) * BLOCK)?;
+    }
+}
+
+/// The names of what is in the folder that an archive is of; `None` where the archive is cut off.
+pub(super) fn names(archive: &[u8]) -> Option<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    let mut at = 0;
+    loop {
+        let header = archive.get(at..at + BLOCK)?;
+        if header.first() == Some(&0) {
+            return Some(names);
+        }
+        let field = header.get(..100)?;
+        let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+        let path = String::from_utf8_lossy(field.get(..end)?).into_owned();
+        let entry = matches!(header.get(156)?, b'0'..=b'7' | 0);
+        if let Some(name) = path.trim_start_matches('/').split('/').nth(1).filter(|name| entry && !name.is_empty()) {
+            names.insert(name.to_owned());
         }
         let size = usize::try_from(octal(header.get(124..136)?)?).ok()?;
         at = (at + BLOCK).checked_add(size.div_ceil(BLOCK) * BLOCK)?;
@@ -96,7 +119,7 @@ fn octal(field: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Attributes, first_attributes, first_file, folders};
+    use super::{Attributes, first_attributes, first_file, folders, names};
 
     #[test]
     fn folders_are_read_back() {
@@ -104,6 +127,8 @@ mod tests {
         assert_eq!(archive.len(), 4 * 512);
         assert_eq!(first_attributes(&archive), Some(Attributes { folder: true, mode: 0o755, uid: 0, gid: 0 }));
         assert_eq!(first_file(&archive), None);
+        assert_eq!(names(&archive), Some(["b c".to_owned()].into()));
+        assert_eq!(names(archive.get(..600).unwrap_or_default()), None);
         assert_eq!(folders(&"x".repeat(100)), None);
         assert_eq!(first_attributes(b"short"), None);
     }
