@@ -4,6 +4,7 @@
 //! node, [`node`] what is asked of a machine that runs containers, [`probe`] how one asks what runs, and [`judge`] all of it for one cluster. The lab
 //! of the tests is one such machine, made of runc and namespaces; the user's container engine is the other.
 
+pub mod diagnosis;
 pub mod engine;
 pub mod judge;
 pub mod kubelet;
