@@ -304,8 +304,11 @@ pub fn pod_template(document: &mut Value) -> Option<&mut Value> {
     match document.get("kind")?.as_str()? {
         "Pod" => Some(document),
         "CronJob" => document.pointer_mut("/spec/jobTemplate/spec/template"),
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => document.pointer_mut("/spec/template"),
-        _ => None,
+        // Rollouts and others that have their pods where a Deployment has them.
+        _ => {
+            document.pointer("/spec/template/spec/containers")?.as_array()?;
+            document.pointer_mut("/spec/template")
+        }
     }
 }
 

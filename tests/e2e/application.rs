@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use unroot::prove::judge::Question;
+use unroot::config::ProbeEntry;
 
 use crate::lab::Result;
 
@@ -29,10 +29,10 @@ pub(crate) struct Application {
     pub(crate) cluster_uid: Option<u32>,
     /// What is asked, in order, and what must come back.
     #[serde(rename = "probe")]
-    pub(crate) probes: Vec<Question>,
+    pub(crate) probes: Vec<ProbeEntry>,
     /// What is asked once more of the hardened application on the disks that the run as found left behind.
     #[serde(default)]
-    pub(crate) kept: Vec<Question>,
+    pub(crate) kept: Vec<ProbeEntry>,
     /// The containers (`workload/container`) that must be left as they are, because nobody can know that they would start;
     /// every other one must come out restricted.
     #[serde(default)]

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use unroot::prove::changes::FolderChange;
 use unroot::prove::kubelet::{ContainerConfig, Mount, Source};
 use unroot::prove::network::Plan;
 use unroot::prove::node::{Image, Node, Seen};
-use unroot::prove::objects::{Data, Workload};
+use unroot::prove::objects::{Data, Objects, Workload};
 use unroot::prove::probe::{self, Reply, Request};
 use unroot::prove::{self, volumes};
 
@@ -43,6 +44,10 @@ impl Node for LabNode<'_> {
     fn image(&self, name: &str) -> prove::Result<Image> {
         let image = self.images.open(name)?;
         Ok(Image { id: name.to_owned(), config: image.config, accounts: image.accounts })
+    }
+
+    fn plan(&self, objects: &Objects) -> prove::Result<Plan> {
+        Ok(network::plan(objects))
     }
 
     fn network(&self, plan: &Plan) -> prove::Result<Network> {
@@ -102,6 +107,10 @@ impl Node for LabNode<'_> {
 
     fn writes(&self, container: &Running, config: &ContainerConfig) -> prove::Result<BTreeSet<String>> {
         Ok(container.writes(config)?)
+    }
+
+    fn changes(&self, container: &Running, config: &ContainerConfig) -> prove::Result<BTreeMap<String, FolderChange>> {
+        Ok(container.changes(config)?)
     }
 }
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use unroot::config::ProbeEntry;
 use unroot::prove::diagnosis::{self, Case};
-use unroot::prove::judge::{Breakdown, Demand, Question, Reached, Settings, Trial, Trouble, Verdict};
+use unroot::prove::judge::{Breakdown, Demand, Reached, Settings, Trial, Trouble, Verdict};
 use unroot::prove::kubelet::ImageVolumes;
 use unroot::prove::objects::{self, Objects, Workload};
 use unroot::prove::proof::Diagnosis;
@@ -24,7 +25,6 @@ use crate::build::{self, Images};
 use crate::lab::{self, Lab, Result, run, tail};
 use crate::level;
 use crate::manifest;
-use crate::network;
 use crate::node::LabNode;
 use crate::proof;
 use crate::say;
@@ -277,7 +277,7 @@ impl Bench<'_> {
         &self,
         tree: &Path,
         documents: &[Value],
-        questions: &[Question],
+        questions: &[ProbeEntry],
         image_volumes: ImageVolumes,
         claims: &Path,
     ) -> Result<Verdict> {
@@ -307,7 +307,7 @@ impl Bench<'_> {
     fn run(
         &self,
         objects: &Objects,
-        questions: &[Question],
+        questions: &[ProbeEntry],
         image_volumes: ImageVolumes,
         claims: &Path,
     ) -> Result<Verdict> {
@@ -316,7 +316,6 @@ impl Bench<'_> {
         let trial = Trial {
             node: &node,
             objects,
-            plan: &network::plan(objects),
             questions,
             demand: Demand::Answers,
             image_volumes,
