@@ -334,7 +334,7 @@ fn a_series_in_the_tree_may_be_asked_for_twice() {
     assert_eq!(first.0, [LINE]);
     assert_eq!(proved.told_in(&series, &[]), first);
     proved.prove();
-    fs::remove_dir_all(&series).unwrap();
+    fs::remove_dir_all(proved.tree.path("patches")).unwrap();
     assert_eq!(proved.told(&[]), [LINE], "with them or without them, it is the same tree");
     proved.tree.write("patches/else", "");
     assert_eq!(proved.told(&[]), [""; 0]);
