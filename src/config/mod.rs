@@ -1,8 +1,10 @@
 //! `unroot.toml`: what a repository tells the program once, so that nobody has to pass it as arguments.
 
+mod observed;
 mod probe;
 mod resources;
 
+pub use observed::ObservedEntry;
 pub use probe::ProbeEntry;
 pub use resources::{Amounts, Resources};
 
@@ -46,6 +48,8 @@ pub struct Config {
     /// What is known of images beyond the program's own table, in rows of the same form.
     #[serde(rename = "image")]
     pub images: KnownImages,
+    /// What running the containers showed.
+    pub observed: Vec<ObservedEntry>,
     /// The platform that images are pinned for, where not for all that their tags stand for.
     #[serde(deserialize_with = "platform")]
     pub platform: Option<Platform>,
@@ -189,9 +193,14 @@ impl Config {
         Self::parse(&text).map_err(|message| Error::Config { path, message })
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// The configuration that a text is.
+    ///
+    /// # Errors
+    /// Line and column, and what has no meaning.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         config.kinds.iter().try_for_each(KindEntry::check)?;
+        config.observed.iter().try_for_each(ObservedEntry::check)?;
         config.registries.iter().try_for_each(|(host, entry)| entry.check(host))?;
         config.probes.iter().try_for_each(ProbeEntry::check)?;
         match config.uid {

@@ -1,6 +1,7 @@
 //! One cluster, run whole: every workload under its settings, every question asked, every probe of the manifests' own put.
 #![allow(clippy::disallowed_methods, reason = "what runs is waited for, which takes a clock")]
 
+use super::changes::FolderChange;
 use super::kubelet::{self, ContainerConfig, ImageVolumes, Refusal, Surroundings};
 use super::network::{self, Plan};
 use super::node::{Node, Seen};
@@ -9,7 +10,7 @@ use super::probe::{Reply, Request};
 use super::{Failure, Result};
 use crate::config::ProbeEntry;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -129,6 +130,8 @@ pub struct Settings {
     pub restarts: u32,
     /// The folders of its image, outside of every mount, in which it made, changed or removed something.
     pub writes: BTreeSet<String>,
+    /// What it did there, as far as the machine tells.
+    pub changes: BTreeMap<String, FolderChange>,
 }
 
 impl Settings {
@@ -544,6 +547,7 @@ impl<'a, N: Node> Run<'a, N> {
                     seen: started.seen.clone(),
                     restarts: started.restarts,
                     writes: self.trial.node.writes(&started.handle, &started.config)?,
+                    changes: self.trial.node.changes(&started.handle, &started.config)?,
                 });
             }
         }

@@ -5,9 +5,14 @@
 //! of the tests is one such machine, made of runc and namespaces; the user's container engine is the other. What comes of it is a [`proof`], which has
 //! [`totals`] and leaves a [`record`].
 
+pub mod builds;
+pub mod changes;
 pub mod engine;
+pub mod groups;
+pub mod interrupt;
 pub mod judge;
 pub mod kubelet;
+pub mod learn;
 pub mod network;
 pub mod node;
 pub mod objects;

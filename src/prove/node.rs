@@ -1,11 +1,12 @@
 //! What the judge needs of a machine that runs containers.
 
+use super::changes::FolderChange;
 use super::kubelet::{Accounts, ContainerConfig, ImageConfig};
 use super::network::Plan;
 use super::objects::{Data, Objects, Workload};
 use super::probe::{Reply, Request};
 use super::{Failure, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An image that containers can be started from.
 #[derive(Clone, Debug, Default)]
@@ -138,6 +139,15 @@ pub trait Node: Sync {
     /// # Errors
     /// What the machine says.
     fn writes(&self, container: &Self::Container, config: &ContainerConfig) -> Result<BTreeSet<String>>;
+
+    /// What the container did to these folders, and what its image has there; here only that it did something.
+    ///
+    /// # Errors
+    /// What the machine says.
+    fn changes(&self, container: &Self::Container, config: &ContainerConfig) -> Result<BTreeMap<String, FolderChange>> {
+        let change = FolderChange { changed: true, ..FolderChange::default() };
+        Ok(self.writes(container, config)?.into_iter().map(|folder| (folder, change.clone())).collect())
+    }
 
     /// Whether somebody wants the proof to end now: the judge asks between any two waits.
     ///

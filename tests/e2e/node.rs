@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use unroot::prove::changes::FolderChange;
 use unroot::prove::kubelet::{ContainerConfig, Mount, Source};
 use unroot::prove::network::Plan;
 use unroot::prove::node::{Image, Node, Seen};
@@ -106,6 +107,10 @@ impl Node for LabNode<'_> {
 
     fn writes(&self, container: &Running, config: &ContainerConfig) -> prove::Result<BTreeSet<String>> {
         Ok(container.writes(config)?)
+    }
+
+    fn changes(&self, container: &Running, config: &ContainerConfig) -> prove::Result<BTreeMap<String, FolderChange>> {
+        Ok(container.changes(config)?)
     }
 }
 

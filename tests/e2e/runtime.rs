@@ -1,6 +1,6 @@
 //! Running one container with runc, from a configuration that says exactly what the kubelet's runtime would.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use unroot::prove::changes::FolderChange;
 use unroot::prove::kubelet::ContainerConfig;
 use unroot::prove::node::Seen;
 
@@ -16,6 +17,23 @@ use crate::network::Sandbox;
 
 /// The default profile of the distribution's container packages; what RuntimeDefault stands for.
 pub(crate) const SECCOMP_PROFILE: &str = "/usr/share/containers/seccomp.json";
+
+/// Something that a container changed.
+struct Change {
+    path: PathBuf,
+    kind: Kind,
+}
+
+/// What it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A folder that was not there.
+    New,
+    /// A folder with another mode or owner.
+    Mode,
+    /// Anything else.
+    Other,
+}
 
 /// A folder or file of the node, at a place in the container.
 pub(crate) struct Bind {
@@ -97,13 +115,39 @@ impl Running {
     /// The folders of the image, outside of every mount, in which something was made, changed or removed so far. What is in a
     /// new folder is not told apart: its name may be another one in every run.
     pub(crate) fn writes(&self, config: &ContainerConfig) -> Result<BTreeSet<String>> {
+        let folder = |change: &Change| change.path.parent().unwrap_or(&change.path).display().to_string();
+        Ok(self.changed(config)?.iter().map(folder).collect())
+    }
+
+    /// What was done there, and what the image has there. That a folder was given away or opened is a change of the folder itself.
+    pub(crate) fn changes(&self, config: &ContainerConfig) -> Result<BTreeMap<String, FolderChange>> {
+        let mut folders: BTreeMap<String, FolderChange> = BTreeMap::new();
+        for Change { path, kind } in self.changed(config)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let place = if kind == Kind::Mode { path.as_path() } else { path.parent().unwrap_or(&path) };
+            let folder = folders.entry(place.display().to_string()).or_default();
+            if kind == Kind::New {
+                folder.made.insert(name);
+            } else {
+                folder.changed = true;
+            }
+            let held = fs::read_dir(self.image_root.join(place.strip_prefix("/")?));
+            let names =
+                held.into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+            folder.holds = Some(names.collect());
+        }
+        Ok(folders)
+    }
+
+    /// The changes outside of every mount, as the overlay filesystem kept them; of a new folder none of what it holds.
+    fn changed(&self, config: &ContainerConfig) -> Result<Vec<Change>> {
         // The runtime itself makes the places of mounts; the service account's lies behind the link /var/run.
         let fixed =
             ["/proc", "/dev", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/secrets/kubernetes.io"];
         let mounts = config.mounts.iter().map(|mount| mount.destination.trim_end_matches('/'));
         let mounts: Vec<PathBuf> = fixed.into_iter().chain(mounts).map(PathBuf::from).collect();
         let upper = self.bundle.join("upper");
-        let mut written = BTreeSet::new();
+        let mut changes = Vec::new();
         let mut open = vec![upper.clone()];
         while let Some(folder) = open.pop() {
             for entry in fs::read_dir(&folder)? {
@@ -115,19 +159,21 @@ impl Running {
                 if mounts.contains(&inside) || leads_to_mount && before.is_none() {
                     continue;
                 }
-                // Going in, the overlay copies folders as they are.
-                let same = before.is_some_and(|before| {
-                    let of = |data: &fs::Metadata| (data.mode(), data.uid(), data.gid());
-                    now.is_dir() && before.is_dir() && of(&now) == of(&before)
-                });
-                if same {
-                    open.push(path);
-                } else {
-                    written.insert(inside.parent().unwrap_or(&inside).display().to_string());
-                }
+                let of = |data: &fs::Metadata| (data.mode(), data.uid(), data.gid());
+                let kind = match before {
+                    // Going in, the overlay copies folders as they are.
+                    Some(before) if now.is_dir() && before.is_dir() && of(&now) == of(&before) => {
+                        open.push(path);
+                        continue;
+                    }
+                    Some(before) if now.is_dir() && before.is_dir() => Kind::Mode,
+                    None if now.is_dir() => Kind::New,
+                    _ => Kind::Other,
+                };
+                changes.push(Change { path: inside, kind });
             }
         }
-        Ok(written)
+        Ok(changes)
     }
 
     fn runc(&self) -> Command {
