@@ -54,6 +54,9 @@ pub enum Command {
         /// The transform, as `unroot list` shows it
         id: String,
     },
+    /// Clear up after a proof that is killed; started by the proof itself
+    #[command(name = crate::prove::engine::watch::COMMAND, hide = true)]
+    ProveWatch(crate::prove::engine::watch::Arguments),
 }
 
 /// What to do with the result.

@@ -6,6 +6,7 @@
 
 pub(crate) mod access_log;
 pub(crate) mod api_types;
+pub(crate) mod engine;
 pub(crate) mod http;
 pub(crate) mod marks;
 pub(crate) mod nginx;

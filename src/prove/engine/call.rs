@@ -1,20 +1,45 @@
 //! One call of the engine's program.
-#![allow(clippy::disallowed_methods, reason = "the engine is a program of the user's, which a proof calls")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the engine is a program of the user's, which a proof calls, and its calls are timed"
+)]
 
-use super::Engine;
-use crate::prove::{Failure, Result};
+use super::watch::Watcher;
+use super::{Engine, Kind, ending};
+use crate::prove::{Failure, Result, interrupt};
+use crate::source::printable;
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Between two looks whether somebody wants the proof to end.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a call may take, where nothing is said.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// How much of what a call prints is kept, in bytes.
+const MOST_OUTPUT: usize = 64 << 20;
 
 /// A call that is put together. Arguments may be seen by everybody on the machine, so values of variables go in by [`Call::variable`] or
 /// by a file, never by an argument.
+///
+/// It runs in a process group of its own, so that Ctrl-C on a terminal comes to this program alone, which then ends its calls.
 #[derive(Debug)]
 pub struct Call {
+    kind: Kind,
     program: OsString,
+    watcher: Option<Arc<Watcher>>,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
     input: Vec<u8>,
+    log: Option<File>,
+    limit: Duration,
+    clears_up: bool,
 }
 
 /// What a call that ended left.
@@ -24,16 +49,25 @@ pub struct Output {
     pub success: bool,
     /// Its exit code.
     pub code: Option<i32>,
-    /// What it printed.
+    /// What it printed, up to 64 MiB.
     pub stdout: Vec<u8>,
-    /// What it said beside that.
+    /// What it said beside that, up to 64 MiB.
     pub stderr: Vec<u8>,
 }
 
 impl Call {
     pub(super) fn new(engine: &Engine, command: &str) -> Self {
-        let arguments = vec![command.into()];
-        Self { program: engine.program.clone().into(), arguments, variables: Vec::new(), input: Vec::new() }
+        Self {
+            kind: engine.kind,
+            program: engine.program.clone().into(),
+            watcher: engine.watcher.clone(),
+            arguments: vec![command.into()],
+            variables: Vec::new(),
+            input: Vec::new(),
+            log: None,
+            limit: LIMIT,
+            clears_up: false,
+        }
     }
 
     /// One more argument.
@@ -60,48 +94,164 @@ impl Call {
         self
     }
 
+    /// Where everything goes that it prints; nothing of it is in [`Output`] then.
+    pub fn log(mut self, log: File) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// How long it may take; two minutes, where this is not said.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// It removes what was made, so it is made, and comes to its end, also when somebody wants the proof to end.
+    pub fn clears_up(mut self) -> Self {
+        self.clears_up = true;
+        self
+    }
+
     /// Makes the call and waits for its end.
     ///
     /// # Errors
-    /// Where the program cannot be started at all.
+    /// Where the program cannot be started at all, takes too long, or somebody wants the proof to end.
     pub fn output(self) -> Result<Output> {
-        let shown = self.program.display().to_string();
-        let cannot = |error: std::io::Error| Failure::new(format!("cannot run {shown}: {error}"));
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let stdin = if self.input.is_empty() { Stdio::null() } else { Stdio::piped() };
-        let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(cannot)?;
-        let writer = child.stdin.take().map(|mut stdin| {
-            let input = self.input;
+        let program = printable(&self.program.display().to_string());
+        self.output_if_installed()?.ok_or_else(|| Failure::new(format!("{program} is not installed")))
+    }
+
+    /// The same; `None` where there is no such program.
+    pub(super) fn output_if_installed(mut self) -> Result<Option<Output>> {
+        if !self.clears_up {
+            interrupt::check()?;
+        }
+        let what = self.shown();
+        let cannot = |error: io::Error| Failure::new(format!("cannot run {what}: {error}"));
+        let mut child = match self.command().and_then(|mut command| command.spawn()) {
+            Ok(child) => child,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(cannot(error)),
+        };
+        let group = child.id();
+        let _running = self.watcher.as_ref().map(|watcher| watcher.running(group, self.command_word()));
+        if let Some(mut stdin) = child.stdin.take() {
+            let input = std::mem::take(&mut self.input);
             // An engine that does not read to the end says why by its exit code.
-            std::thread::spawn(move || drop(stdin.write_all(&input)))
-        });
-        let output = child.wait_with_output().map_err(cannot)?;
-        drop(writer.map(std::thread::JoinHandle::join));
-        Ok(Output {
-            success: output.status.success(),
-            code: output.status.code(),
-            stdout: output.stdout,
-            stderr: output.stderr,
-        })
+            thread::spawn(move || drop(stdin.write_all(&input)));
+        }
+        let (ended, readers_end) = mpsc::channel();
+        let stdout = child.stdout.take().map(|stdout| collect(stdout, ended.clone()));
+        let stderr = child.stderr.take().map(|stderr| collect(stderr, ended));
+        let began = Instant::now();
+        let status = loop {
+            // Both ends of output mean, as good as always, that the call has ended; until then the channel is what is waited at.
+            match readers_end.recv_timeout(PAUSE) {
+                Err(mpsc::RecvTimeoutError::Disconnected) if self.log.is_none() => thread::sleep(PAUSE / 50),
+                Err(mpsc::RecvTimeoutError::Disconnected) => thread::sleep(PAUSE),
+                Ok(()) | Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(status) = child.try_wait().map_err(cannot)? {
+                break status;
+            }
+            let stopped = match interrupt::check() {
+                Err(interrupted) if !self.clears_up => Some(interrupted),
+                _ if began.elapsed() > self.limit => {
+                    Some(Failure::new(format!("{what} did not end within {} seconds", self.limit.as_secs())))
+                }
+                _ => None,
+            };
+            if let Some(failure) = stopped {
+                self.end(&mut child);
+                return Err(failure);
+            }
+        };
+        // Who else holds the other ends is not waited for long.
+        let patience = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < patience && readers_end.recv_timeout(PAUSE) != Err(mpsc::RecvTimeoutError::Disconnected)
+        {
+        }
+        Ok(Some(Output {
+            success: status.success(),
+            code: status.code(),
+            stdout: stdout.map(|stdout| taken(&stdout)).unwrap_or_default(),
+            stderr: stderr.map(|stderr| taken(&stderr)).unwrap_or_default(),
+        }))
     }
 
     /// Makes the call; what it printed, without the space around it.
     ///
     /// # Errors
-    /// Where it cannot be started, or ends with another code than 0: the last line that it said.
+    /// Those of [`Call::output`], and where it ends with another code than 0: the last line that it said.
     pub fn text(self) -> Result<String> {
-        let what = format!(
-            "{} {}",
-            self.program.display(),
-            self.arguments.first().map(|word| word.display().to_string()).unwrap_or_default()
-        );
+        let what = self.shown();
         let output = self.output()?;
         if output.success {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim();
-        Err(Failure::new(format!("{what} failed: {last}")))
+        Err(Failure::new(format!("{what} failed: {}", output.last_words())))
     }
+
+    /// Program and command, `docker create`: arguments may hold what is nobody's business.
+    fn shown(&self) -> String {
+        format!("{} {}", self.kind, self.command_word())
+    }
+
+    fn command_word(&self) -> &str {
+        self.arguments.first().and_then(|word| word.to_str()).unwrap_or_default()
+    }
+
+    fn command(&mut self) -> io::Result<Command> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
+        match &self.log {
+            Some(log) => command.stdout(log.try_clone()?).stderr(log.try_clone()?),
+            None => command.stdout(Stdio::piped()).stderr(Stdio::piped()),
+        };
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        Ok(command)
+    }
+
+    fn end(&self, child: &mut Child) {
+        let grace = ending::grace(self.kind, self.command_word());
+        ending::end(child.id(), grace, || child.try_wait().is_ok_and(|status| status.is_none()));
+        // Where there are no process groups, this is what ends it.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+impl Output {
+    /// The last line that it said, fit for a terminal.
+    pub(super) fn last_words(&self) -> String {
+        let said = String::from_utf8_lossy(&self.stderr);
+        let last = said.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        printable(last.unwrap_or("it says nothing"))
+    }
+}
+
+type Collected = Arc<Mutex<Vec<u8>>>;
+
+/// Reads in a thread of its own to the end, and says then that it is there.
+fn collect(mut from: impl Read + Send + 'static, ended: mpsc::Sender<()>) -> Collected {
+    let collected = Collected::default();
+    let into = collected.clone();
+    thread::spawn(move || {
+        let mut buffer = [0; 8192];
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            let mut into = into.lock().unwrap_or_else(PoisonError::into_inner);
+            if into.len() < MOST_OUTPUT {
+                into.extend(buffer.iter().take(read));
+            }
+        }
+        // Nobody may wait for it any more.
+        let _ = ended.send(());
+    });
+    collected
+}
+
+fn taken(collected: &Collected) -> Vec<u8> {
+    std::mem::take(&mut *collected.lock().unwrap_or_else(PoisonError::into_inner))
 }

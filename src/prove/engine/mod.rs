@@ -1,11 +1,20 @@
 //! The container engine that the user has: docker, podman or nerdctl, called as a program.
 
+mod build;
 mod call;
+mod ending;
+mod find;
+mod steps;
+mod sweep;
+pub mod watch;
 
+pub use build::{BuildSpec, Side};
 pub use call::{Call, Output};
+pub use sweep::Throwaway;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The engines that are known, in the order in which they are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -42,15 +51,28 @@ pub struct Engine {
     pub kind: Kind,
     /// Its program.
     pub program: PathBuf,
-    /// What it says of its version.
+    /// What it says of its version, `4.3.1`.
     pub version: String,
-    /// The run: letters and digits, another one each time.
+    /// The run: letters, others each time.
     pub run: String,
+    /// Who clears up if this process is killed.
+    watcher: Option<Arc<watch::Watcher>>,
 }
 
 impl Engine {
+    /// An engine that was found, for a run of this name.
+    pub fn new(kind: Kind, program: impl Into<PathBuf>, version: String, run: String) -> Self {
+        Self { kind, program: program.into(), version, run, watcher: None }
+    }
+
     /// A call of the engine's program; not yet made.
     pub fn call(&self, command: &str) -> Call {
         Call::new(self, command)
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.version)
     }
 }

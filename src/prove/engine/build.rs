@@ -1,0 +1,269 @@
+//! Building images from Dockerfiles that need not be on disk.
+//!
+//! The context is the user's own folder, and stays as it is: the Dockerfile is named by `--file`, and lies in the folder of the run. The build gets what an
+//! unprivileged one gets from the user's engine, and nothing besides: no secrets, no agent, no privileges, no network of the host, nothing is pushed.
+#![allow(clippy::disallowed_methods, reason = "Dockerfiles and logs of a run lie in its folder")]
+
+use super::sweep::BUILDS;
+use super::{Engine, Kind};
+use crate::prove::{Failure, Result, interrupt};
+use crate::source::printable;
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Which text of a Dockerfile is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// As found.
+    Before,
+    /// What came of it.
+    After,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before => "before",
+            Self::After => "after",
+        })
+    }
+}
+
+/// One build.
+#[derive(Clone)]
+pub struct BuildSpec {
+    /// The number of the image in this run.
+    pub number: usize,
+    /// Which of its two builds this is.
+    pub side: Side,
+    /// The Dockerfile's text.
+    pub text: Vec<u8>,
+    /// Where a Dockerfile of this text would lie, or does. What is ignored for it alone is beside it.
+    pub dockerfile: PathBuf,
+    /// The folder whose files can be copied.
+    pub context: PathBuf,
+    /// The stage that is built; the last one where none is named.
+    pub target: Option<String>,
+    /// Build arguments by name. Their values are not shown to anybody.
+    pub arguments: Vec<(String, String)>,
+    /// Further contexts, name and place.
+    pub contexts: Vec<(String, String)>,
+    /// What the user wants the engine to be told, word by word.
+    pub options: Vec<String>,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// Values of arguments stay out of whatever a failed assertion or a log line shows.
+impl fmt::Debug for BuildSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arguments: Vec<&String> = self.arguments.iter().map(|(name, _)| name).collect();
+        f.debug_struct("BuildSpec")
+            .field("number", &self.number)
+            .field("side", &self.side)
+            .field("dockerfile", &self.dockerfile)
+            .field("context", &self.context)
+            .field("target", &self.target)
+            .field("arguments", &arguments)
+            .field("contexts", &self.contexts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// The name of the image that a build makes.
+    pub fn tag(&self, number: usize, side: Side) -> String {
+        format!("unroot-{}-{number}:{side}", self.run)
+    }
+
+    /// Builds an image below the folder of the run; its name, or the builder's last words. What the builder prints goes to `log`, where one is given,
+    /// without the values of arguments.
+    ///
+    /// # Errors
+    /// What this machine cannot do, or somebody wants the proof to end.
+    pub fn build(&self, spec: &BuildSpec, folder: &Path, log: Option<&Path>) -> Result<Result<String, String>> {
+        let tag = self.tag(spec.number, spec.side);
+        let place = folder.join(format!("dockerfile-{}-{}", spec.number, spec.side));
+        let dockerfile = lay_out(spec, &place)?;
+        let own_log = folder.join(BUILDS).join(format!("{}-{}.log", spec.number, spec.side));
+        let built = self.run_build(spec, &tag, &dockerfile, &own_log, false).and_then(|success| {
+            // A builder in a container of its own keeps what it built, unless it is told otherwise.
+            if success && self.kind == Kind::Docker && !self.has_image(&tag)? {
+                self.run_build(spec, &tag, &dockerfile, &own_log, true)
+            } else {
+                Ok(success)
+            }
+        });
+        let said = String::from_utf8_lossy(&fs::read(&own_log)?).into_owned();
+        let said = redacted(&said, &spec.arguments);
+        if let Some(log) = log {
+            fs::write(log, &said)?;
+        }
+        fs::remove_dir_all(&place)?;
+        match built {
+            Ok(true) => Ok(Ok(tag)),
+            Ok(false) => Ok(Err(last_words(&said))),
+            Err(failure) => {
+                interrupt::check()?;
+                Ok(Err(failure.to_string()))
+            }
+        }
+    }
+
+    fn run_build(&self, spec: &BuildSpec, tag: &str, dockerfile: &Path, log: &Path, load: bool) -> Result<bool> {
+        // Whoever reads the logs later wants to see the images of all attempts.
+        let log = File::options().create(true).append(true).open(log)?;
+        let mut call = self.call("build").log(log).limit(spec.limit).args(["--tag", tag, "--label", &self.label()]);
+        call = call.arg("--file").arg(dockerfile);
+        if self.kind != Kind::Nerdctl {
+            call = call.arg("--force-rm");
+        }
+        if load {
+            call = call.arg("--load");
+        }
+        if let Some(target) = &spec.target {
+            call = call.args(["--target", target]);
+        }
+        for (name, value) in &spec.arguments {
+            call = match means_something_to_engines(name) {
+                true => call.args(["--build-arg", &format!("{name}={value}")]),
+                false => call.args(["--build-arg", name]).variable(name, value),
+            };
+        }
+        for (name, place) in &spec.contexts {
+            call = call.arg("--build-context").arg(format!("{name}={place}"));
+        }
+        call = call.variable("BUILDKIT_PROGRESS", "plain").variable("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
+        Ok(call.args(&spec.options).arg(&spec.context).output()?.success)
+    }
+
+    fn has_image(&self, tag: &str) -> Result<bool> {
+        Ok(self.call("image").args(["inspect", "--format", "{{.Id}}", tag]).output()?.success)
+    }
+}
+
+/// Whether a variable of this name could change what the engine's own program does: whom it asks, what it loads, where it writes. An argument of a build
+/// must never come to be one of its variables, so the value of such a one, which is no secret, is written out.
+fn means_something_to_engines(name: &str) -> bool {
+    const BEGINNINGS: [&str; 16] = [
+        "LD_",
+        "DYLD_",
+        "DOCKER_",
+        "BUILDKIT_",
+        "BUILDX_",
+        "BUILDAH_",
+        "CONTAINERS_",
+        "CONTAINER_",
+        "_CONTAINERS_",
+        "NERDCTL_",
+        "PODMAN_",
+        "XDG_",
+        "OTEL_",
+        "NETAVARK_",
+        "BASH",
+        "LC_",
+    ];
+    const WHOLE: [&str; 33] = [
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "USER",
+        "SHELL",
+        "SHELLOPTS",
+        "IFS",
+        "ENV",
+        "PS4",
+        "CDPATH",
+        "PWD",
+        "LANG",
+        "TZ",
+        "GLIBC_TUNABLES",
+        "GCONV_PATH",
+        "LOCPATH",
+        "LOCALDOMAIN",
+        "RES_OPTIONS",
+        "HOSTALIASES",
+        "GODEBUG",
+        "GOGC",
+        "GOMAXPROCS",
+        "GOMEMLIMIT",
+        "GOTRACEBACK",
+        "GOCOVERDIR",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "SSH_AUTH_SOCK",
+        "SSH_ASKPASS",
+        "REGISTRY_AUTH_FILE",
+        "STORAGE_DRIVER",
+        "STORAGE_OPTS",
+        "CNI_PATH",
+    ];
+    let upper = name.to_ascii_uppercase();
+    WHOLE.contains(&upper.as_str())
+        || upper.ends_with("_PROXY")
+        || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning))
+}
+
+/// Writes the Dockerfile, and beside it what is to be ignored for it: BuildKit and podman look for that there
+/// (<https://docs.docker.com/build/concepts/context/#filename-and-location>), other builders read the context's own list.
+fn lay_out(spec: &BuildSpec, place: &Path) -> Result<PathBuf> {
+    fs::create_dir(place)?;
+    let name = spec.dockerfile.file_name().unwrap_or("Dockerfile".as_ref());
+    let dockerfile = place.join(name);
+    fs::write(&dockerfile, &spec.text)?;
+    for ending in [".dockerignore", ".containerignore"] {
+        let mut ignored = name.to_owned();
+        ignored.push(ending);
+        match fs::read(spec.dockerfile.with_file_name(&ignored)) {
+            Ok(text) => fs::write(place.join(ignored), text)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Failure::new(format!("{}: {error}", ignored.display()))),
+        }
+    }
+    Ok(dockerfile)
+}
+
+/// Values that are shorter say nothing, and would be found everywhere.
+const SHORTEST_SECRET: usize = 4;
+
+/// A text in which the names of arguments stand for their values.
+fn redacted(text: &str, arguments: &[(String, String)]) -> String {
+    let mut arguments: Vec<_> = arguments.iter().filter(|(_, value)| value.len() >= SHORTEST_SECRET).collect();
+    // One value may be a part of another.
+    arguments.sort_by_key(|(_, value)| std::cmp::Reverse(value.len()));
+    arguments.iter().fold(text.to_owned(), |text, (name, value)| text.replace(value.as_str(), &format!("${{{name}}}")))
+}
+
+/// How many of the last lines of a log are looked at.
+const LAST: usize = 60;
+
+/// The line of a builder's log that tells best why it failed, fit for a terminal: the last one that says what is wrong in the builder's own form, and
+/// before it what the failed step said last.
+fn last_words(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default();
+    let is_verdict = |line: &&&str| {
+        let lower = line.to_ascii_lowercase();
+        ["error:", "error response", "fatal", "failed to ", "the command '", "unable to "]
+            .iter()
+            .any(|word| lower.starts_with(word))
+    };
+    let is_noise = |line: &str| {
+        let lower = line.to_ascii_lowercase();
+        ["removing intermediate container", "deprecated:", "---", "--> ", "step ", "time=", "exit status"]
+            .iter()
+            .any(|word| lower.starts_with(word))
+            || line.starts_with('>') && line.ends_with(':')
+            || line.bytes().all(|byte| !byte.is_ascii_alphanumeric())
+    };
+    let verdict = last.iter().rposition(|line| is_verdict(&line)).or(last.len().checked_sub(1));
+    let Some(verdict) = verdict else { return "the builder says nothing".to_owned() };
+    let before = last.iter().take(verdict).rev().find(|line| !is_noise(line) && !is_verdict(line));
+    let verdict = last.get(verdict).copied().unwrap_or_default();
+    match before {
+        Some(before) if !before.is_empty() => printable(&format!("{before}; {verdict}")),
+        _ => printable(verdict),
+    }
+}

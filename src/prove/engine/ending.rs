@@ -1,0 +1,143 @@
+//! Ending calls of the engine before they come to their end.
+//!
+//! Where the engine is a daemon, ending its client cancels what that asked for. podman has none: `podman build`, ended by any signal, leaves its working
+//! containers, their mounts and the processes of its RUN step behind, and nothing tells whose they are. So its RUN step is ended instead, upon which the
+//! build fails and clears up by itself. Other calls that change something are short, and are waited for.
+
+use super::Kind;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long what is asked to end may take for it, before it is killed.
+const LAST_GRACE: Duration = Duration::from_secs(3);
+
+/// The time that a call gets to end by itself, from the words it begins with.
+pub(super) fn grace(kind: Kind, command: &str) -> Duration {
+    let seconds = match (kind, command) {
+        (Kind::Podman, "build") => 60,
+        (_, "build") => 0,
+        (_, "create" | "run" | "start" | "rm" | "rmi" | "kill" | "stop" | "network" | "volume" | "tag") => 10,
+        _ => 0,
+    };
+    Duration::from_secs(seconds)
+}
+
+/// Ends a call that leads a process group of its own, after a grace. `runs` tells whether it still runs.
+pub(super) fn end(group: u32, grace: Duration, mut runs: impl FnMut() -> bool) {
+    let mut waited = Duration::ZERO;
+    while waited < grace && runs() {
+        processes::end_contained(group);
+        sleep(PAUSE);
+        waited += PAUSE;
+    }
+    if !runs() {
+        return;
+    }
+    processes::terminate(group);
+    let mut waited = Duration::ZERO;
+    while waited < LAST_GRACE && runs() {
+        sleep(PAUSE);
+        waited += PAUSE;
+    }
+    // Also where the leader has ended: others of the group may be left.
+    processes::kill(group);
+}
+
+pub(super) use processes::{calls_of, is_running};
+
+#[cfg(unix)]
+mod processes {
+    use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
+    fn pid(number: u32) -> Option<Pid> {
+        // 0 and 1 stand for this group and everybody.
+        i32::try_from(number).ok().filter(|number| *number > 1).and_then(Pid::from_raw)
+    }
+
+    /// Whether anybody of the group is left.
+    pub(in super::super) fn is_running(group: u32) -> bool {
+        pid(group).is_some_and(|group| test_kill_process_group(group).is_ok())
+    }
+
+    pub(super) fn terminate(group: u32) {
+        // It may be gone by now.
+        let _ = pid(group).map(|group| kill_process_group(group, Signal::TERM));
+    }
+
+    pub(super) fn kill(group: u32) {
+        let _ = pid(group).map(|group| kill_process_group(group, Signal::KILL));
+    }
+
+    /// Kills the descendants of a call that see another root directory: they are in a container of a build. Nothing where there is no /proc.
+    pub(super) fn end_contained(call: u32) {
+        let root = |process: &str| fs::metadata(format!("/proc/{process}/root/")).map(|root| (root.dev(), root.ino()));
+        let Ok(ours) = root("self") else { return };
+        let parents = parents();
+        let is_below = |mut process: u32| {
+            // No process is its own ancestor, but the table was not read in one moment.
+            for _ in 0..64 {
+                match parents.get(&process) {
+                    Some(parent) if *parent == call => return true,
+                    Some(parent) => process = *parent,
+                    None => return false,
+                }
+            }
+            false
+        };
+        for process in parents.keys().copied().filter(|process| is_below(*process)) {
+            if root(&process.to_string()).is_ok_and(|root| root != ours) {
+                let _ = pid(process).map(|process| kill_process(process, Signal::KILL));
+            }
+        }
+    }
+
+    /// Every process and its parent.
+    fn parents() -> BTreeMap<u32, u32> {
+        let parent = |process: u32| {
+            let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+            // The name, in parentheses, may hold anything.
+            stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+        };
+        all().filter_map(|process| Some((process, parent(process)?))).collect()
+    }
+
+    fn all() -> impl Iterator<Item = u32> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    }
+
+    /// The calls of engines that name this run among their arguments: the last one may have been started in the moment in which its caller was killed.
+    pub(in super::super) fn calls_of(run: &str) -> Vec<u32> {
+        let is_call = |process: &u32| {
+            let Ok(line) = fs::read(format!("/proc/{process}/cmdline")) else { return false };
+            let line = String::from_utf8_lossy(&line);
+            let mut words = line.split('\0');
+            let program = words.next().and_then(|program| program.rsplit('/').next()).unwrap_or_default();
+            ["docker", "podman", "nerdctl"].contains(&program) && words.any(|word| word.contains(run))
+        };
+        all().filter(is_call).collect()
+    }
+}
+
+#[cfg(not(unix))]
+mod processes {
+    pub(in super::super) fn is_running(_group: u32) -> bool {
+        false
+    }
+
+    pub(super) fn terminate(_group: u32) {}
+
+    pub(super) fn kill(_group: u32) {}
+
+    pub(super) fn end_contained(_call: u32) {}
+
+    pub(in super::super) fn calls_of(_run: &str) -> Vec<u32> {
+        Vec::new()
+    }
+}

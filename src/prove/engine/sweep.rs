@@ -1,0 +1,242 @@
+//! What a run makes bears its name, and goes with it.
+//!
+//! What stays is the engine's own: images that it pulled because a Dockerfile or a manifest names them, and the build cache of BuildKit. The builder of
+//! podman, and docker's without BuildKit, keep the result of every step as an image without a name; those that a build of the run made are removed as
+//! well, so that the list of images is what it was.
+#![allow(clippy::disallowed_methods, reason = "the folder of a run is made, and removed, here")]
+
+use super::watch::Watcher;
+use super::{Engine, Kind, steps};
+use crate::prove::{Failure, Result};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+/// How often what cannot be removed is tried again: what depends on something goes first, and engines take their time to see that a client has gone.
+const ROUNDS: usize = 5;
+
+/// Between two rounds.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Where logs of builds are kept as they come, below the folder of the run.
+pub(super) const BUILDS: &str = "builds";
+
+/// A file below the folder of the run that is as old as the run.
+const BEGAN: &str = "began";
+
+/// What is made for one run: a folder on this machine, and all in the engine that bears its name. Dropping it removes it all; so does a second process
+/// when this one is killed.
+#[derive(Debug)]
+pub struct Throwaway {
+    engine: Engine,
+    folder: PathBuf,
+    watcher: Option<Arc<Watcher>>,
+}
+
+impl Throwaway {
+    /// Makes the folder, and starts the second process by `program`: this one's own file.
+    ///
+    /// # Errors
+    /// What cannot be made or started.
+    pub fn open(mut engine: Engine, program: &Path) -> Result<Self> {
+        let folder = place().join(format!("unroot-{}", engine.run));
+        make_private(&folder).map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
+        let watcher = match Watcher::start(program, &engine, &folder) {
+            Ok(watcher) => Arc::new(watcher),
+            Err(failure) => {
+                // Nothing is in it yet.
+                let _ = fs::remove_dir_all(&folder);
+                return Err(failure);
+            }
+        };
+        engine.watcher = Some(watcher.clone());
+        let throwaway = Self { engine, folder, watcher: Some(watcher) };
+        fs::create_dir(throwaway.folder.join(BUILDS))?;
+        fs::write(throwaway.folder.join(BEGAN), "")?;
+        Ok(throwaway)
+    }
+
+    /// The engine, every call of which ends with the run.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The folder, which only the user may open.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Removes everything.
+    ///
+    /// # Errors
+    /// What is left, and how it is called.
+    pub fn close(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let Some(watcher) = self.watcher.take() else { return Ok(()) };
+        let swept = sweep(&self.engine, &self.folder);
+        watcher.done();
+        swept
+    }
+}
+
+impl Drop for Throwaway {
+    fn drop(&mut self) {
+        // Who wants to know calls `close`.
+        let _ = self.end();
+    }
+}
+
+/// Where big and short-lived files go: the user's TMPDIR, or /var/tmp, since /tmp may be a part of the memory.
+fn place() -> PathBuf {
+    let place = std::env::temp_dir();
+    let disk = Path::new("/var/tmp");
+    let place = if place == Path::new("/tmp") && disk.is_dir() { disk.to_owned() } else { place };
+    // Engines do not follow links of the host in the paths that they mount.
+    place.canonicalize().unwrap_or(place)
+}
+
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Removes everything that bears the name of the engine's run, and its folder.
+///
+/// # Errors
+/// What is left.
+pub(super) fn sweep(engine: &Engine, folder: &Path) -> Result<()> {
+    let mut left = Vec::new();
+    for round in 0..ROUNDS {
+        if round > 0 {
+            sleep(PAUSE);
+        }
+        left = engine.remove_all(folder);
+        if left.is_empty() {
+            break;
+        }
+    }
+    left.extend(engine.remove_folder(folder).err());
+    if left.is_empty() {
+        return Ok(());
+    }
+    let left: BTreeSet<String> = left.iter().map(Failure::to_string).collect();
+    let left: Vec<String> = left.into_iter().collect();
+    Err(Failure::new(format!("not everything of the run {} could be removed: {}", engine.run, left.join("; "))))
+}
+
+impl Engine {
+    /// The label that everything bears.
+    pub fn label(&self) -> String {
+        format!("unroot.run={}", self.run)
+    }
+
+    /// One round; what failed.
+    fn remove_all(&self, folder: &Path) -> Vec<Failure> {
+        let filter = format!("label={}", self.label());
+        let mut failed = Vec::new();
+        let mut remove = |list: &[&str], removal: &[&str]| match self.list(list) {
+            Ok(listed) if listed.is_empty() => {}
+            Ok(listed) => failed.extend(self.clear(removal, &listed).err()),
+            Err(failure) => failed.push(failure),
+        };
+        let containers = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter];
+        if self.kind == Kind::Podman {
+            // It gives each ten seconds to end otherwise. What does not run cannot be killed.
+            remove(&["ps", "--quiet", "--no-trunc", "--filter", &filter], &["kill"]);
+        }
+        remove(&containers, &["rm", "--force", "--volumes"]);
+        remove(&["network", "ls", "--quiet", "--filter", &filter], &["network", "rm"]);
+        remove(&["volume", "ls", "--quiet", "--filter", &filter], &["volume", "rm"]);
+        let tags = ["images", "--filter", &filter, "--format", "{{.Repository}}:{{.Tag}}"];
+        let ids = ["images", "--all", "--quiet", "--no-trunc", "--filter", &filter];
+        let removal: &[&str] = match self.kind {
+            // Images without a name below it may be the user's.
+            Kind::Docker | Kind::Podman => &["rmi", "--no-prune"],
+            Kind::Nerdctl => &["rmi"],
+        };
+        remove(&tags, removal);
+        remove(&ids, removal);
+        failed.extend(self.remove_steps(folder, removal).err());
+        failed
+    }
+
+    /// Removes the images without a name that builds of the run left.
+    fn remove_steps(&self, folder: &Path, removal: &[&str]) -> Result<()> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Inspected {
+            id: String,
+            #[serde(default)]
+            repo_tags: Option<Vec<String>>,
+            created: String,
+        }
+        let made = steps::made(&folder.join(BUILDS))?;
+        if made.is_empty() {
+            return Ok(());
+        }
+        // A build can print what it likes: what is older than the run was not made by it.
+        let began = DateTime::<Utc>::from(fs::metadata(folder.join(BEGAN))?.modified()?);
+        let there = self.list(&["images", "--all", "--quiet", "--no-trunc"])?;
+        let plain = |id: &str| id.trim_start_matches("sha256:").to_owned();
+        let find = |made: &String| there.iter().find(|id| plain(id).starts_with(made.as_str()));
+        // What builds upon an image goes before it.
+        let found: Vec<String> = made.iter().rev().filter_map(find).cloned().collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        let inspected = self.call("image").arg("inspect").args(&found).clears_up().text()?;
+        let inspected: Vec<Inspected> = serde_json::from_str(&inspected)?;
+        let is_ours = |id: &String| {
+            inspected.iter().filter(|image| plain(&image.id) == plain(id)).any(|image| {
+                let created = DateTime::parse_from_rfc3339(&image.created);
+                image.repo_tags.iter().flatten().next().is_none() && created.is_ok_and(|created| created >= began)
+            })
+        };
+        let ours: Vec<String> = found.into_iter().filter(is_ours).collect();
+        if ours.is_empty() { Ok(()) } else { self.clear(removal, &ours) }
+    }
+
+    fn list(&self, words: &[&str]) -> Result<Vec<String>> {
+        let listed = self.words(words).text()?;
+        let mut lines: Vec<String> = Vec::new();
+        for line in listed.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains("<none>")) {
+            // An image is listed once for each of its names.
+            if !lines.iter().any(|other| other == line) {
+                lines.push(line.to_owned());
+            }
+        }
+        Ok(lines)
+    }
+
+    fn clear(&self, words: &[&str], what: &[String]) -> Result<()> {
+        self.words(words).args(what).text().map(drop)
+    }
+
+    fn words(&self, words: &[&str]) -> super::Call {
+        let (first, rest) = words.split_first().map_or(("", words), |(first, rest)| (*first, rest));
+        self.call(first).args(rest).clears_up()
+    }
+
+    fn remove_folder(&self, folder: &Path) -> Result<()> {
+        // Nothing but what `Throwaway::open` made.
+        if folder.file_name().is_none_or(|name| *name != *format!("unroot-{}", self.run)) {
+            return Ok(());
+        }
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Failure::new(format!("{}: {error}", folder.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+}
