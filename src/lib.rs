@@ -15,8 +15,8 @@
 //! 6. [`transforms`] is the ordered list of what is done; a transform looks at facts and proposes a [`change`], or declines with a reason.
 //!    [`suppression`] lets an author decline in a comment; nobody is asked about what is to be left.
 //! 7. [`pipeline`] runs them: plan, apply in memory, parse again, [`verify`], record.
-//! 8. [`report`] shows the result, or [`write`](mod@write) writes it: the diff a reviewer saw is what lands on disk.
-//! 9. [`prove`] starts what came out, under its settings, with the container engine of the user.
+//! 8. [`prove`] starts what came out, under its settings, with the container engine of the user, where that is asked for.
+//! 9. [`report`] shows the result, or [`write`](mod@write) writes it: the diff a reviewer saw is what lands on disk.
 //!
 //! [`source`], [`edit`] and [`error`] are the vocabulary that all rooms share.
 
@@ -52,7 +52,7 @@ pub mod transforms;
 pub mod pipeline;
 pub mod verify;
 
+pub mod prove;
+
 pub mod report;
 pub mod write;
-
-pub mod prove;

@@ -193,7 +193,7 @@ impl Hardened {
         snapshot.insert("run.diff".to_owned(), differences.collect());
         snapshot.insert("ledger.txt".to_owned(), ledger(&pinned));
         snapshot.insert("ledger-offline.txt".to_owned(), ledger(&offline));
-        let series = patches::series(&pinned, "");
+        let series = patches::series(&pinned, "", None);
         snapshot.extend(series.iter().map(|(name, patch)| (format!("patches/{name}"), patch.clone())));
         assert_snapshot(&format!("corpus/{name}"), &snapshot);
 

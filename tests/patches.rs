@@ -61,7 +61,7 @@ fn repository(histories: &[History<'_>]) -> (Workspace, Workspace, Vec<String>) 
     repository.git_ok(&["add", "--all"]);
     repository.git_ok(&["commit", "--quiet", "--message=before"]);
     let directory = Workspace::new();
-    let series = patches::series(&run(histories), "");
+    let series = patches::series(&run(histories), "", None);
     unroot::write::write_new(directory.root(), &series).unwrap();
     let names = series.iter().map(|(name, _)| directory.path(name).to_string_lossy().into_owned()).collect();
     (repository, directory, names)
@@ -195,12 +195,12 @@ fn the_message_is_what_git_records() {
 
 #[test]
 fn steps_without_a_difference_have_no_patch_and_are_not_counted() {
-    let series = patches::series(&run(&[("Dockerfile", &["a\n", "a\n", "b\n", "c\n"])]), "");
+    let series = patches::series(&run(&[("Dockerfile", &["a\n", "a\n", "b\n", "c\n"])]), "", None);
     let names: Vec<&str> = series.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["0020-minimal-base.patch", "0030-run-as-user.patch"]);
     assert!(series[0].1.contains("\nSubject: [PATCH 1/2] Use a minimal base image\n"), "{}", series[0].1);
     assert!(series[1].1.contains("\nSubject: [PATCH 2/2] Run as a user\n"), "{}", series[1].1);
-    assert!(patches::series(&run(&[("Dockerfile", &["a\n", "a\n"])]), "").is_empty());
+    assert!(patches::series(&run(&[("Dockerfile", &["a\n", "a\n"])]), "", None).is_empty());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::discover::Tree;
 use crate::error::Error;
 use crate::pipeline::{self, Options, Run};
+use crate::prove::record;
 use crate::registry::{Age, Cached, NetworkSettings, Offline, Online, RegistrySettings, Resolver};
 use crate::repository::Repository;
 use crate::source::printable;
@@ -106,7 +107,7 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         }
         None => pipeline::run(repository, &config, &options, resolver.as_ref())?,
     };
-    if let Some(trouble) = cache.and_then(|cache| cache.trouble()) {
+    if let Some(trouble) = cache.as_ref().and_then(|cache| cache.trouble()) {
         eprintln!("note: no answer is kept for the next run: {}", printable(&trouble));
     }
 
@@ -120,13 +121,16 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
     let asked = &arguments.mode;
     let unwritten = Mode { check: asked.check || asked.write || asked.patches.is_some(), ..Mode::default() };
     let mode = if run.not_locked.is_empty() { asked } else { &unwritten };
+    let mut proof = None;
     if mode.write {
         // The lock goes first: should the machine stop in between, it answers for what is new and for what is old.
         let mut files = run.files.clone();
         files.sort_by_key(|file| file.path != registry::lock::FILE_NAME);
         write::write_all(&root, &files)?;
     } else if let Some(directory) = &mode.patches {
-        write::write_new(directory, &report::patches::series(&run, &crate::discover::place_in_repository(&root)))?;
+        proof = cache.and_then(|cache| record::trailer(cache.as_ref(), &root, &run.files));
+        let below = crate::discover::place_in_repository(&root);
+        write::write_new(directory, &report::patches::series(&run, &below, proof.as_deref()))?;
     } else if !mode.check {
         for file in &run.files {
             print!("{}", report::diff::coloured(&file.path, file.before.as_deref(), &file.after));
@@ -140,6 +144,9 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         print!("{}", report::levels::table(&run.levels, target));
     }
     print!("{}", report::text::closing(&run, mode));
+    if proof.is_some() && !run.files.is_empty() {
+        println!("the last patch tells of the proof");
+    }
     Ok(exit_code(&run, arguments.mode.check))
 }
 

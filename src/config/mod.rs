@@ -1,7 +1,11 @@
 //! `unroot.toml`: what a repository tells the program once, so that nobody has to pass it as arguments.
 
+mod observed;
+mod probe;
 mod resources;
 
+pub use observed::ObservedEntry;
+pub use probe::ProbeEntry;
 pub use resources::{Amounts, Resources};
 
 use crate::error::Error;
@@ -44,6 +48,8 @@ pub struct Config {
     /// What is known of images beyond the program's own table, in rows of the same form.
     #[serde(rename = "image")]
     pub images: KnownImages,
+    /// What running the containers showed.
+    pub observed: Vec<ObservedEntry>,
     /// The platform that images are pinned for, where not for all that their tags stand for.
     #[serde(deserialize_with = "platform")]
     pub platform: Option<Platform>,
@@ -56,6 +62,9 @@ pub struct Config {
     pub user_namespaces: bool,
     /// How answers are kept between runs.
     pub cache: CacheEntry,
+    /// What `unroot prove` asks the applications, beside the probes of their manifests.
+    #[serde(rename = "probe")]
+    pub probes: Vec<ProbeEntry>,
     /// Settings per registry host (`docker.io`, `ghcr.io`, `localhost:5000`).
     #[serde(rename = "registry")]
     pub registries: BTreeMap<String, RegistryEntry>,
@@ -109,6 +118,8 @@ pub struct LinkEntry {
     pub dockerfile: String,
     /// The stage that is built, where it is not the last one.
     pub target: Option<String>,
+    /// The build context, relative to the root, where it is not the nearest directory that has what the Dockerfile copies.
+    pub context: Option<String>,
 }
 
 /// One `[[kind]]` table. A kind with several pod specs has several of them.
@@ -182,10 +193,16 @@ impl Config {
         Self::parse(&text).map_err(|message| Error::Config { path, message })
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// The configuration that a text is.
+    ///
+    /// # Errors
+    /// Line and column, and what has no meaning.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         config.kinds.iter().try_for_each(KindEntry::check)?;
+        config.observed.iter().try_for_each(ObservedEntry::check)?;
         config.registries.iter().try_for_each(|(host, entry)| entry.check(host))?;
+        config.probes.iter().try_for_each(ProbeEntry::check)?;
         match config.uid {
             Some(0) => Err("uid = 0 is root; choose a uid above 0".to_owned()),
             // Linux keeps the highest value for "no change", and Kubernetes takes signed 32-bit values.
@@ -318,6 +335,27 @@ mod tests {
             assert!(error.contains("line 2") && error.contains("as in"), "{wrong}: {error}");
         }
         assert_eq!(Config::parse("").unwrap().cache.max_age, DEFAULT_MAX_AGE);
+    }
+
+    #[test]
+    fn a_probe_is_a_request_to_a_service() {
+        let parse = |service: &str, path: &str, more: &str| {
+            Config::parse(&format!("[[probe]]\nservice = {service:?}\npath = {path:?}\n{more}"))
+        };
+        let config =
+            parse("web:80", "/words?n=1", "method = \"POST\"\nheaders = { Accept = \"text/plain\" }\n").unwrap();
+        assert_eq!((config.probes[0].place(), config.probes[0].status), (Ok(("web", 80)), 200));
+        for (service, path, more) in [
+            ("web", "/", ""),
+            ("web:http", "/", ""),
+            ("web:80", "healthz", ""),
+            ("web:80", "/a b", ""),
+            ("web:80", "/", "method = \"GET /\"\n"),
+            ("web:80", "/", "headers = { \"X: y\" = \"z\" }\n"),
+            ("web:80", "/", "headers = { X = \"y\\r\\nZ: a\" }\n"),
+        ] {
+            assert!(parse(service, path, more).unwrap_err().contains("[[probe]]"), "{service} {path} {more}");
+        }
     }
 
     #[test]

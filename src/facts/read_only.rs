@@ -1,7 +1,7 @@
 //! What a program writes outside of its volumes, and so what must stay writable when its root becomes read-only.
 //!
-//! Of an image of the table its row tells; of an image that is built here the sources tell as far as they can. What is not known is a reason to
-//! decline: a program whose write fails may start and break later.
+//! Of an image of the table its row tells; of an image that is built here the sources tell as far as they can, and of any image what was seen when it
+//! ran. What is not known is a reason to decline: a program whose write fails may start and break later.
 
 use super::commands::changes_files;
 use super::configuration::{
@@ -10,6 +10,7 @@ use super::configuration::{
 use super::container::MountedVolume;
 use super::directories::{is_below, is_within, normal};
 use super::identity::printable;
+use super::observed::{self, Observed};
 use super::obstacles::{Obstacle, soft};
 use super::{Application, Arranged, ContainerFacts, EffectiveUser, ImageFacts, Stack, stack, writes};
 use crate::dockerfile::Keyword;
@@ -65,10 +66,16 @@ impl Application<'_> {
                 printable(path)
             )));
         }
-        match (&self.image, container.known) {
-            (Some(image), _) => of_image(self, image, container),
-            (None, Some(known)) => of_known(self, known, container),
-            (None, None) => Err(unknown(of_registry(container))),
+        let observed = self.observed_writing(container);
+        match (&self.image, container.known, observed) {
+            (Some(image), _, observed) => match (of_image(self, image, container), observed) {
+                (Ok(root), Some(observed)) if root.doubts.is_empty() => with_observed(self, root, container, &observed),
+                (_, Some(observed)) => of_observed(self, container, &observed),
+                (told, None) => told,
+            },
+            (None, Some(known), observed) => of_known(self, known, container, observed.as_ref()),
+            (None, None, Some(observed)) => of_observed(self, container, &observed),
+            (None, None, None) => Err(unknown(of_registry(container))),
         }
     }
 
@@ -103,21 +110,25 @@ fn of_known(
     application: &Application<'_>,
     known: &KnownImage,
     container: &ContainerFacts<'_>,
+    observed: Option<&Observed>,
 ) -> Result<ReadOnlyRoot, Refusal> {
     let place = container.place();
-    if let Link::Service { dockerfile, .. } = container.link {
+    if let Link::Service { dockerfile, .. } = container.link
+        && observed.is_none()
+    {
         let path = &application.around.repository.file(*dockerfile).path;
         return Err(unknown(format!("what {} is made to write by what {path} adds is not known", known.name)));
     }
-    let Some(writable) = &known.writable else {
+    if known.writable.is_none() && observed.is_none() {
         return Err(unknown(format!("what {} writes while it runs is not known", known.name)));
-    };
-    if container.view.command().is_some() {
+    }
+    if container.view.command().is_some() && observed.is_none() {
         return Err(unknown(format!("{place} sets a command, and what that writes is not known")));
     }
     let mounts = container.mounts();
     let data = container.data_directories();
     let moved = data != known.volumes;
+    let writable = known.writable.iter().flatten();
     let mut needed: Vec<String> = data.iter().chain(writable).chain(&known.root_owned).cloned().collect();
     if !known.proved {
         // The end-to-end tests have not shown that it can do without, and an empty folder there hurts nobody.
@@ -126,6 +137,11 @@ fn of_known(
     let is_covered = |path: &str| mounts.iter().any(|mount| is_within(path, &mount.path));
     if application.configuration_names(container, &|path| is_within(path, "/tmp")).is_some() {
         needed.push("/tmp".to_owned());
+    }
+    if let Some(observed) = observed {
+        let is_told = |path: &str| is_covered(path) || needed.iter().any(|directory| is_within(path, directory));
+        let seen = observed.directories(application, &is_told)?;
+        needed.extend(seen);
     }
     let is_writable = |path: &str| is_covered(path) || needed.iter().any(|directory| is_within(path, directory));
     if let Some(detail) = rendered_in_vain(known, container) {
@@ -137,7 +153,9 @@ fn of_known(
     if let Some(named) = application.configuration_names(container, &|path| !is_writable(path)) {
         return Err(unknown(format!("{named}, which {} may write and no volume covers", known.name)));
     }
-    if let Some(argument) = strange_argument(container, known, &is_writable) {
+    if observed.is_none()
+        && let Some(argument) = strange_argument(container, known, &is_writable)
+    {
         let argument = printable(&argument);
         return Err(unknown(format!("{place} passes {argument}, and what {} writes then is not known", known.name)));
     }
@@ -166,7 +184,7 @@ fn of_known(
     if let Some(mount) = mounts.iter().find(may_write) {
         doubts.push(configuration_doubt(container, known, mount));
     }
-    if let Some(path) = container.view.working_dir() {
+    if let Some(path) = container.view.working_dir().filter(|_| observed.is_none()) {
         let detail = format!("{place} works in {}, and not where {} does", printable(&path), known.name);
         doubts.push(soft(SkipReason::RunTimeWrites, detail));
     }
@@ -174,6 +192,7 @@ fn of_known(
     for name in container.view.env_config_maps() {
         match config_map(application, &name) {
             Some(entries) => variables.extend(entries),
+            None if observed.is_some() => {}
             None => {
                 let detail = format!("{place} takes variables from {}, which is not seen", printable(&name));
                 doubts.push(soft(SkipReason::RunTimeWrites, detail));
@@ -187,7 +206,10 @@ fn of_known(
         }
         doubts.push(soft(SkipReason::RunTimeWrites, detail));
     }
-    let how = format!("as {} is known to write", known.name);
+    let how = match observed {
+        Some(_) => observed::HOW.to_owned(),
+        None => format!("as {} is known to write", known.name),
+    };
     Ok(ReadOnlyRoot { directories, doubts, how })
 }
 
@@ -244,26 +266,7 @@ fn of_image(
     }
     let mounts = container.mounts();
     let is_covered = |path: &str| mounts.iter().any(|mount| is_within(path, &mount.path));
-    let mut directories = Vec::new();
-    let mut doubts: Vec<Obstacle> = Vec::new();
-    for volume in volumes(image) {
-        if is_covered(&volume) {
-            continue;
-        }
-        if let Some(place) = filled_at(image, &volume) {
-            let volume = printable(&volume);
-            let detail = format!("{place} may put files into the volume {volume}, which an empty one would hide");
-            return Err((SkipReason::ImageFills, detail));
-        }
-        if image.known_base.is_none() && image.base_volumes().iter().any(|path| normal(path).as_ref() == Some(&volume))
-        {
-            let (base, volume) = (printable(&image.base_text), printable(&volume));
-            let detail =
-                format!("the base {base} may have files in its volume {volume}, which an empty one would hide");
-            doubts.push(soft(SkipReason::ImageFills, detail));
-        }
-        directories.push(volume);
-    }
+    let (mut directories, mut doubts) = of_volumes(image, &is_covered)?;
     let survey =
         application.survey().ok_or_else(|| unknown(format!("the sources of {} are not beside it", image.path)))?;
     // Libraries leave temporary files where their language has them.
@@ -325,6 +328,134 @@ fn of_image(
     let places = if directories.is_empty() { "nowhere" } else { "nowhere else" };
     let how = format!("the sources beside {} write {places}", image.path);
     Ok(ReadOnlyRoot { directories, doubts, how })
+}
+
+/// What the files prove, and volumes where the container was seen to write besides.
+fn with_observed(
+    application: &Application<'_>,
+    root: ReadOnlyRoot,
+    container: &ContainerFacts<'_>,
+    observed: &Observed,
+) -> Result<ReadOnlyRoot, Refusal> {
+    let mounts = container.mounts();
+    let is_covered = |path: &str| {
+        mounts.iter().any(|mount| is_within(path, &mount.path))
+            || root.directories.iter().any(|directory| is_within(path, directory))
+    };
+    let seen = observed.directories(application, &is_covered)?;
+    if seen.is_empty() {
+        return Ok(root);
+    }
+    let mut directories: Vec<String> = root.directories.into_iter().chain(seen).collect();
+    directories.sort();
+    Ok(ReadOnlyRoot { directories, doubts: root.doubts, how: observed::HOW.to_owned() })
+}
+
+/// What was seen of a container of which the files do not tell enough. Places that they name and that were not seen to be written are doubts.
+fn of_observed(
+    application: &Application<'_>,
+    container: &ContainerFacts<'_>,
+    observed: &Observed,
+) -> Result<ReadOnlyRoot, Refusal> {
+    let image = application.image.as_ref();
+    let place = container.place();
+    let mounts = container.mounts();
+    let is_covered = |path: &str| mounts.iter().any(|mount| is_within(path, &mount.path));
+    let (mut directories, mut doubts) = match image {
+        Some(image) => of_volumes(image, &is_covered)?,
+        None => Default::default(),
+    };
+    let volumes: Vec<&String> = container.config.iter().flat_map(|config| &config.volumes).collect();
+    for volume in volumes.into_iter().filter(|path| !is_covered(path)) {
+        let volume_text = printable(volume);
+        let detail = format!("the image may have files in its volume {volume_text}, which an empty one would hide");
+        doubts.push(soft(SkipReason::ImageFills, detail));
+        directories.push(volume.clone());
+    }
+    let is_root_home = |path: &str| is_within(path, "/root") && !image.is_some_and(ImageFacts::keeps_roots_home);
+    let is_told = |path: &str| {
+        is_covered(path) || is_root_home(path) || directories.iter().any(|directory| is_within(path, directory))
+    };
+    let seen = observed.directories(application, &is_told)?;
+    if let Some(path) = observed.writable.iter().find(|path| is_root_home(path) && !is_covered(path)) {
+        let path = printable(path);
+        let detail = format!(
+            "as root it writes to {path} ({}), and where another user has its home was not seen",
+            observed::HOW
+        );
+        doubts.push(soft(SkipReason::RunTimeWrites, detail));
+    }
+    directories.extend(seen);
+    let is_kept_anywhere = !directories.is_empty() || mounts.iter().any(|mount| !mount.read_only);
+    let survey = application.survey();
+    let is_lean = image.is_none_or(|image| matches!(image.stack, Some(Stack::Go | Stack::Rust)));
+    let is_open = is_covered("/tmp") || directories.iter().any(|directory| is_within("/tmp", directory));
+    let temporary = !is_lean || survey.is_some_and(|survey| survey.temporary);
+    // Libraries leave temporary files where their language has them, also where none was seen.
+    if temporary && !is_open && image.is_none_or(|image| put_in_tmp(image).is_none()) {
+        directories.push("/tmp".to_owned());
+    }
+    directories.sort();
+    directories.dedup();
+    let is_writable = |path: &str| {
+        is_below(path, "/tmp") || is_covered(path) || directories.iter().any(|directory| is_within(path, directory))
+    };
+    let workdir = container.view.working_dir().or_else(|| image?.workdir());
+    let absolute = |path: &str| match path.starts_with('/') {
+        true => normal(path),
+        false => normal(&format!("{}/{path}", workdir.as_deref()?)),
+    };
+    let mut doubt = |detail: String| doubts.push(soft(SkipReason::RunTimeWrites, detail));
+    let unseen = |site: &&writes::Site| match site.target.as_deref().and_then(absolute) {
+        Some(target) => !is_writable(&target),
+        None => !is_kept_anywhere,
+    };
+    if let Some(site) = survey.into_iter().flat_map(|survey| &survey.sites).find(unseen) {
+        doubt(format!(
+            "{} ({}) was not seen to write; what it writes to belongs to `writable`",
+            site.place,
+            printable(&site.call)
+        ));
+    }
+    let mut variables = container.view.env_values();
+    variables.extend(image.map(ImageFacts::env).unwrap_or_default());
+    for (name, value) in &variables {
+        let file = database_file(value);
+        let path = file.and_then(absolute).unwrap_or_else(|| value.clone());
+        if (names_a_path(value) && is_kept(name) || file.is_some()) && !is_writable(&path) {
+            let (name, value) = (printable(name), printable(value));
+            doubt(format!("{place}: the variable {name} is {value}, where nothing was seen to be written"));
+        }
+    }
+    Ok(ReadOnlyRoot { directories, doubts, how: observed::HOW.to_owned() })
+}
+
+/// The VOLUME paths that nothing covers, and what is not sure about them.
+fn of_volumes(
+    image: &ImageFacts<'_>,
+    is_covered: &dyn Fn(&str) -> bool,
+) -> Result<(Vec<String>, Vec<Obstacle>), Refusal> {
+    let mut directories = Vec::new();
+    let mut doubts: Vec<Obstacle> = Vec::new();
+    for volume in volumes(image) {
+        if is_covered(&volume) {
+            continue;
+        }
+        if let Some(place) = filled_at(image, &volume) {
+            let volume = printable(&volume);
+            let detail = format!("{place} may put files into the volume {volume}, which an empty one would hide");
+            return Err((SkipReason::ImageFills, detail));
+        }
+        if image.known_base.is_none() && image.base_volumes().iter().any(|path| normal(path).as_ref() == Some(&volume))
+        {
+            let (base, volume) = (printable(&image.base_text), printable(&volume));
+            let detail =
+                format!("the base {base} may have files in its volume {volume}, which an empty one would hide");
+            doubts.push(soft(SkipReason::ImageFills, detail));
+        }
+        directories.push(volume);
+    }
+    Ok((directories, doubts))
 }
 
 /// The VOLUME paths of the file and of its base.

@@ -31,6 +31,7 @@ pub(super) fn declarations(repository: &Repository, config: &Config) -> Declared
                 image: Some(entry.image.clone()),
                 dockerfile,
                 target: entry.target.clone(),
+                context: entry.context.as_deref().and_then(|context| join("", context)),
                 how: How::Configured,
             });
         }
@@ -76,9 +77,8 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
             let Some(build) = service.get("build").map(Node::resolved) else { continue };
             let context = build.as_str().or_else(|| build.get("context")?.as_str()).unwrap_or_else(|| ".".into());
             let dockerfile = build.get("dockerfile").and_then(Node::as_str);
-            let Some(dockerfile) = dockerfile_of(repository, directory(path), &context, dockerfile.as_deref()) else {
-                continue;
-            };
+            let built = dockerfile_of(repository, directory(path), &context, dockerfile.as_deref());
+            let Some((dockerfile, context)) = built else { continue };
             found.contexts.extend(context_names(build).map(|name| NamedContext {
                 dockerfile: Some(dockerfile),
                 name,
@@ -92,6 +92,7 @@ fn compose(repository: &Repository, path: &str, stream: &Stream, found: &mut Dec
                 image: named(Some(image.as_deref().unwrap_or(&name.text()))),
                 dockerfile,
                 target: build.get("target").and_then(Node::as_str).map(|target| target.into_owned()),
+                context: Some(context),
                 how: if image.is_some() { How::Declared(path.to_owned()) } else { How::Service(path.to_owned()) },
             });
         }
@@ -234,14 +235,14 @@ fn skaffold(repository: &Repository, path: &str, stream: &Stream, found: &mut De
             let docker = artifact.get("docker");
             let context = artifact.get("context").and_then(Node::as_str).unwrap_or_else(|| ".".into());
             let file = docker.and_then(|docker| docker.get("dockerfile")?.as_str());
-            let Some(dockerfile) = dockerfile_of(repository, directory(path), &context, file.as_deref()) else {
-                continue;
-            };
+            let built = dockerfile_of(repository, directory(path), &context, file.as_deref());
+            let Some((dockerfile, context)) = built else { continue };
             found.builds.push((dockerfile, arguments::under(docker, "buildArgs")));
             found.declarations.push(Declaration {
                 image: named(artifact.get("image").and_then(Node::as_str).as_deref()),
                 dockerfile,
                 target: docker.and_then(|docker| docker.get("target")?.as_str()).map(|target| target.into_owned()),
+                context: Some(context),
                 how: How::Declared(path.to_owned()),
             });
         }
@@ -262,10 +263,11 @@ fn script(repository: &Repository, path: &str, text: &str, found: &mut Declared)
     for command in build.captures_iter(&joined) {
         let command = BuildCommand::parse(&command[1]);
         let built = |folder| dockerfile_of(repository, folder, &command.context, command.file.as_deref());
-        let dockerfile = if command.is_clear() { built(directory(path)).or_else(|| built("")) } else { None };
+        let built = if command.is_clear() { built(directory(path)).or_else(|| built("")) } else { None };
+        let dockerfile = built.as_ref().map(|(dockerfile, _)| *dockerfile);
         let names = command.contexts.iter().cloned();
         found.contexts.extend(names.map(|name| NamedContext { dockerfile, name, path: path.to_owned() }));
-        let Some(dockerfile) = dockerfile else { continue };
+        let Some((dockerfile, context)) = built else { continue };
         let given = command.arguments.iter().map(|word| arguments::of_word(word));
         found.builds.push((dockerfile, given.collect()));
         let images: Vec<Option<String>> = command.tags.iter().map(|tag| named(Some(tag))).collect();
@@ -275,6 +277,7 @@ fn script(repository: &Repository, path: &str, text: &str, found: &mut Declared)
                 image,
                 dockerfile,
                 target: command.target.clone(),
+                context: Some(context.clone()),
                 how: How::Declared(path.to_owned()),
             });
         }
@@ -369,12 +372,7 @@ fn named(image: Option<&str>) -> Option<String> {
     (!last.is_empty() && !last.contains(['$', '{', '<', '('])).then(|| name.to_owned())
 }
 
-fn dockerfile_of(
-    repository: &Repository,
-    folder: &str,
-    context: &str,
-    file: Option<&str>,
-) -> Option<crate::repository::FileId> {
+fn dockerfile_of(repository: &Repository, folder: &str, context: &str, file: Option<&str>) -> Option<(FileId, String)> {
     let context = join(folder, context)?;
     let candidates = match file {
         // `-f` is relative to the working directory for docker, and to the context for compose and skaffold.
@@ -383,7 +381,7 @@ fn dockerfile_of(
     };
     candidates.into_iter().flatten().find_map(|path| {
         let id = repository.find(&path)?;
-        repository.file(id).dockerfile().map(|_| id)
+        repository.file(id).dockerfile().map(|_| (id, context.clone()))
     })
 }
 

@@ -72,6 +72,8 @@ pub struct Declaration {
     pub dockerfile: FileId,
     /// The stage that is built.
     pub target: Option<String>,
+    /// The build context, a directory relative to the root.
+    pub context: Option<String>,
     /// Who says so.
     pub how: How,
 }
@@ -300,7 +302,15 @@ impl Links {
         self.declarations.iter().filter(move |declaration| declaration.dockerfile == dockerfile)
     }
 
-    /// The build contexts that a Dockerfile is, or may be, built with.
+    /// The directory that people name as the build context of a Dockerfile, relative to the root; the configuration's before any other.
+    pub fn context(&self, dockerfile: FileId) -> Option<&str> {
+        let mut named: Vec<&Declaration> =
+            self.declarations(dockerfile).filter(|declaration| declaration.context.is_some()).collect();
+        named.sort_by_key(|declaration| declaration.how.clone());
+        named.first()?.context.as_deref()
+    }
+
+    /// The named contexts that a Dockerfile is, or may be, built with.
     pub fn contexts(&self, dockerfile: FileId) -> impl Iterator<Item = &NamedContext> {
         self.contexts.iter().filter(move |context| context.dockerfile.is_none_or(|of| of == dockerfile))
     }

@@ -1,14 +1,17 @@
 //! One cluster, run whole: every workload under its settings, every question asked, every probe of the manifests' own put.
 #![allow(clippy::disallowed_methods, reason = "what runs is waited for, which takes a clock")]
 
+use super::changes::FolderChange;
 use super::kubelet::{self, ContainerConfig, ImageVolumes, Refusal, Surroundings};
 use super::network::{self, Plan};
 use super::node::{Node, Seen};
 use super::objects::{Container, ContainerProbe, Objects, Workload};
 use super::probe::{Reply, Request};
 use super::{Failure, Result};
-use serde::{Deserialize, Serialize};
+use crate::config::ProbeEntry;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -17,39 +20,6 @@ const RESTARTS: u32 = 3;
 
 /// Between two looks at what is waited for.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// A question to the application, beside those that its manifests ask: one HTTP request to a Service, by name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Question {
-    /// Service name and port, `web:80`.
-    pub service: String,
-    /// GET where nothing is said.
-    #[serde(default = "get")]
-    pub method: String,
-    /// The path that is asked for.
-    pub path: String,
-    /// Header lines by name.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// What is sent.
-    #[serde(default)]
-    pub body: String,
-    /// The status that must come back.
-    #[serde(default = "ok")]
-    pub status: u16,
-    /// A text that the answer must contain.
-    #[serde(default)]
-    pub contains: String,
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-fn ok() -> u16 {
-    200
-}
 
 /// What must hold of what was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -136,6 +106,13 @@ pub struct Breakdown {
     pub settings: Vec<Settings>,
 }
 
+impl fmt::Display for Breakdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = self.said.trim();
+        if said.is_empty() { f.write_str(&self.reason) } else { write!(f, "{}\n{said}", self.reason) }
+    }
+}
+
 /// What one container ran under.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -153,6 +130,8 @@ pub struct Settings {
     pub restarts: u32,
     /// The folders of its image, outside of every mount, in which it made, changed or removed something.
     pub writes: BTreeSet<String>,
+    /// What it did there, as far as the machine tells.
+    pub changes: BTreeMap<String, FolderChange>,
 }
 
 impl Settings {
@@ -199,10 +178,8 @@ pub struct Trial<'a, N> {
     pub node: &'a N,
     /// What.
     pub objects: &'a Objects,
-    /// At which addresses.
-    pub plan: &'a Plan,
     /// What is asked.
-    pub questions: &'a [Question],
+    pub questions: &'a [ProbeEntry],
     /// What must hold.
     pub demand: Demand,
     /// What becomes of the volumes of images.
@@ -261,8 +238,9 @@ impl<N: Node> Trial<'_, N> {
     /// # Errors
     /// What the machine could not do. What an application does wrong is a verdict.
     pub fn run(&self) -> Result<Verdict> {
-        let network = self.node.network(self.plan)?;
-        let mut run = Run { trial: self, network, pods: Vec::new() };
+        let plan = self.node.plan(self.objects)?;
+        let network = self.node.network(&plan)?;
+        let mut run = Run { trial: self, plan, pods: Vec::new(), network };
         match run.attempt() {
             Ok(bodies) => Ok(Verdict::Holds { bodies, settings: run.settings()? }),
             Err(Stop::Verdict(mut breakdown)) => {
@@ -278,6 +256,7 @@ impl<N: Node> Trial<'_, N> {
 /// What is up. Pods go before the network that they are in.
 struct Run<'a, N: Node> {
     trial: &'a Trial<'a, N>,
+    plan: Plan,
     pods: Vec<Pod<'a, N>>,
     network: N::Network,
 }
@@ -311,10 +290,11 @@ impl<'a, N: Node> Run<'a, N> {
 
     /// Makes a workload's pod: namespaces, volumes, init containers one after the other, then the containers together.
     fn start(&mut self, index: usize, workload: &'a Workload) -> Step<()> {
-        let Trial { node, objects, plan, .. } = *self.trial;
+        let Trial { node, objects, .. } = *self.trial;
+        let plan = self.plan.clone();
         let whole: Blame<'_> = (Some(index), None);
         let handle = node
-            .pod(&self.network, plan, index, workload, &objects.data)
+            .pod(&self.network, &plan, index, workload, &objects.data)
             .map_err(|failure| stop(whole, Reached::Built, Trouble::Pod, format!("{}: {failure}", workload.name)))?;
         self.pods.push(Pod { index, workload, containers: Vec::new(), handle });
         let waits = |container: &&Container| container.restart_policy.as_deref() != Some("Always");
@@ -358,19 +338,17 @@ impl<'a, N: Node> Run<'a, N> {
     }
 
     /// Asks until somebody answers; a wrong answer is an answer.
-    fn question(&mut self, question: &Question, deadline: Instant) -> Step<String> {
+    fn question(&mut self, question: &ProbeEntry, deadline: Instant) -> Step<String> {
         let asked = format!("{} {}", question.method, question.path);
-        let invalid = || Failure::new(format!("{}: a question goes to NAME:PORT, a Service", question.service));
-        let (service, port) = question.service.split_once(':').ok_or_else(invalid)?;
-        let number: u16 = port.parse().map_err(|_| invalid())?;
-        let address = self.trial.plan.service_addresses.get(service);
+        let (service, number) = question.place().map_err(Failure::new)?;
+        let address = self.plan.service_addresses.get(service);
         let blame: Blame<'_> = (self.behind(service), None);
         let address = address.ok_or_else(|| {
             let reason = format!("no workload is behind the service {service}");
             stop(blame, Reached::Built, Trouble::Silent { port: number }, reason)
         })?;
         let request = Request {
-            address: format!("{address}:{port}"),
+            address: format!("{address}:{number}"),
             host: question.service.clone(),
             method: question.method.clone(),
             path: question.path.clone(),
@@ -393,11 +371,11 @@ impl<'a, N: Node> Run<'a, N> {
 
     /// The number of the workload behind a Service.
     fn behind(&self, service: &str) -> Option<usize> {
-        let address = match self.trial.plan.services.iter().find(|route| route.service == service) {
+        let address = match self.plan.services.iter().find(|route| route.service == service) {
             Some(route) => &route.pod,
-            None => self.trial.plan.service_addresses.get(service)?,
+            None => self.plan.service_addresses.get(service)?,
         };
-        self.trial.plan.pods.iter().position(|pod| pod == address)
+        self.plan.pods.iter().position(|pod| pod == address)
     }
 
     /// Repeats a question while nobody is there and time is left, and keeps the containers going meanwhile.
@@ -461,7 +439,7 @@ impl<'a, N: Node> Run<'a, N> {
         let Some(pod) = self.pods.get(position) else { return Ok(()) };
         let (index, workload) = (pod.index, pod.workload);
         let containers = workload.pod.containers.as_slice();
-        let address = self.trial.plan.pods.get(index).cloned().unwrap_or_default();
+        let address = self.plan.pods.get(index).cloned().unwrap_or_default();
         let all: Vec<(usize, &ContainerProbe)> = containers
             .iter()
             .enumerate()
@@ -569,6 +547,7 @@ impl<'a, N: Node> Run<'a, N> {
                     seen: started.seen.clone(),
                     restarts: started.restarts,
                     writes: self.trial.node.writes(&started.handle, &started.config)?,
+                    changes: self.trial.node.changes(&started.handle, &started.config)?,
                 });
             }
         }

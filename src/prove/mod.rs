@@ -2,17 +2,24 @@
 //!
 //! The order of the data: [`objects`] is what manifests declare, [`network`] the addresses that it gets, [`kubelet`] and [`volumes`] what it means on a
 //! node, [`node`] what is asked of a machine that runs containers, [`probe`] how one asks what runs, and [`judge`] all of it for one cluster. The lab
-//! of the tests is one such machine, made of runc and namespaces; the user's container engine is the other.
+//! of the tests is one such machine, made of runc and namespaces; the user's container engine is the other. What comes of it is a [`proof`], which has
+//! [`totals`] and leaves a [`record`].
 
+pub mod builds;
+pub mod changes;
 pub mod engine;
+pub mod groups;
 pub mod interrupt;
 pub mod judge;
 pub mod kubelet;
+pub mod learn;
 pub mod network;
 pub mod node;
 pub mod objects;
 pub mod probe;
 pub mod proof;
+pub mod record;
+pub mod totals;
 pub mod volumes;
 
 /// What a machine could not do, in one line. What an application does wrong is a verdict and no failure.

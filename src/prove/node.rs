@@ -1,11 +1,12 @@
 //! What the judge needs of a machine that runs containers.
 
+use super::changes::FolderChange;
 use super::kubelet::{Accounts, ContainerConfig, ImageConfig};
 use super::network::Plan;
-use super::objects::{Data, Workload};
+use super::objects::{Data, Objects, Workload};
 use super::probe::{Reply, Request};
 use super::{Failure, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An image that containers can be started from.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,25 @@ pub struct Seen {
     pub seccomp: bool,
 }
 
+impl Seen {
+    /// Reads `/proc/PID/status` (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
+    pub fn from_status(status: &str) -> Option<Self> {
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        // Real, effective, saved and of the filesystem.
+        let effective = |name: &str| field(name)?.split_whitespace().nth(1)?.parse().ok();
+        let bits = |name: &str| u64::from_str_radix(field(name)?.trim(), 16).ok();
+        Some(Self {
+            uid: effective("Uid")?,
+            gid: effective("Gid")?,
+            effective: bits("CapEff")?,
+            bounding: bits("CapBnd")?,
+            ambient: bits("CapAmb")?,
+            no_new_privileges: field("NoNewPrivs")?.trim() == "1",
+            seccomp: field("Seccomp")?.trim() == "2",
+        })
+    }
+}
+
 /// A machine that runs the pods of a cluster. Networks, pods and containers end when they are dropped.
 pub trait Node: Sync {
     /// What pods are in: addresses, and what leads from Services to pods.
@@ -51,6 +71,12 @@ pub trait Node: Sync {
     /// # Errors
     /// Why it cannot be had, as a node would say it after `ErrImagePull: `.
     fn image(&self, name: &str) -> Result<Image>;
+
+    /// Gives a cluster addresses.
+    ///
+    /// # Errors
+    /// Where none are free.
+    fn plan(&self, objects: &Objects) -> Result<Plan>;
 
     /// Makes the network of a cluster.
     ///
@@ -113,6 +139,15 @@ pub trait Node: Sync {
     /// # Errors
     /// What the machine says.
     fn writes(&self, container: &Self::Container, config: &ContainerConfig) -> Result<BTreeSet<String>>;
+
+    /// What the container did to these folders, and what its image has there; here only that it did something.
+    ///
+    /// # Errors
+    /// What the machine says.
+    fn changes(&self, container: &Self::Container, config: &ContainerConfig) -> Result<BTreeMap<String, FolderChange>> {
+        let change = FolderChange { changed: true, ..FolderChange::default() };
+        Ok(self.writes(container, config)?.into_iter().map(|folder| (folder, change.clone())).collect())
+    }
 
     /// Whether somebody wants the proof to end now: the judge asks between any two waits.
     ///

@@ -36,6 +36,11 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// Every container of its pod, those that come first first.
+    pub fn all_containers(&mut self) -> impl Iterator<Item = &mut Container> {
+        self.pod.init_containers.iter_mut().chain(&mut self.pod.containers)
+    }
+
     /// Whether its pod is meant to end.
     pub fn ends(&self) -> bool {
         matches!(self.kind.as_str(), "Job" | "CronJob")
@@ -299,8 +304,11 @@ pub fn pod_template(document: &mut Value) -> Option<&mut Value> {
     match document.get("kind")?.as_str()? {
         "Pod" => Some(document),
         "CronJob" => document.pointer_mut("/spec/jobTemplate/spec/template"),
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => document.pointer_mut("/spec/template"),
-        _ => None,
+        // Rollouts and others that have their pods where a Deployment has them.
+        _ => {
+            document.pointer("/spec/template/spec/containers")?.as_array()?;
+            document.pointer_mut("/spec/template")
+        }
     }
 }
 

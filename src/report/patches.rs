@@ -24,8 +24,8 @@ const MEANINGFUL_BEGINNINGS: [&str; 9] =
 /// Name and text of each patch, in order: `0010-split-build-stage.patch`. A step that leaves every file as it was has none.
 ///
 /// `below` is the directory of the git repository that the run's paths are told from, `""` for its top: git reads those of a patch from there,
-/// wherever it is called.
-pub fn series(run: &Run, below: &str) -> Vec<(String, String)> {
+/// wherever it is called. `proof` is a git trailer that tells of the proof of the whole: the last patch has it, for what stands between was not proved.
+pub fn series(run: &Run, below: &str, proof: Option<&str>) -> Vec<(String, String)> {
     let differences: Vec<(&Step, String)> = run
         .steps
         .iter()
@@ -34,7 +34,11 @@ pub fn series(run: &Run, below: &str) -> Vec<(String, String)> {
         .collect();
     let total = differences.len();
     let patches = differences.iter().enumerate();
-    patches.map(|(index, (step, difference))| (name(step), patch(step, difference, index + 1, total))).collect()
+    let patch = |(index, (step, difference)): (usize, &(&Step, String))| {
+        let proof = proof.filter(|_| index + 1 == total);
+        (name(step), patch(step, difference, (index + 1, total), proof))
+    };
+    patches.map(patch).collect()
 }
 
 fn name(step: &Step) -> String {
@@ -49,14 +53,16 @@ fn difference(step: &Step, below: &str) -> String {
     differences.collect()
 }
 
-fn patch(step: &Step, difference: &str, index: usize, total: usize) -> String {
+fn patch(step: &Step, difference: &str, (index, total): (usize, usize), proof: Option<&str>) -> String {
     let message: String = step.why.iter().map(|paragraph| format!("{}\n", wrapped(paragraph))).collect();
+    // A paragraph of its own, or git takes it for text. Never wrapped, since a trailer is a line.
+    let trailer = proof.map(|proof| format!("\n{}\n", printable(proof))).unwrap_or_default();
     let title = step.title;
     let version = env!("CARGO_PKG_VERSION");
     format!(
         "{MAIL_LINE}\nFrom: {AUTHOR}\nDate: {DATE}\nSubject: [PATCH {index}/{total}] {title}\n\
          MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n\n\
-         {message}---\n{difference}-- \nunroot {version}\n"
+         {message}{trailer}---\n{difference}-- \nunroot {version}\n"
     )
 }
 

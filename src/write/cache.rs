@@ -20,8 +20,8 @@ const SWEPT: &str = "swept";
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Answers about tags that were not given anew for so long are removed. Bodies stay: they are small, and never out of date.
-const TAG_LIFETIME: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// Answers about tags and records of proofs that were not written anew for so long are removed. Bodies stay: they are small, and never out of date.
+const ENTRY_LIFETIME: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// A temporary file that is this old was left by a run that ended before its time.
 const TEMPORARY_LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -70,12 +70,13 @@ impl Cache {
     /// Removes what nobody will miss. A file that cannot be removed is tried again the next day.
     fn sweep(&self) {
         for folder in fs::read_dir(&self.root).into_iter().flatten().flatten() {
-            let is_of_tags = folder.file_name().to_string_lossy().starts_with("tags-");
+            let folder_name = folder.file_name();
+            let ages = ["tags-", "proofs-"].iter().any(|kind| folder_name.to_string_lossy().starts_with(kind));
             for file in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
                 let is_temporary = file.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
-                let lifetime = match (is_temporary, is_of_tags) {
+                let lifetime = match (is_temporary, ages) {
                     (true, _) => TEMPORARY_LIFETIME,
-                    (false, true) => TAG_LIFETIME,
+                    (false, true) => ENTRY_LIFETIME,
                     (false, false) => continue,
                 };
                 if self.is_older(&file.path(), lifetime).unwrap_or(false) {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use unroot::config::ProbeEntry;
+
 use crate::lab::Result;
 
 /// One `application.toml`.
@@ -27,10 +29,10 @@ pub(crate) struct Application {
     pub(crate) cluster_uid: Option<u32>,
     /// What is asked, in order, and what must come back.
     #[serde(rename = "probe")]
-    pub(crate) probes: Vec<Probe>,
+    pub(crate) probes: Vec<ProbeEntry>,
     /// What is asked once more of the hardened application on the disks that the run as found left behind.
     #[serde(default)]
-    pub(crate) kept: Vec<Probe>,
+    pub(crate) kept: Vec<ProbeEntry>,
     /// The containers (`workload/container`) that must be left as they are, because nobody can know that they would start;
     /// every other one must come out restricted.
     #[serde(default)]
@@ -50,30 +52,6 @@ pub(crate) struct Image {
     pub(crate) dockerfile: PathBuf,
     /// The build context, relative to the tree.
     pub(crate) context: PathBuf,
-}
-
-/// One HTTP request to a Service, by name, from the node's network.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Probe {
-    /// Service name and port, `web:80`.
-    pub(crate) service: String,
-    /// GET where nothing is said.
-    #[serde(default = "get")]
-    pub(crate) method: String,
-    /// The path that is asked for.
-    pub(crate) path: String,
-    /// Header lines by name.
-    #[serde(default)]
-    pub(crate) headers: BTreeMap<String, String>,
-    /// What is sent.
-    #[serde(default)]
-    pub(crate) body: String,
-    /// The status that must come back.
-    #[serde(default = "ok")]
-    pub(crate) status: u16,
-    /// A text that the answer must contain.
-    pub(crate) contains: String,
 }
 
 /// Settings that are merged into the manifests as they were found, and how that must go wrong.
@@ -103,14 +81,6 @@ pub(crate) struct Naive {
     pub(crate) files: BTreeMap<PathBuf, PathBuf>,
     /// A text that the failure must contain.
     pub(crate) fails: String,
-}
-
-fn get() -> String {
-    "GET".to_owned()
-}
-
-fn ok() -> u16 {
-    200
 }
 
 impl Application {

@@ -9,8 +9,9 @@ use std::sync::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
 
+use unroot::prove::kubelet::{Accounts, ImageConfig};
+
 use crate::application;
-use crate::kubelet::ImageConfig;
 use crate::lab::{Lab, Result, run};
 
 /// What the names of applications' images begin with.
@@ -52,6 +53,8 @@ pub(crate) struct Image {
     pub(crate) root: PathBuf,
     /// Its user, command and so on.
     pub(crate) config: ImageConfig,
+    /// Its accounts.
+    pub(crate) accounts: Accounts,
 }
 
 impl<'a> Images<'a> {
@@ -73,7 +76,10 @@ impl<'a> Images<'a> {
         let told = run(&mut self.lab.buildah(["inspect", "--type", "container", &container]))?;
         let told: Value = serde_json::from_str(&told)?;
         let config = told.pointer("/Docker/config").ok_or("buildah tells nothing of the image")?;
-        let image = Image { root: PathBuf::from(root), config: ImageConfig::deserialize(config)? };
+        let root = PathBuf::from(root);
+        let table = |name: &str| String::from_utf8_lossy(&fs::read(root.join(name)).unwrap_or_default()).into_owned();
+        let accounts = Accounts { passwd: table("etc/passwd"), group: table("etc/group") };
+        let image = Image { config: ImageConfig::deserialize(config)?, accounts, root };
         mounted.insert(name.to_owned(), image.clone());
         Ok(image)
     }

@@ -5,9 +5,9 @@
 //! application has one) must fail, so that a question which nothing can fail is noticed.
 //!
 //! The order of the data: [`lab`] (folders, configuration, a registry on loopback), [`bases`] (look-alike images under their real
-//! names), [`application`] (what to build and what to ask), [`build`], [`manifest`] (what is read), [`kubelet`] (what it means),
-//! [`network`] and [`runtime`] (what is run), [`probe`] (what is asked), [`judge`] (all of it, for one tree), [`trial`] (every tree of
-//! an application), [`table`] and [`proof`] (what came of it).
+//! names), [`application`] (what to build and what to ask), [`build`], [`manifest`] (what is read), [`network`] and [`runtime`] (what
+//! is run), [`node`] (all of it, as a machine for the judge that `unroot prove` uses as well), [`trial`] (every tree of an
+//! application), [`table`] and [`proof`] (what came of it).
 //!
 //! It needs root on Linux and the tools of [`lab::TOOLS`], and says "not run" without them; with `CI` set that is a failure.
 //! Everything runs in namespaces of its own which the kernel takes down with this process, so nothing is left behind.
@@ -22,9 +22,11 @@ mod bases;
 mod build;
 mod lab;
 mod level;
+mod manifest;
 #[path = "../support/marks.rs"]
 mod marks;
 mod network;
+mod node;
 mod proof;
 mod runtime;
 mod table;
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
     let result = match first {
         "lab:inside" => inside(rest),
         "lab:relay" => network::relay(rest).map(|()| true),
-        "lab:probe" => probe::answer_from_stdin().map(|()| true),
+        "lab:probe" => node::answer_from_stdin().map(|()| true),
         _ => outside(&arguments),
     };
     match result {

@@ -3,7 +3,6 @@
 //! The node's namespace is not the host's, so nothing here can be reached from outside or stand in anybody's way. Names are
 //! answered by /etc/hosts and not by DNS; only TCP is carried.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,8 +10,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use unroot::prove::network::Plan;
+use unroot::prove::objects::{NameValue, Objects};
+use unroot::prove::probe::{Reply, Request};
+
 use crate::lab::{Result, run};
-use crate::manifest::{Container, Manifests, Port};
 
 /// The namespaces of one pod (or of the node), alive as long as this value.
 pub(crate) struct Sandbox {
@@ -20,57 +22,40 @@ pub(crate) struct Sandbox {
     pub(crate) address: String,
 }
 
-/// The node, its pods' addresses, and the relays that stand for Services.
+/// The node and the relays that stand for Services.
 pub(crate) struct Network {
     node: Sandbox,
     relays: Vec<Child>,
-    /// Where each Service is reached, by name. Addresses follow the order of the manifests.
-    pub(crate) service_addresses: BTreeMap<String, String>,
+}
+
+/// The addresses that the lab gives.
+pub(crate) fn plan(objects: &Objects) -> Plan {
+    Plan::new(objects, "10.88.0.1", |pod| format!("10.88.0.{}", pod + 2), |service| format!("10.96.0.{}", service + 1))
 }
 
 impl Network {
-    /// Brings up the node and a relay for each Service port whose pod exists. Pod `n` of the manifests gets address `n`.
-    pub(crate) fn open(manifests: &Manifests) -> Result<Self> {
-        let node = Sandbox::open("10.88.0.1".to_owned())?;
+    /// Brings up the node and a relay for each port of a Service that leads to a pod.
+    pub(crate) fn open(plan: &Plan) -> Result<Self> {
+        let node = Sandbox::open(plan.node.clone())?;
         node.within(&[
             "ip link set lo up",
             "ip link add bridge0 type bridge",
-            "ip addr add 10.88.0.1/24 dev bridge0",
+            &format!("ip addr add {}/24 dev bridge0", plan.node),
             "ip link set bridge0 up",
         ])?;
-        let mut network = Self { node, relays: Vec::new(), service_addresses: BTreeMap::new() };
-        for (number, service) in manifests.services.iter().enumerate() {
-            let backend = manifests.workloads.iter().position(|workload| {
-                !service.selector.is_empty()
-                    && service.selector.iter().all(|(key, value)| workload.labels.get(key) == Some(value))
-            });
-            let Some((index, workload)) = backend.and_then(|index| Some((index, manifests.workloads.get(index)?)))
-            else {
-                continue;
-            };
-            if service.headless {
-                network.service_addresses.insert(service.name.clone(), pod_address(index));
-                continue;
+        let mut network = Self { node, relays: Vec::new() };
+        for route in &plan.services {
+            network.node.within(&[&format!("ip addr add {}/32 dev lo", route.address)])?;
+            for (port, target) in &route.ports {
+                network.relay(&format!("{}:{port}", route.address), &format!("{}:{target}", route.pod))?;
             }
-            let address = format!("10.96.0.{}", number + 1);
-            network.node.within(&[&format!("ip addr add {address}/32 dev lo")])?;
-            for port in &service.ports {
-                let target = match &port.target_port {
-                    None => Some(port.port),
-                    Some(target) => resolve(target, &workload.pod.containers),
-                };
-                // A Service whose target port has no such name leads nowhere, in a cluster as here.
-                let Some(target) = target else { continue };
-                network.relay(&format!("{address}:{}", port.port), &format!("{}:{target}", pod_address(index)))?;
-            }
-            network.service_addresses.insert(service.name.clone(), address);
         }
         Ok(network)
     }
 
     /// A pod's namespaces, joined to the node's bridge.
-    pub(crate) fn pod(&self, index: usize, name: &str, sysctls: &[(String, String)]) -> Result<Sandbox> {
-        let sandbox = Sandbox::open(pod_address(index))?;
+    pub(crate) fn pod(&self, plan: &Plan, index: usize, name: &str, sysctls: &[NameValue]) -> Result<Sandbox> {
+        let sandbox = Sandbox::open(plan.pods.get(index).cloned().unwrap_or_default())?;
         let pid = sandbox.pid();
         self.node.within(&[
             &format!("ip link add pod{index} type veth peer name eth0 netns {pid}"),
@@ -80,29 +65,24 @@ impl Network {
             "ip link set lo up",
             &format!("ip addr add {}/24 dev eth0", sandbox.address),
             "ip link set eth0 up",
-            "ip route add default via 10.88.0.1",
+            &format!("ip route add default via {}", plan.node),
         ])?;
-        for (key, value) in [("kernel.hostname".to_owned(), name.to_owned())].iter().chain(sysctls) {
-            let assignment = format!("{key}={value}");
+        let hostname = format!("kernel.hostname={name}");
+        for assignment in sysctls.iter().map(|sysctl| format!("{}={}", sysctl.name, sysctl.value)).chain([hostname]) {
             run(sandbox.command("sysctl").args(["--quiet", "--write", &assignment]))
                 .map_err(|error| format!("sandbox: {error}"))?;
         }
         Ok(sandbox)
     }
 
-    /// The lines of /etc/hosts by which a pod finds itself and every Service.
-    pub(crate) fn hosts(&self, pod: &Sandbox, name: &str) -> String {
-        let mut hosts = format!("127.0.0.1\tlocalhost\n::1\tlocalhost\n{}\t{name}\n", pod.address);
-        for (service, address) in &self.service_addresses {
-            let full = format!("{service}.default.svc");
-            hosts.push_str(&format!("{address}\t{service} {service}.default {full} {full}.cluster.local\n"));
+    /// Puts a question from the node's namespace.
+    pub(crate) fn ask(&self, request: &Request) -> Result<Reply> {
+        let mut command = self.node.command(std::env::current_exe()?);
+        let mut child = command.arg("lab:probe").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(&serde_json::to_vec(request)?)?;
         }
-        hosts
-    }
-
-    /// A command in the node's network.
-    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        self.node.command(program)
+        Ok(serde_json::from_slice(&child.wait_with_output()?.stdout)?)
     }
 
     fn relay(&mut self, listen: &str, target: &str) -> Result<()> {
@@ -165,16 +145,13 @@ impl Drop for Sandbox {
     }
 }
 
-/// The number of a port that is given by number or by a container's name for it.
-pub(crate) fn resolve(port: &Port, containers: &[Container]) -> Option<u16> {
-    match port {
-        Port::Number(number) => Some(*number),
-        Port::Name(name) => containers
-            .iter()
-            .flat_map(|container| &container.ports)
-            .find(|port| port.name == *name)
-            .map(|port| port.container_port),
+/// The lines of /etc/hosts by which a pod finds itself and every Service.
+pub(crate) fn hosts(plan: &Plan, pod: &Sandbox, name: &str) -> String {
+    let mut hosts = format!("127.0.0.1\tlocalhost\n::1\tlocalhost\n{}\t{name}\n", pod.address);
+    for (name, address) in plan.hosts() {
+        hosts.push_str(&format!("{address}\t{name}\n"));
     }
+    hosts
 }
 
 /// `lab:relay LISTEN TARGET`: carries every connection on, in a process of its own because it runs in the node's namespace.
@@ -208,8 +185,4 @@ fn pump(mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
         }
         to.write_all(buffer.get(..count).unwrap_or_default())?;
     }
-}
-
-fn pod_address(index: usize) -> String {
-    format!("10.88.0.{}", index + 2)
 }

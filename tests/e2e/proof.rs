@@ -7,9 +7,9 @@ use std::path::Path;
 
 use unroot::dockerfile::{self, Base};
 use unroot::image::{KnownImage, KnownImages, Reference};
+use unroot::prove::judge::Settings;
 
 use crate::application::Application;
-use crate::judge::Settings;
 use crate::lab::Result;
 use crate::marks::{TABLES, remarked};
 use crate::say;
@@ -17,7 +17,7 @@ use crate::table::Record;
 
 /// The row that a container proves by running under these settings: that of its image or, where the tree builds the image, of what that is built upon.
 pub(crate) fn row(application: &Application, tree: &Path, settings: &Settings) -> Result<Option<KnownImage>> {
-    if !settings.restricted {
+    if !settings.is_restricted() {
         return Ok(None);
     }
     let built = application.images.iter().find(|image| image.name == settings.image);
@@ -29,7 +29,7 @@ pub(crate) fn row(application: &Application, tree: &Path, settings: &Settings) -
     let reference = Reference::parse(&image).map_err(|error| error.message)?;
     let row = KnownImages::default().find(&reference).cloned();
     // What the image writes is proved by a root that it cannot write.
-    Ok(row.filter(|row| row.writable.is_none() || settings.read_only_root))
+    Ok(row.filter(|row| row.writable.is_none() || settings.config.read_only_root))
 }
 
 /// The image that the last stage of a Dockerfile is built upon.

@@ -1,6 +1,6 @@
 //! Running one container with runc, from a configuration that says exactly what the kubelet's runtime would.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,48 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::kubelet::ContainerConfig;
+use unroot::prove::changes::FolderChange;
+use unroot::prove::kubelet::ContainerConfig;
+use unroot::prove::node::Seen;
+
 use crate::lab::{Lab, Result, run, tail};
 use crate::network::Sandbox;
 
 /// The default profile of the distribution's container packages; what RuntimeDefault stands for.
 pub(crate) const SECCOMP_PROFILE: &str = "/usr/share/containers/seccomp.json";
+
+/// Something that a container changed.
+struct Change {
+    path: PathBuf,
+    kind: Kind,
+}
+
+/// What it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A folder that was not there.
+    New,
+    /// A folder with another mode or owner.
+    Mode,
+    /// Anything else.
+    Other,
+}
+
+/// A folder or file of the node, at a place in the container.
+pub(crate) struct Bind {
+    pub(crate) source: PathBuf,
+    pub(crate) destination: String,
+    pub(crate) read_only: bool,
+}
+
+/// What a container is started from.
+pub(crate) struct Bundle<'a> {
+    /// A folder of its own, for its writable layer.
+    pub(crate) folder: &'a Path,
+    pub(crate) image_root: &'a Path,
+    pub(crate) config: &'a ContainerConfig,
+    pub(crate) binds: &'a [Bind],
+}
 
 /// A started container; dropping it ends it.
 pub(crate) struct Running {
@@ -22,42 +58,27 @@ pub(crate) struct Running {
     bundle: PathBuf,
     image_root: PathBuf,
     child: Child,
-    /// How often it was started again after it ended.
-    pub(crate) restarts: u32,
 }
 
-/// Writes the bundle (a writable layer over `image_root`, and the configuration) and starts it.
-pub(crate) fn start(
-    lab: &Lab,
-    id: &str,
-    config: &ContainerConfig,
-    bundle: &Path,
-    sandbox: &Sandbox,
-    hosts: &Path,
-    image_root: &Path,
-) -> Result<Running> {
+/// Writes the bundle (a writable layer over the image's root, and the configuration) and starts it. `hosts` is the folder of the pod's own files in /etc.
+pub(crate) fn start(lab: &Lab, id: &str, bundle: &Bundle<'_>, sandbox: &Sandbox, hosts: &Path) -> Result<Running> {
+    let Bundle { folder, image_root, config, binds } = *bundle;
     for name in ["upper", "work", "rootfs"] {
-        fs::create_dir_all(bundle.join(name))?;
+        fs::create_dir_all(folder.join(name))?;
     }
     let options = format!(
         "lowerdir={},upperdir={},workdir={}",
         image_root.display(),
-        bundle.join("upper").display(),
-        bundle.join("work").display()
+        folder.join("upper").display(),
+        folder.join("work").display()
     );
-    run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(bundle.join("rootfs")))?;
+    run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(folder.join("rootfs")))?;
     let cgroup = format!("/{}/{id}", lab.control_group());
-    fs::write(bundle.join("config.json"), serde_json::to_vec(&specification(config, sandbox, hosts, &cgroup)?)?)?;
+    let specification = specification(config, binds, sandbox, hosts, &cgroup)?;
+    fs::write(folder.join("config.json"), serde_json::to_vec(&specification)?)?;
     let state = lab.path("tmp/runc");
-    let child = spawn(&state, bundle, id)?;
-    Ok(Running {
-        id: id.to_owned(),
-        state,
-        bundle: bundle.to_owned(),
-        image_root: image_root.to_owned(),
-        child,
-        restarts: 0,
-    })
+    let child = spawn(&state, folder, id)?;
+    Ok(Running { id: id.to_owned(), state, bundle: folder.to_owned(), image_root: image_root.to_owned(), child })
 }
 
 impl Running {
@@ -70,7 +91,6 @@ impl Running {
     pub(crate) fn restart(&mut self) -> Result<()> {
         let _ = self.delete();
         self.child = spawn(&self.state, &self.bundle, &self.id)?;
-        self.restarts += 1;
         Ok(())
     }
 
@@ -79,13 +99,11 @@ impl Running {
         tail(&String::from_utf8_lossy(&fs::read(self.bundle.join("log")).unwrap_or_default()), lines)
     }
 
-    /// A field of the main process's status, such as `CapEff`.
-    pub(crate) fn status(&self, field: &str) -> Option<String> {
+    /// What the main process is.
+    pub(crate) fn seen(&self) -> Option<Seen> {
         let output = self.runc().args(["state", &self.id]).output().ok()?;
         let state: Value = serde_json::from_slice(&output.stdout).ok()?;
-        let status = fs::read_to_string(format!("/proc/{}/status", state.get("pid")?)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
-        Some(line.split_whitespace().collect::<Vec<_>>().join(" "))
+        Seen::from_status(&fs::read_to_string(format!("/proc/{}/status", state.get("pid")?)).ok()?)
     }
 
     /// Runs a command inside, as an exec probe does; whether it ended with 0.
@@ -97,13 +115,39 @@ impl Running {
     /// The folders of the image, outside of every mount, in which something was made, changed or removed so far. What is in a
     /// new folder is not told apart: its name may be another one in every run.
     pub(crate) fn writes(&self, config: &ContainerConfig) -> Result<BTreeSet<String>> {
+        let folder = |change: &Change| change.path.parent().unwrap_or(&change.path).display().to_string();
+        Ok(self.changed(config)?.iter().map(folder).collect())
+    }
+
+    /// What was done there, and what the image has there. That a folder was given away or opened is a change of the folder itself.
+    pub(crate) fn changes(&self, config: &ContainerConfig) -> Result<BTreeMap<String, FolderChange>> {
+        let mut folders: BTreeMap<String, FolderChange> = BTreeMap::new();
+        for Change { path, kind } in self.changed(config)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let place = if kind == Kind::Mode { path.as_path() } else { path.parent().unwrap_or(&path) };
+            let folder = folders.entry(place.display().to_string()).or_default();
+            if kind == Kind::New {
+                folder.made.insert(name);
+            } else {
+                folder.changed = true;
+            }
+            let held = fs::read_dir(self.image_root.join(place.strip_prefix("/")?));
+            let names =
+                held.into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+            folder.holds = Some(names.collect());
+        }
+        Ok(folders)
+    }
+
+    /// The changes outside of every mount, as the overlay filesystem kept them; of a new folder none of what it holds.
+    fn changed(&self, config: &ContainerConfig) -> Result<Vec<Change>> {
         // The runtime itself makes the places of mounts; the service account's lies behind the link /var/run.
         let fixed =
             ["/proc", "/dev", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/run/secrets/kubernetes.io"];
         let mounts = config.mounts.iter().map(|mount| mount.destination.trim_end_matches('/'));
         let mounts: Vec<PathBuf> = fixed.into_iter().chain(mounts).map(PathBuf::from).collect();
         let upper = self.bundle.join("upper");
-        let mut written = BTreeSet::new();
+        let mut changes = Vec::new();
         let mut open = vec![upper.clone()];
         while let Some(folder) = open.pop() {
             for entry in fs::read_dir(&folder)? {
@@ -115,19 +159,21 @@ impl Running {
                 if mounts.contains(&inside) || leads_to_mount && before.is_none() {
                     continue;
                 }
-                // Going in, the overlay copies folders as they are.
-                let same = before.is_some_and(|before| {
-                    let of = |data: &fs::Metadata| (data.mode(), data.uid(), data.gid());
-                    now.is_dir() && before.is_dir() && of(&now) == of(&before)
-                });
-                if same {
-                    open.push(path);
-                } else {
-                    written.insert(inside.parent().unwrap_or(&inside).display().to_string());
-                }
+                let of = |data: &fs::Metadata| (data.mode(), data.uid(), data.gid());
+                let kind = match before {
+                    // Going in, the overlay copies folders as they are.
+                    Some(before) if now.is_dir() && before.is_dir() && of(&now) == of(&before) => {
+                        open.push(path);
+                        continue;
+                    }
+                    Some(before) if now.is_dir() && before.is_dir() => Kind::Mode,
+                    None if now.is_dir() => Kind::New,
+                    _ => Kind::Other,
+                };
+                changes.push(Change { path: inside, kind });
             }
         }
-        Ok(written)
+        Ok(changes)
     }
 
     fn runc(&self) -> Command {
@@ -160,7 +206,13 @@ fn spawn(state: &Path, bundle: &Path, id: &str) -> Result<Child> {
 }
 
 /// The OCI runtime specification, as containerd fills it in for the CRI.
-fn specification(config: &ContainerConfig, sandbox: &Sandbox, hosts: &Path, cgroup: &str) -> Result<Value> {
+fn specification(
+    config: &ContainerConfig,
+    binds: &[Bind],
+    sandbox: &Sandbox,
+    hosts: &Path,
+    cgroup: &str,
+) -> Result<Value> {
     let capabilities: Vec<String> = config.capabilities.iter().map(|name| format!("CAP_{name}")).collect();
     let namespace = |name: &str| format!("/proc/{}/ns/{name}", sandbox.pid());
     let mut specification = json!({
@@ -180,7 +232,7 @@ fn specification(config: &ContainerConfig, sandbox: &Sandbox, hosts: &Path, cgro
             "noNewPrivileges": config.no_new_privileges,
         },
         "root": {"path": "rootfs", "readonly": config.read_only_root},
-        "mounts": mounts(config, hosts),
+        "mounts": mounts(config, binds, hosts),
         "linux": {
             "cgroupsPath": cgroup,
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
@@ -205,7 +257,7 @@ fn specification(config: &ContainerConfig, sandbox: &Sandbox, hosts: &Path, cgro
     Ok(specification)
 }
 
-fn mounts(config: &ContainerConfig, hosts: &Path) -> Vec<Value> {
+fn mounts(config: &ContainerConfig, binds: &[Bind], hosts: &Path) -> Vec<Value> {
     let system = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
     let mut mounts = vec![
         system("/proc", "proc", &["nosuid", "noexec", "nodev"]),
@@ -224,7 +276,7 @@ fn mounts(config: &ContainerConfig, hosts: &Path) -> Vec<Value> {
     {
         mounts.push(bind(&hosts.join(name), destination, config.read_only_root));
     }
-    mounts.extend(config.mounts.iter().map(|mount| bind(&mount.source, &mount.destination, mount.read_only)));
+    mounts.extend(binds.iter().map(|mount| bind(&mount.source, &mount.destination, mount.read_only)));
     mounts
 }
 

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use unroot::image::KnownImage;
 use unroot::kubernetes::pod_security::Level;
+use unroot::prove::judge::{Reached, Verdict};
 
 use crate::application::Application;
 use crate::bases::{self, Missing};
-use crate::judge::{Reached, Verdict};
 use crate::lab::Result;
 use crate::say;
 
@@ -67,11 +67,11 @@ impl Record {
     /// Takes in the verdict on a hardened tree that must give these answers.
     pub(crate) fn judged(&mut self, verdict: &Verdict, expected: &[String]) {
         let (reached, answers) = match verdict {
-            Verdict::Answers { bodies, .. } => {
+            Verdict::Holds { bodies, .. } => {
                 let right = bodies.iter().zip(expected).filter(|(body, expected)| body == expected).count();
                 (Reached::Started, right)
             }
-            Verdict::Fails { reached, .. } => (*reached, 0),
+            Verdict::Fails(breakdown) => (breakdown.reached, 0),
         };
         self.reached = Some(self.reached.map_or(reached, |before| before.min(reached)));
         self.answers = self.answers.min(answers);

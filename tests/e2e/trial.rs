@@ -8,20 +8,28 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::application::{Application, Naive, Probe};
+use unroot::config::ProbeEntry;
+use unroot::prove::judge::{Breakdown, Demand, Reached, Settings, Trial, Trouble, Verdict};
+use unroot::prove::kubelet::ImageVolumes;
+use unroot::prove::objects::{self, Objects, Workload};
+
+use crate::application::{Application, Naive};
 use crate::bases;
 use crate::build::{self, Images};
-use crate::judge::{Settings, Trial, Verdict};
-use crate::kubelet::ImageVolumes;
 use crate::lab::{self, Lab, Result, run, tail};
 use crate::level;
 use crate::manifest;
+use crate::node::LabNode;
 use crate::proof;
 use crate::say;
 use crate::table::{Record, Row};
+
+/// How long an application may take until it answers: a database makes its files in that time on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How many applications are on trial at once: most of a trial is waiting for something to start.
 const AT_ONCE: usize = 3;
@@ -75,15 +83,15 @@ impl Bench<'_> {
     fn as_found(&mut self, tree: &Path, disks: &Path) -> Result<Option<Vec<String>>> {
         let documents = self.documents(tree)?;
         match self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, disks)? {
-            Verdict::Answers { bodies, settings } => {
+            Verdict::Holds { bodies, settings } => {
                 self.row("as found", format!("answers {}", bodies.len()), true);
                 for settings in &settings {
-                    self.row(&format!("  {}", settings.container), settings.in_words(), true);
+                    self.row(&format!("  {}", settings.container), in_words(settings), true);
                 }
                 Ok(Some(bodies))
             }
-            Verdict::Fails { reason, .. } => {
-                self.row("as found", format!("void, it does not run: {reason}"), false);
+            Verdict::Fails(breakdown) => {
+                self.row("as found", format!("void, it does not run: {breakdown}"), false);
                 Ok(None)
             }
         }
@@ -102,11 +110,11 @@ impl Bench<'_> {
             let disks = self.lab.scratch(&self.application.name, "new-disks")?;
             let verdict = self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, &disks)?;
             let (outcome, right) = match verdict {
-                Verdict::Fails { reason, .. } if reason.contains(&naive.fails) => {
+                Verdict::Fails(breakdown) if breakdown.to_string().contains(&naive.fails) => {
                     (format!("fails: {}", naive.fails), true)
                 }
-                Verdict::Fails { reason, .. } => (format!("fails otherwise: {reason}"), false),
-                Verdict::Answers { .. } => ("answers, and must not".to_owned(), false),
+                Verdict::Fails(breakdown) => (format!("fails otherwise: {breakdown}"), false),
+                Verdict::Holds { .. } => ("answers, and must not".to_owned(), false),
             };
             self.row(&format!("naive: {}", naive.name), outcome, right);
         }
@@ -144,9 +152,9 @@ impl Bench<'_> {
                 let declined = self.application.declined.contains(&settings.container);
                 self.record.writes.extend(settings.writes.iter().cloned());
                 self.record.proved.extend(proof::row(self.application, &hardened, settings)?);
-                let words = settings.in_words();
+                let words = in_words(settings);
                 let outcome = if declined { format!("declined: {words}") } else { words };
-                self.row(&format!("  {}", settings.container), outcome, settings.restricted != declined);
+                self.row(&format!("  {}", settings.container), outcome, settings.is_restricted() != declined);
             }
         }
         self.same("hardened, image volumes read-only", &hardened, answers, ImageVolumes::PartOfRoot)?;
@@ -154,9 +162,9 @@ impl Bench<'_> {
             let documents = self.admitted(&hardened)?;
             let kept = &self.application.kept;
             match self.judge(&hardened, &documents, kept, ImageVolumes::Writable, old_disks)? {
-                Verdict::Answers { .. } => self.row("hardened, on the old disks", "finds its data".to_owned(), true),
-                Verdict::Fails { reason, .. } => {
-                    self.row("hardened, on the old disks", format!("fails: {reason}"), false);
+                Verdict::Holds { .. } => self.row("hardened, on the old disks", "finds its data".to_owned(), true),
+                Verdict::Fails(breakdown) => {
+                    self.row("hardened, on the old disks", format!("fails: {breakdown}"), false);
                 }
             }
         }
@@ -180,7 +188,7 @@ impl Bench<'_> {
         }
         if let Some(settings) = self.same("hardened with --unsafe", &hardened, answers, ImageVolumes::Writable)? {
             for settings in &settings {
-                self.row(&format!("  {}", settings.container), settings.in_words(), true);
+                self.row(&format!("  {}", settings.container), in_words(settings), true);
             }
         }
         self.same("hardened with --unsafe, image volumes read-only", &hardened, answers, ImageVolumes::PartOfRoot)?;
@@ -203,16 +211,16 @@ impl Bench<'_> {
         let verdict = self.judge(tree, &documents, &self.application.probes, image_volumes, &disks)?;
         self.record.judged(&verdict, answers);
         match verdict {
-            Verdict::Answers { bodies, settings } if bodies == answers => {
+            Verdict::Holds { bodies, settings } if bodies == answers => {
                 self.row(what, format!("the same {} answers", bodies.len()), true);
                 Ok(Some(settings))
             }
-            Verdict::Answers { bodies, .. } => {
+            Verdict::Holds { bodies, .. } => {
                 self.row(what, format!("answers otherwise: {bodies:?} and not {answers:?}"), false);
                 Ok(None)
             }
-            Verdict::Fails { reason, .. } => {
-                self.row(what, format!("fails: {reason}"), false);
+            Verdict::Fails(breakdown) => {
+                self.row(what, format!("fails: {breakdown}"), false);
                 Ok(None)
             }
         }
@@ -222,12 +230,37 @@ impl Bench<'_> {
         &self,
         tree: &Path,
         documents: &[Value],
-        probes: &[Probe],
+        questions: &[ProbeEntry],
         image_volumes: ImageVolumes,
         claims: &Path,
     ) -> Result<Verdict> {
         let Self { lab, images, application, .. } = *self;
-        Trial { lab, images, application, probes, tree, documents, image_volumes, claims }.run()
+        let mut objects = Objects::read(documents)?;
+        for image in &application.images {
+            let built = match build::build(lab, tree, image) {
+                Ok(built) => built,
+                Err(error) => return Ok(Verdict::Fails(Box::new(unbuilt(error.to_string())))),
+            };
+            let containers = objects.workloads.iter_mut().flat_map(Workload::all_containers);
+            for container in containers.filter(|container| container.image == image.name) {
+                container.built = Some(built.clone());
+            }
+        }
+        let node = LabNode { lab, images, name: &application.name, claims };
+        let trial = Trial {
+            node: &node,
+            objects: &objects,
+            questions,
+            demand: Demand::Answers,
+            image_volumes,
+            patience: PATIENCE,
+            stay: Duration::ZERO,
+        };
+        let verdict = trial.run()?;
+        if let Verdict::Holds { settings, .. } = &verdict {
+            settings.iter().try_for_each(as_told)?;
+        }
+        Ok(verdict)
     }
 
     fn documents(&self, tree: &Path) -> Result<Vec<Value>> {
@@ -239,7 +272,7 @@ impl Bench<'_> {
         let mut documents = self.documents(tree)?;
         if let Some(uid) = self.application.cluster_uid {
             let given = Map::from_iter([("runAsUser".to_owned(), json!(uid)), ("fsGroup".to_owned(), json!(uid))]);
-            for template in documents.iter_mut().filter_map(manifest::pod_template) {
+            for template in documents.iter_mut().filter_map(objects::pod_template) {
                 if let Some(spec) = template.get_mut("spec") {
                     merge(spec, &given);
                 }
@@ -289,6 +322,42 @@ impl Bench<'_> {
     }
 }
 
+/// A verdict on an application whose image cannot be built.
+fn unbuilt(reason: String) -> Breakdown {
+    Breakdown {
+        workload: None,
+        container: None,
+        reached: Reached::Nothing,
+        trouble: Trouble::Image,
+        reason,
+        said: String::new(),
+        settings: Vec::new(),
+    }
+}
+
+/// A look at the running process: the lab must have done what it was told.
+fn as_told(settings: &Settings) -> Result<()> {
+    let Some(seen) = &settings.seen else { return Ok(()) };
+    let (config, container) = (&settings.config, &settings.container);
+    if (seen.no_new_privileges, seen.seccomp, seen.ambient) != (config.no_new_privileges, config.seccomp, 0) {
+        return Err(format!("{container}: {seen:?} is not what was asked for").into());
+    }
+    if seen.bounding.count_ones() as usize != config.capabilities.len() {
+        return Err(format!("{container}: {} capabilities are in reach", seen.bounding.count_ones()).into());
+    }
+    Ok(())
+}
+
+/// Under which settings a container ran and where it wrote, for the table.
+fn in_words(settings: &Settings) -> String {
+    let words = settings.in_words();
+    if settings.writes.is_empty() {
+        return words;
+    }
+    let folders: Vec<&str> = settings.writes.iter().map(String::as_str).collect();
+    format!("{words}; writes {}", folders.join(" "))
+}
+
 /// Every file of a tree with its bytes.
 fn contents(tree: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut contents = Vec::new();
@@ -302,7 +371,7 @@ fn contents(tree: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
 fn merged(documents: &[Value], naive: &Naive) -> Vec<Value> {
     let mut documents = documents.to_vec();
     for document in &mut documents {
-        let Some(spec) = manifest::pod_template(document).and_then(|template| template.get_mut("spec")) else {
+        let Some(spec) = objects::pod_template(document).and_then(|template| template.get_mut("spec")) else {
             continue;
         };
         let mut touched = false;
