@@ -87,16 +87,19 @@ impl Engine {
         let tag = self.tag(spec.number, spec.side);
         let place = folder.join(format!("dockerfile-{}-{}", spec.number, spec.side));
         let dockerfile = lay_out(spec, &place)?;
-        let own_log = folder.join(BUILDS).join(format!("{}-{}.log", spec.number, spec.side));
-        let built = self.run_build(spec, &tag, &dockerfile, &own_log, false).and_then(|success| {
+        let own_log = |attempt: u8| folder.join(BUILDS).join(format!("{}-{}-{attempt}.log", spec.number, spec.side));
+        let mut attempt = 1;
+        let built = self.run_build(spec, &tag, &dockerfile, &own_log(attempt), false).and_then(|success| {
             // A builder in a container of its own keeps what it built, unless it is told otherwise.
             if success && self.kind == Kind::Docker && !self.has_image(&tag)? {
-                self.run_build(spec, &tag, &dockerfile, &own_log, true)
+                attempt = 2;
+                self.run_build(spec, &tag, &dockerfile, &own_log(attempt), true)
             } else {
                 Ok(success)
             }
         });
-        let said = String::from_utf8_lossy(&fs::read(&own_log)?).into_owned();
+        let said = fs::read(own_log(attempt)).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said).into_owned();
         let said = redacted(&said, &spec.arguments);
         if let Some(log) = log {
             fs::write(log, &said)?;
@@ -247,9 +250,9 @@ fn last_words(log: &str) -> String {
         let lower = line.to_ascii_lowercase();
         VERDICTS.iter().any(|beginning| lower.starts_with(beginning))
     };
-    let Some(at) = last.iter().rposition(|line| is_verdict(line)).or(last.len().checked_sub(1)) else {
-        return "the builder says nothing".to_owned();
-    };
+    let Some(end) = last.len().checked_sub(1) else { return "the builder says nothing".to_owned() };
+    // A warning may come behind it.
+    let at = last.iter().rposition(|line| is_verdict(line)).filter(|at| at + 3 > end).unwrap_or(end);
     let verdict = last.get(at).copied().unwrap_or_default();
     let before = last.get(..at).unwrap_or_default();
     // BuildKit repeats what the step printed, between rules, and shows the Dockerfile below.
