@@ -146,5 +146,5 @@ pub fn watch(arguments: &Arguments) -> Result<()> {
             scope.spawn(|| ending.end(|| is_running(*group)));
         }
     });
-    sweep(&engine, folder)
+    sweep(&engine, folder, true)
 }
