@@ -5,6 +5,8 @@
 //! instead, upon which the build fails and clears up by itself. BuildKit cancels what its client no longer waits for. Other calls that change something are
 //! short, and are waited for.
 
+#![allow(clippy::disallowed_methods, reason = "what is to end is waited for, which takes a clock")]
+
 use super::{Engine, Kind, steps};
 use std::collections::BTreeSet;
 use std::fs;

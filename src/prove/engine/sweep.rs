@@ -150,7 +150,7 @@ impl Engine {
     fn remove_all(&self, folder: &Path) -> Vec<Failure> {
         let filter = format!("label={}", self.label());
         let mut failed = Vec::new();
-        let mut remove = |list: &[&str], removal: &[&str]| match self.list(list) {
+        let mut remove_listed = |list: &[&str], removal: &[&str]| match self.list(list) {
             Ok(listed) if listed.is_empty() => {}
             Ok(listed) => failed.extend(self.clear(removal, &listed).err()),
             Err(failure) => failed.push(failure),
@@ -158,12 +158,12 @@ impl Engine {
         let containers = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter];
         if self.kind == Kind::Podman {
             // It gives each ten seconds to end otherwise. What does not run cannot be killed.
-            remove(&["ps", "--quiet", "--no-trunc", "--filter", &filter], &["kill"]);
+            remove_listed(&["ps", "--quiet", "--no-trunc", "--filter", &filter], &["kill"]);
         }
-        remove(&containers, &["rm", "--force", "--volumes"]);
+        remove_listed(&containers, &["rm", "--force", "--volumes"]);
         self.remove_files(folder);
-        remove(&["network", "ls", "--quiet", "--filter", &filter], &["network", "rm"]);
-        remove(&["volume", "ls", "--quiet", "--filter", &filter], &["volume", "rm"]);
+        remove_listed(&["network", "ls", "--quiet", "--filter", &filter], &["network", "rm"]);
+        remove_listed(&["volume", "ls", "--quiet", "--filter", &filter], &["volume", "rm"]);
         let tags = ["images", "--filter", &filter, "--format", "{{.Repository}}:{{.Tag}}"];
         let ids = ["images", "--all", "--quiet", "--no-trunc", "--filter", &filter];
         let removal: &[&str] = match self.kind {
@@ -171,8 +171,8 @@ impl Engine {
             Kind::Docker | Kind::Podman => &["rmi", "--no-prune"],
             Kind::Nerdctl => &["rmi"],
         };
-        remove(&tags, removal);
-        remove(&ids, removal);
+        remove_listed(&tags, removal);
+        remove_listed(&ids, removal);
         failed.extend(self.remove_steps(folder, removal).err());
         failed
     }
