@@ -7,6 +7,7 @@
 
 pub mod builds;
 pub mod changes;
+pub mod diagnosis;
 pub mod engine;
 pub mod groups;
 pub mod inside;
@@ -14,12 +15,14 @@ pub mod interrupt;
 pub mod judge;
 pub mod kubelet;
 pub mod learn;
+pub mod needs;
 pub mod network;
 pub mod node;
 pub mod objects;
 pub mod probe;
 pub mod proof;
 pub mod record;
+pub mod run;
 pub mod totals;
 pub mod volumes;
 
