@@ -116,6 +116,10 @@ impl Node for LabNode<'_> {
     fn changes(&self, container: &Running, config: &ContainerConfig) -> prove::Result<BTreeMap<String, FolderChange>> {
         Ok(container.changes(config)?)
     }
+
+    fn listens(&self, container: &Running) -> BTreeSet<u16> {
+        container.listens()
+    }
 }
 
 /// Where on the node the files of a mount are; what is not there yet is made.
