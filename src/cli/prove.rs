@@ -14,7 +14,7 @@ use crate::prove::builds::{self, Linked, Planned};
 use crate::prove::engine::{BuildSpec, Engine, EngineNode, Side, Throwaway};
 use crate::prove::groups::{self, Group, ManifestText, Unrunnable};
 use crate::prove::learn::{Observation, learned};
-use crate::prove::proof::Proof;
+use crate::prove::proof::{Outcome, Proof};
 use crate::prove::record::{self, Basis};
 use crate::prove::run::{Prover, Results};
 use crate::prove::totals::Conclusion;
@@ -283,7 +283,8 @@ fn observations(judged: &crate::prove::run::Judged) -> Vec<Observation> {
         .iter()
         .filter_map(|before| {
             let after = judged.after.iter().find(|after| after.container == before.container);
-            Observation::of(Some(before), after, before.ports.clone())
+            let holds = matches!(judged.proof.outcome, Outcome::Holds { .. });
+            Observation::of(Some(before), after.filter(|_| holds))
         })
         .collect()
 }

@@ -279,7 +279,6 @@ mod tests {
                 config,
                 seen,
                 restarts: 0,
-                ports: std::collections::BTreeSet::new(),
                 writes,
                 changes: BTreeMap::new(),
                 ports: BTreeSet::new(),
