@@ -180,8 +180,12 @@ pub struct Trial<'a, N> {
     pub objects: &'a Objects,
     /// What is asked.
     pub questions: &'a [ProbeEntry],
-    /// What must hold.
-    pub demand: Demand,
+    /// The numbers of workloads that are not started.
+    pub left_out: &'a BTreeSet<usize>,
+    /// The numbers of workloads of which no more is demanded than to start and to stay up.
+    pub watched: &'a BTreeSet<usize>,
+    /// Whether workloads that nothing is asked of otherwise must accept connections at the ports that they declare.
+    pub asks_ports: bool,
     /// What becomes of the volumes of images.
     pub image_volumes: ImageVolumes,
     /// How long it may take until it answers.
@@ -263,27 +267,42 @@ struct Run<'a, N: Node> {
 
 impl<'a, N: Node> Run<'a, N> {
     fn attempt(&mut self) -> Step<Vec<String>> {
-        let objects = self.trial.objects;
-        let (ending, lasting): (Vec<_>, Vec<_>) =
-            objects.workloads.iter().enumerate().partition(|(_, workload)| workload.ends());
+        let Trial { objects, left_out, watched, .. } = *self.trial;
+        let started = objects.workloads.iter().enumerate().filter(|(index, _)| !left_out.contains(index));
+        let (ending, lasting): (Vec<_>, Vec<_>) = started.partition(|(_, workload)| workload.ends());
         for (index, workload) in lasting {
             self.start(index, workload)?;
         }
         let deadline = Instant::now() + self.trial.patience;
         let mut bodies = Vec::new();
-        if self.trial.demand == Demand::Answers {
-            for question in self.trial.questions {
-                bodies.push(self.question(question, deadline)?);
+        let mut asked = BTreeSet::new();
+        for question in self.trial.questions {
+            let behind = question.place().ok().and_then(|(service, _)| self.behind(service));
+            if behind.is_some_and(|index| watched.contains(&index) || left_out.contains(&index)) {
+                continue;
             }
-            for pod in 0..self.pods.len() {
-                self.own_probes(pod, deadline)?;
+            bodies.push(self.question(question, deadline)?);
+            asked.extend(behind);
+        }
+        let mut silent = false;
+        for position in 0..self.pods.len() {
+            let Some(pod) = self.pods.get(position) else { continue };
+            let index = pod.index;
+            if watched.contains(&index) {
+                silent = true;
+                continue;
             }
-        } else {
+            let was_asked = self.own_probes(position, deadline)? || asked.contains(&index);
+            silent |= !(was_asked || self.trial.asks_ports && self.declared_ports(position, deadline)?);
+        }
+        if silent {
             self.stay_up()?;
         }
         for (index, workload) in ending {
             self.start(index, workload)?;
-            self.complete()?;
+            if !watched.contains(&index) {
+                self.complete()?;
+            }
         }
         Ok(bodies)
     }
@@ -434,9 +453,31 @@ impl<'a, N: Node> Run<'a, N> {
         Ok(down)
     }
 
-    /// The startup, readiness and liveness probes that the manifests themselves declare must pass too.
-    fn own_probes(&mut self, position: usize, deadline: Instant) -> Step<()> {
-        let Some(pod) = self.pods.get(position) else { return Ok(()) };
+    /// What declares ports and no probe accepts connections at each of them. Whether it declares any.
+    fn declared_ports(&mut self, position: usize, deadline: Instant) -> Step<bool> {
+        let Some(pod) = self.pods.get(position) else { return Ok(false) };
+        let (index, workload) = (pod.index, pod.workload);
+        let address = self.plan.pods.get(index).cloned().unwrap_or_default();
+        let mut any = false;
+        for container in &workload.pod.containers {
+            for port in container.ports.iter().filter(|port| port.is_tcp()).map(|port| port.container_port) {
+                any = true;
+                let request =
+                    Request { address: format!("{address}:{port}"), host: address.clone(), ..Request::default() };
+                if let Reply::Silence(reason) = self.patiently(&request, deadline)? {
+                    let reason =
+                        format!("{}: nobody listens at port {port}, which it declares: {reason}", workload.name);
+                    let blame: Blame<'_> = (Some(index), Some(&container.name));
+                    return Err(stop(blame, Reached::Built, Trouble::Silent { port }, reason));
+                }
+            }
+        }
+        Ok(any)
+    }
+
+    /// The startup, readiness and liveness probes that the manifests themselves declare must pass too. Whether there are any.
+    fn own_probes(&mut self, position: usize, deadline: Instant) -> Step<bool> {
+        let Some(pod) = self.pods.get(position) else { return Ok(false) };
         let (index, workload) = (pod.index, pod.workload);
         let containers = workload.pod.containers.as_slice();
         let address = self.plan.pods.get(index).cloned().unwrap_or_default();
@@ -452,6 +493,7 @@ impl<'a, N: Node> Run<'a, N> {
             .collect();
         // Sidecars of the list of init containers come first.
         let sidecars = pod.containers.len().saturating_sub(containers.len());
+        let any = !all.is_empty();
         for (number, probe) in all {
             let blame: Blame<'_> = (Some(index), containers.get(number).map(|container| container.name.as_str()));
             let refused = |trouble: Trouble, reason: String| {
@@ -487,7 +529,7 @@ impl<'a, N: Node> Run<'a, N> {
                 }
             }
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Waits for every container of the last pod, a job's; each must end well.

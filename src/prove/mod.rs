@@ -14,12 +14,14 @@ pub mod interrupt;
 pub mod judge;
 pub mod kubelet;
 pub mod learn;
+pub mod needs;
 pub mod network;
 pub mod node;
 pub mod objects;
 pub mod probe;
 pub mod proof;
 pub mod record;
+pub mod run;
 pub mod totals;
 pub mod volumes;
 

@@ -161,6 +161,15 @@ pub struct ContainerPort {
     #[serde(default)]
     pub name: String,
     pub container_port: u16,
+    #[serde(default)]
+    pub protocol: String,
+}
+
+impl ContainerPort {
+    /// Whether connections can be made to it, which is so where nothing else is said.
+    pub fn is_tcp(&self) -> bool {
+        self.protocol.is_empty() || self.protocol == "TCP"
+    }
 }
 
 #[derive(Deserialize, Serialize, Clone, Debug)]

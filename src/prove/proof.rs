@@ -1,6 +1,6 @@
 //! What a proof says, workload by workload: the value that reports show and `--json` prints.
 
-use super::judge::Demand;
+use super::judge::{Demand, Settings};
 use crate::source::Position;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -106,6 +106,28 @@ pub struct ContainerProof {
     pub restarts: u32,
     /// The folders of its image, outside of every mount, in which it made, changed or removed something.
     pub writes: BTreeSet<String>,
+}
+
+impl ContainerProof {
+    /// What is told of a container; what its process was seen to be comes before what was asked for.
+    pub fn of(settings: &Settings) -> Self {
+        let config = &settings.config;
+        let container = settings.container.rsplit('/').next().unwrap_or_default().to_owned();
+        let (uid, gid) =
+            settings.seen.as_ref().map_or((config.identity.uid, config.identity.gid), |seen| (seen.uid, seen.gid));
+        Self {
+            container,
+            image: settings.image.clone(),
+            uid,
+            gid,
+            groups: config.identity.groups.clone(),
+            capabilities: config.capabilities.clone(),
+            seen: settings.seen.is_some(),
+            read_only_root: config.read_only_root,
+            restarts: settings.restarts,
+            writes: settings.writes.clone(),
+        }
+    }
 }
 
 /// Why a hardened workload fails, and what to do.

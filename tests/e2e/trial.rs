@@ -1,6 +1,7 @@
 //! What is claimed about an application, put to the test: it starts as found, it answers the same once hardened and after
 //! each step of the hardening, and the hardenings that only look right do not.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -14,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use unroot::config::ProbeEntry;
 use unroot::prove::diagnosis::{self, Case};
-use unroot::prove::judge::{Breakdown, Demand, Reached, Settings, Trial, Trouble, Verdict};
+use unroot::prove::judge::{Breakdown, Reached, Settings, Trial, Trouble, Verdict};
 use unroot::prove::kubelet::ImageVolumes;
 use unroot::prove::objects::{self, Objects, Workload};
 use unroot::prove::proof::Diagnosis;
@@ -317,7 +318,9 @@ impl Bench<'_> {
             node: &node,
             objects,
             questions,
-            demand: Demand::Answers,
+            left_out: &BTreeSet::new(),
+            watched: &BTreeSet::new(),
+            asks_ports: false,
             image_volumes,
             patience: PATIENCE,
             stay: Duration::ZERO,

@@ -1,0 +1,460 @@
+//! The proof itself: each group of workloads as found, then hardened, and what is to blame where only the first holds.
+
+use super::builds::Planned;
+use super::diagnosis::{self, Case};
+use super::engine::Side;
+use super::groups::{Group, Placed, Unrunnable};
+use super::judge::{Breakdown, Demand, Settings, Trial, Trouble, Verdict};
+use super::kubelet::ImageVolumes;
+use super::node::Node;
+use super::objects::{Objects, Workload};
+use super::proof::{Build, Built, Cause, ContainerProof, Diagnosis, Outcome, WorkloadProof};
+use super::{Result, needs};
+use crate::config::ProbeEntry;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Builds one side of an image: the node's name for it, or the builder's last words.
+pub type Builder<'a> = dyn Fn(&Planned, Side) -> Result<Result<String, String>> + 'a;
+
+/// What is going on, for whoever watches.
+pub type Told<'a> = dyn Fn(&str) + 'a;
+
+/// Takes what a workload printed when it failed: a name for the log, and the text.
+pub type Logs<'a> = dyn Fn(&str, &str) -> Result<()> + 'a;
+
+/// Proves groups, one after the other.
+pub struct Prover<'a, N> {
+    /// Where things run.
+    pub node: &'a N,
+    /// How images are built.
+    pub build: &'a Builder<'a>,
+    /// What is asked beside the probes of the manifests.
+    pub probes: &'a [ProbeEntry],
+    /// How long a group may take until it answers.
+    pub patience: Duration,
+    /// How long what cannot be asked must stay up.
+    pub stay: Duration,
+    /// Whoever watches.
+    pub told: &'a Told<'a>,
+    /// Where logs go.
+    pub logs: &'a Logs<'a>,
+}
+
+/// What came of one workload, with what its containers ran under.
+pub struct Judged {
+    /// What is reported.
+    pub proof: WorkloadProof,
+    /// The containers as found.
+    pub before: Vec<Settings>,
+    /// The containers hardened.
+    pub after: Vec<Settings>,
+}
+
+/// What came of everything.
+#[derive(Default)]
+pub struct Results {
+    /// The images.
+    pub builds: Vec<Build>,
+    /// The workloads, in the order of their files.
+    pub workloads: Vec<Judged>,
+}
+
+/// One group under way.
+struct Bench<'a> {
+    places: &'a [Placed],
+    before: Objects,
+    after: Objects,
+    /// By the number of a workload.
+    ended: BTreeMap<usize, Outcome>,
+    left_out: BTreeSet<usize>,
+    /// Those that are only watched, and why.
+    watched: BTreeMap<usize, String>,
+    missing: Vec<Vec<String>>,
+    ran_before: Vec<Settings>,
+    ran_after: Vec<Settings>,
+}
+
+impl<N: Node> Prover<'_, N> {
+    /// Proves all groups. Those of both sides belong together where they hold the same workloads.
+    ///
+    /// # Errors
+    /// What the machine could not do, and that somebody wants the proof to end.
+    pub fn all(&self, before: &[Group], after: &[Group], unrunnable: &[Unrunnable]) -> Result<Results> {
+        let mut results = Results::default();
+        let mut built = BTreeMap::new();
+        let labels = |group: &Group| group.places.iter().map(|place| place.label.clone()).collect::<Vec<_>>();
+        for hardened in after {
+            // Of several groups that look alike, the one of the same files.
+            let alike = before.iter().filter(|found| labels(found) == labels(hardened));
+            let same = |found: &&Group| {
+                found.places.iter().map(|place| &place.path).eq(hardened.places.iter().map(|place| &place.path))
+            };
+            match alike.clone().find(same).or_else(|| alike.clone().next()) {
+                Some(found) => results.workloads.extend(self.group(found, hardened, &mut built)?),
+                None => results.workloads.extend(hardened.places.iter().map(|place| {
+                    let reason = "the tree as it was has not the same workloads beside it".to_owned();
+                    Judged::without_a_run(place, Outcome::NotRun { reason })
+                })),
+            }
+        }
+        for Unrunnable { placed, reason } in unrunnable {
+            let outcome = Outcome::NotRun { reason: reason.clone() };
+            results.workloads.push(Judged::without_a_run(placed, outcome));
+        }
+        results.workloads.sort_by(|one, other| {
+            let key = |judged: &Judged| (judged.proof.path.clone(), judged.proof.position);
+            let ((path, position), (other_path, other_position)) = (key(one), key(other));
+            path.cmp(&other_path).then(position.line.cmp(&other_position.line))
+        });
+        results.builds = builds(&built);
+        Ok(results)
+    }
+
+    fn group(&self, found: &Group, hardened: &Group, built: &mut Images) -> Result<Vec<Judged>> {
+        let mut bench = Bench {
+            places: &hardened.places,
+            before: found.objects.clone(),
+            after: hardened.objects.clone(),
+            ended: BTreeMap::new(),
+            left_out: BTreeSet::new(),
+            watched: BTreeMap::new(),
+            missing: found.objects.workloads.iter().map(|workload| needs::missing(workload, &found.objects)).collect(),
+            ran_before: Vec::new(),
+            ran_after: Vec::new(),
+        };
+        self.images(&mut bench, found, hardened, built)?;
+        self.as_found(&mut bench)?;
+        self.hardened(&mut bench)?;
+        Ok(bench.judged())
+    }
+
+    /// Builds what the group's containers run.
+    fn images(&self, bench: &mut Bench<'_>, found: &Group, hardened: &Group, built: &mut Images) -> Result<()> {
+        for (side, places) in [(Side::Before, &found.places), (Side::After, &hardened.places)] {
+            for (index, place) in places.iter().enumerate() {
+                if bench.ended.contains_key(&index) {
+                    continue;
+                }
+                for (name, planned) in &place.builds {
+                    let image = match &planned.obstacle {
+                        Some(obstacle) => {
+                            let reason = format!("{} is not built here: {obstacle}", planned.dockerfile);
+                            bench.end(index, Outcome::NotRun { reason });
+                            break;
+                        }
+                        None => self.image(planned, side, built)?,
+                    };
+                    let objects = if side == Side::Before { &mut bench.before } else { &mut bench.after };
+                    let workload = objects.workloads.get_mut(index);
+                    let container =
+                        workload.and_then(|workload| workload.all_containers().find(|other| other.name == *name));
+                    let Some(container) = container else { continue };
+                    built.entry((container.image.clone(), planned.clone())).or_default().insert(side, image.clone());
+                    match image {
+                        Ok(image) => container.built = Some(image),
+                        Err(words) => {
+                            let name = name.clone();
+                            bench.end(index, unbuilt(side, planned, name, &words));
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn image(&self, planned: &Planned, side: Side, built: &Images) -> Result<Result<String, String>> {
+        let known = built.iter().find(|((_, other), sides)| other == planned && sides.contains_key(&side));
+        if let Some(image) = known.and_then(|(_, sides)| sides.get(&side)) {
+            return Ok(image.clone());
+        }
+        (self.told)(&format!("building {} {side}", planned.dockerfile));
+        (self.build)(planned, side)
+    }
+
+    /// Runs the group as found until what is left of it holds. A workload that nobody can answer for is watched; one that does not start is left out.
+    fn as_found(&self, bench: &mut Bench<'_>) -> Result<()> {
+        while bench.left_out.len() < bench.places.len() {
+            (self.told)(&format!("running {} as found", bench.words()));
+            let breakdown = match self.trial(&bench.before, bench)? {
+                Verdict::Holds { settings, .. } => {
+                    bench.ran_before = settings;
+                    return Ok(());
+                }
+                Verdict::Fails(breakdown) => breakdown,
+            };
+            let Some(index) = breakdown.workload.filter(|index| !bench.left_out.contains(index)) else {
+                let reason = breakdown.reason.clone();
+                bench.end_all(&Outcome::Void { reason });
+                return Ok(());
+            };
+            self.log(bench, index, "before", &breakdown)?;
+            let missing = bench.missing.get(index).cloned().unwrap_or_default();
+            let is_asked = matches!(breakdown.trouble, Trouble::Silent { .. } | Trouble::Probe | Trouble::Answer);
+            if bench.watched.contains_key(&index) || !is_asked && missing.is_empty() {
+                let reason = first_line(&breakdown.reason);
+                bench.end(
+                    index,
+                    match breakdown.trouble {
+                        Trouble::NotRunHere => Outcome::NotRun { reason },
+                        _ => Outcome::Void { reason },
+                    },
+                );
+                continue;
+            }
+            let because = if missing.is_empty() {
+                format!("as found: {}", first_line(&breakdown.reason))
+            } else {
+                format!("the tree does not have {}; as found: {}", missing.join(", "), first_line(&breakdown.reason))
+            };
+            bench.watched.insert(index, because);
+            bench.do_without(index);
+        }
+        Ok(())
+    }
+
+    /// Runs the group hardened. What breaks is explained, and is as found in the next round, so that the others are judged too.
+    fn hardened(&self, bench: &mut Bench<'_>) -> Result<()> {
+        let mut mixed = bench.after.clone();
+        let count = bench.places.len();
+        let mut open: BTreeSet<usize> = (0..count).filter(|index| !bench.left_out.contains(index)).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        if bench.is_unchanged() {
+            bench.ran_after.clone_from(&bench.ran_before);
+            open.iter().for_each(|index| bench.hold(*index));
+            return Ok(());
+        }
+        while !open.is_empty() {
+            (self.told)(&format!("running {} hardened", bench.words()));
+            let breakdown = match self.trial(&mixed, bench)? {
+                Verdict::Holds { settings, .. } => {
+                    bench.ran_after = settings;
+                    open.iter().for_each(|index| bench.hold(*index));
+                    return Ok(());
+                }
+                Verdict::Fails(breakdown) => breakdown,
+            };
+            let blamed = match breakdown.workload.filter(|index| open.contains(index)) {
+                Some(index) => Some(index),
+                None => self.culprit(bench, &open)?,
+            };
+            let Some(index) = blamed else {
+                // Each by itself holds, and together they do not.
+                let all: Vec<usize> = open.iter().copied().collect();
+                all.iter().try_for_each(|index| self.breaks(bench, &mixed, *index, &breakdown))?;
+                return Ok(());
+            };
+            self.breaks(bench, &mixed, index, &breakdown)?;
+            open.remove(&index);
+            if let (Some(place), Some(former)) = (mixed.workloads.get_mut(index), bench.before.workloads.get(index)) {
+                place.clone_from(former);
+            }
+        }
+        Ok(())
+    }
+
+    /// The first workload that breaks the group when it alone is hardened.
+    fn culprit(&self, bench: &Bench<'_>, open: &BTreeSet<usize>) -> Result<Option<usize>> {
+        if open.len() == 1 {
+            return Ok(open.first().copied());
+        }
+        for index in open {
+            let mut alone = bench.before.clone();
+            if let (Some(place), Some(hardened)) = (alone.workloads.get_mut(*index), bench.after.workloads.get(*index))
+            {
+                place.clone_from(hardened);
+            }
+            if let Verdict::Fails(_) = self.trial(&alone, bench)? {
+                return Ok(Some(*index));
+            }
+        }
+        Ok(None)
+    }
+
+    fn breaks(&self, bench: &mut Bench<'_>, mixed: &Objects, index: usize, breakdown: &Breakdown) -> Result<()> {
+        self.log(bench, index, "after", breakdown)?;
+        let (Some(workload), Some(former)) = (mixed.workloads.get(index), bench.before.workloads.get(index)) else {
+            return Ok(());
+        };
+        let original: Vec<Settings> =
+            bench.ran_before.iter().filter(|settings| settings.workload == index).cloned().collect();
+        (self.told)(&format!("looking for what breaks {}", workload.name));
+        let case = Case { breakdown, workload, former, original: &original };
+        let mut holds_with = |tried: &Workload| {
+            let mut objects = mixed.clone();
+            if let Some(place) = objects.workloads.get_mut(index) {
+                place.clone_from(tried);
+            }
+            Ok(matches!(self.trial(&objects, bench)?, Verdict::Holds { .. }))
+        };
+        let mut diagnosis = diagnosis::diagnose(&case, &mut holds_with)?;
+        let place = bench.places.get(index);
+        diagnosis.place = diagnosis.place.or_else(|| place.map(|place| (place.path.clone(), place.position)));
+        bench.ran_after.retain(|settings| settings.workload != index);
+        let ran = breakdown.settings.iter().filter(|settings| settings.workload == index).cloned();
+        bench.ran_after.extend(ran);
+        bench.ended.insert(index, Outcome::Breaks(diagnosis));
+        Ok(())
+    }
+
+    fn trial(&self, objects: &Objects, bench: &Bench<'_>) -> Result<Verdict> {
+        let watched = bench.watched.keys().copied().collect();
+        let here = |probe: &&ProbeEntry| {
+            let service = probe.place().ok().map(|(service, _)| service);
+            objects.services.iter().any(|other| Some(other.name.as_str()) == service)
+        };
+        let questions: Vec<ProbeEntry> = self.probes.iter().filter(here).cloned().collect();
+        let trial = Trial {
+            node: self.node,
+            objects,
+            questions: &questions,
+            left_out: &bench.left_out,
+            watched: &watched,
+            asks_ports: true,
+            image_volumes: ImageVolumes::Writable,
+            patience: self.patience,
+            stay: self.stay,
+        };
+        trial.run()
+    }
+
+    fn log(&self, bench: &Bench<'_>, index: usize, side: &str, breakdown: &Breakdown) -> Result<()> {
+        let Some(place) = bench.places.get(index) else { return Ok(()) };
+        (self.logs)(&format!("{}-{side}", place.label), &breakdown.to_string())
+    }
+}
+
+/// What was built, by the image's name and its build.
+type Images = BTreeMap<(String, Planned), BTreeMap<Side, Result<String, String>>>;
+
+fn builds(built: &Images) -> Vec<Build> {
+    let of = |image: &Result<String, String>| match image {
+        Ok(_) => Built::Yes,
+        Err(words) => Built::No(words.clone()),
+    };
+    built
+        .iter()
+        .filter_map(|((image, planned), sides)| {
+            let (before, after) = (sides.get(&Side::Before)?, sides.get(&Side::After));
+            // The same name is the same image: nothing was built anew.
+            let after = after.filter(|after| *after != before).map(of);
+            Some(Build { image: image.clone(), dockerfile: planned.dockerfile.clone(), before: of(before), after })
+        })
+        .collect()
+}
+
+fn unbuilt(side: Side, planned: &Planned, container: String, words: &str) -> Outcome {
+    let failure = format!("{} does not build: {words}", planned.dockerfile);
+    match side {
+        Side::Before => Outcome::Void { reason: failure },
+        Side::After => Outcome::Breaks(Diagnosis {
+            container: Some(container),
+            failure,
+            cause: Cause::Image,
+            remedy: format!("see what the build says, and leave {} as it was until it builds", planned.dockerfile),
+            unwritable: Vec::new(),
+            place: Some((planned.dockerfile.clone(), crate::source::Position { line: 1, column: 1 })),
+        }),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+impl Bench<'_> {
+    /// The group by the names of its workloads.
+    fn words(&self) -> String {
+        let open: Vec<&str> = self
+            .places
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !self.left_out.contains(index))
+            .map(|(_, place)| place.label.as_str())
+            .collect();
+        match open.as_slice() {
+            [one, two, three, rest @ ..] if !rest.is_empty() => {
+                format!("{one}, {two}, {three} and {} more", rest.len())
+            }
+            few => few.join(", "),
+        }
+    }
+
+    fn end(&mut self, index: usize, outcome: Outcome) {
+        self.ended.entry(index).or_insert(outcome);
+        self.left_out.insert(index);
+    }
+
+    fn end_all(&mut self, outcome: &Outcome) {
+        for index in 0..self.places.len() {
+            if !self.left_out.contains(&index) {
+                self.end(index, outcome.clone());
+            }
+        }
+    }
+
+    fn hold(&mut self, index: usize) {
+        let because = self.watched.get(&index).cloned();
+        let demand = if because.is_some() { Demand::StaysUp } else { Demand::Answers };
+        self.ended.entry(index).or_insert(Outcome::Holds { demand, because });
+    }
+
+    fn do_without(&mut self, index: usize) {
+        for objects in [&mut self.before, &mut self.after] {
+            let all = objects.clone();
+            if let Some(workload) = objects.workloads.get_mut(index) {
+                needs::do_without(workload, &all);
+            }
+        }
+    }
+
+    /// Whether both sides are the same, so that one run tells all.
+    fn is_unchanged(&self) -> bool {
+        let told = |objects: &Objects| -> Vec<(Value, Vec<Option<String>>)> {
+            let of = |workload: &Workload| {
+                let built = workload.clone().all_containers().map(|container| container.built.clone()).collect();
+                (serde_json::to_value(workload).unwrap_or_default(), built)
+            };
+            objects.workloads.iter().map(of).collect()
+        };
+        told(&self.before) == told(&self.after) && self.before.data == self.after.data
+    }
+
+    fn judged(mut self) -> Vec<Judged> {
+        let mut judged = Vec::new();
+        for (index, place) in self.places.iter().enumerate() {
+            let reason = "the proof ended before it".to_owned();
+            let outcome = self.ended.remove(&index).unwrap_or(Outcome::NotRun { reason });
+            let of = |all: &[Settings]| -> Vec<Settings> {
+                all.iter().filter(|settings| settings.workload == index).cloned().collect()
+            };
+            let (before, after) = (of(&self.ran_before), of(&self.ran_after));
+            let mut one = Judged::without_a_run(place, outcome);
+            one.proof.before = before.iter().map(ContainerProof::of).collect();
+            one.proof.after = after.iter().map(ContainerProof::of).collect();
+            one.proof.missing = self.missing.get(index).cloned().unwrap_or_default();
+            judged.push(Judged { before, after, ..one });
+        }
+        judged
+    }
+}
+
+impl Judged {
+    fn without_a_run(place: &Placed, outcome: Outcome) -> Self {
+        let proof = WorkloadProof {
+            workload: place.label.clone(),
+            path: place.path.clone(),
+            position: place.position,
+            outcome,
+            before: Vec::new(),
+            after: Vec::new(),
+            missing: Vec::new(),
+        };
+        Self { proof, before: Vec::new(), after: Vec::new() }
+    }
+}
