@@ -1,10 +1,13 @@
 //! Finding engines, and building with them.
 
 use crate::support::engine::{ENGINES, PrivateEngine};
+use std::cell::Cell;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
-use unroot::prove::engine::{BuildSpec, Engine, Side};
+use unroot::prove::engine::{BuildSpec, Engine, Kind, Side};
 
 /// A context with a static busybox; what more it holds is given by name and text.
 pub(crate) fn context(engine: &PrivateEngine, files: &[(&str, &str)]) -> PathBuf {
@@ -70,7 +73,12 @@ fn an_image_is_built_from_a_text_and_an_untouched_context() {
 fn the_last_words_of_a_build_name_what_failed() {
     in_each(|private, engine, folder| {
         let context = context(private, &[]);
-        let words = |text: &str| engine.build(&spec(&context, text), folder, None).unwrap().unwrap_err();
+        let number = Cell::new(0);
+        let words = |text: &str| {
+            number.set(number.get() + 1);
+            let spec = BuildSpec { number: number.get(), ..spec(&context, text) };
+            engine.build(&spec, folder, None).unwrap().unwrap_err()
+        };
         let said = words("FROM tools\nRUN echo one; echo 'the \u{1b}[31mlibrary is missing' >&2; exit 3\n");
         assert!(said.contains("library is missing") && !said.contains('\u{1b}') && !said.contains('\n'), "{said}");
         let said = words("FROM tools\nCOPY nothing /\n");
@@ -78,6 +86,7 @@ fn the_last_words_of_a_build_name_what_failed() {
         let said = words("FROM tools\nNONSENSE\n");
         assert!(said.to_lowercase().contains("nonsense"), "{said}");
         let mut slow = spec(&context, "FROM tools\nRUN sleep 100\n");
+        slow.number = 0;
         slow.limit = Duration::from_secs(2);
         let said = engine.build(&slow, folder, None).unwrap().unwrap_err();
         assert!(said.contains("did not end within 2 seconds"), "{said}");
@@ -132,4 +141,73 @@ fn command_lines() -> Vec<String> {
         .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
         .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
         .collect()
+}
+
+/// A folder for a PATH with programs of these names and lines of a shell.
+fn programs(programs: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, lines) in programs {
+        let path = folder.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    folder
+}
+
+/// What finding an engine says with this PATH: in a process of its own, because a process has but one.
+fn found(path: &Path, asked: &str) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "builds::say_what_is_found", "--nocapture"])
+        .env(ASKED, asked)
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().find_map(|line| line.strip_prefix("found: ")).unwrap_or_else(|| panic!("{said}")).to_owned()
+}
+
+const ASKED: &str = "UNROOT_TEST_ENGINE";
+
+/// No test of its own: where the variable is set this process looks for an engine, and says what it finds.
+#[test]
+fn say_what_is_found() {
+    let Some(asked) = std::env::var_os(ASKED) else { return };
+    let asked = match asked.to_str().unwrap() {
+        "podman" => Some(Kind::Podman),
+        "nerdctl" => Some(Kind::Nerdctl),
+        _ => None,
+    };
+    match Engine::find(asked) {
+        Ok(engine) => println!("\nfound: {engine} by {}", engine.program.display()),
+        Err(failure) => println!("\nfound: {failure}"),
+    }
+}
+
+#[test]
+fn the_first_engine_that_answers_is_taken() {
+    let silent = "case $1 in --version) echo Docker version 28.2.2, build e6534b4;; *) echo a warning >&2; echo Cannot connect to the Docker daemon at unix:///var/run/docker.sock. >&2; exit 1;; esac";
+    let podman = "case $1 in --version) echo podman version 4.3.1;; info) echo 4.3.1;; *) exit 1;; esac";
+    let folder = programs(&[("docker", silent), ("podman", podman)]);
+    assert_eq!(found(folder.path(), ""), "podman 4.3.1 by podman");
+    assert_eq!(found(folder.path(), "nerdctl"), "nerdctl is not installed");
+    let both = "docker: Cannot connect to the Docker daemon at unix:///var/run/docker.sock.; podman is not installed; nerdctl is not installed";
+    let folder = programs(&[("docker", silent)]);
+    let none = format!("no container engine answers ({both}); start one, or name the one to ask by --engine");
+    assert_eq!(found(folder.path(), ""), none);
+    // The package podman-docker gives it this name.
+    let folder = programs(&[("docker", podman)]);
+    assert_eq!(found(folder.path(), ""), "podman 4.3.1 by docker");
+    let folder =
+        programs(&[("podman", "case $1 in --version) echo podman version 4.3.1;; *) exec /bin/sleep 100;; esac")]);
+    assert_eq!(found(folder.path(), "podman"), "podman does not answer: podman info did not end within 15 seconds");
+}
+
+#[test]
+fn each_real_engine_is_found() {
+    for kind in ENGINES {
+        let Some(private) = PrivateEngine::start(kind) else { continue };
+        let path = format!("{}:/usr/bin:/bin", private.path_entry().display());
+        let found = found(Path::new(&path), &kind.to_string());
+        assert!(found.starts_with(&format!("{kind} ")) && found.ends_with(&format!(" by {kind}")), "{found}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Nothing of a run is left, however it ends.
 
 use crate::builds::{context, spec};
-use crate::support::engine::{ENGINES, PrivateEngine};
+use crate::support::engine::PrivateEngine;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,57 +105,64 @@ fn files(engine: &PrivateEngine) -> BTreeSet<PathBuf> {
 }
 
 #[test]
-fn a_run_that_is_ended_at_any_moment_leaves_nothing() {
-    for kind in ENGINES {
-        let Some(engine) = PrivateEngine::start(kind) else { continue };
-        engine.busybox("tools", "");
-        // What somebody else made stays, also where it bears a name that is nearly the same.
-        engine.text(["network", "create", "--label", "unroot.run=other", "unroot-other-net"]);
-        engine.text([
-            "create",
-            "--name",
-            "unroot-other-pod",
-            "--label",
-            "unroot.run=other",
-            "--network",
-            "none",
-            "tools",
-            "sleep",
-            "1",
-        ]);
-        engine.text(["volume", "create", "--label", "unroot.run=other", "unroot-other-volume"]);
-        engine.text(["tag", "tools", "unroot-other-1:before"]);
-        let context = context(&engine, &[("page", "hello\n")]);
-        // Steps that a build of the user left in the cache are the user's.
-        let dockerfile = engine.scratch().join("users");
-        fs::write(&dockerfile, "FROM tools AS first\nRUN echo 1 > /one; sleep 0.4141\n").unwrap();
-        engine.text(["build".as_ref(), "--file".as_ref(), dockerfile.as_os_str(), context.as_os_str()]);
-        let (inventory, before) = (engine.inventory(), files(&engine));
-        let began = Instant::now();
-        let whole = start(&engine, &context).wait_with_output().unwrap();
-        assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
-        let takes = began.elapsed();
-        assert_eq!(engine.inventory(), inventory, "after a run that came to its end");
-        assert_eq!(files(&engine), before);
-        for kill in 0..KILLS {
-            let signal = ["KILL", "INT", "TERM"][kill as usize % 3];
-            let moment = takes.mul_f64(fastrand::f64());
-            let mut run = start(&engine, &context);
-            sleep(moment);
-            let killed = Command::new("kill").args(["-s", signal, &run.id().to_string()]).status().unwrap();
-            let asked = Instant::now();
-            let ended = run.wait().unwrap();
-            while !processes(&engine).is_empty() && asked.elapsed() < Duration::from_secs(60) {
-                sleep(Duration::from_millis(50));
-            }
-            let what = format!(
-                "{kind}: {signal} after {moment:?} of {takes:?} ({killed}, {ended}), looked at {:?} later",
-                asked.elapsed()
-            );
-            println!("{what}");
-            assert_eq!(processes(&engine), Vec::<String>::new(), "{what}");
-            assert_eq!(engine.inventory(), inventory, "{what}");
-            assert_eq!(files(&engine), before, "{what}");
+fn a_run_on_podman_that_is_ended_at_any_moment_leaves_nothing() {
+    leaves_nothing(Kind::Podman);
+}
+
+#[test]
+fn a_run_on_docker_that_is_ended_at_any_moment_leaves_nothing() {
+    leaves_nothing(Kind::Docker);
+}
+
+fn leaves_nothing(kind: Kind) {
+    let Some(engine) = PrivateEngine::start(kind) else { return };
+    engine.busybox("tools", "");
+    // What somebody else made stays, also where it bears a name that is nearly the same.
+    engine.text(["network", "create", "--label", "unroot.run=other", "unroot-other-net"]);
+    engine.text([
+        "create",
+        "--name",
+        "unroot-other-pod",
+        "--label",
+        "unroot.run=other",
+        "--network",
+        "none",
+        "tools",
+        "sleep",
+        "1",
+    ]);
+    engine.text(["volume", "create", "--label", "unroot.run=other", "unroot-other-volume"]);
+    engine.text(["tag", "tools", "unroot-other-1:before"]);
+    let context = context(&engine, &[("page", "hello\n")]);
+    // Steps that a build of the user left in the cache are the user's.
+    let dockerfile = engine.scratch().join("users");
+    fs::write(&dockerfile, "FROM tools AS first\nRUN echo 1 > /one; sleep 0.4141\n").unwrap();
+    engine.text(["build".as_ref(), "--file".as_ref(), dockerfile.as_os_str(), context.as_os_str()]);
+    let (inventory, before) = (engine.inventory(), files(&engine));
+    let began = Instant::now();
+    let whole = start(&engine, &context).wait_with_output().unwrap();
+    assert!(whole.status.success(), "{}", String::from_utf8_lossy(&whole.stderr));
+    let takes = began.elapsed();
+    assert_eq!(engine.inventory(), inventory, "after a run that came to its end");
+    assert_eq!(files(&engine), before);
+    for kill in 0..KILLS {
+        let signal = ["KILL", "INT", "TERM"][kill as usize % 3];
+        let moment = takes.mul_f64(fastrand::f64());
+        let mut run = start(&engine, &context);
+        sleep(moment);
+        let killed = Command::new("kill").args(["-s", signal, &run.id().to_string()]).status().unwrap();
+        let asked = Instant::now();
+        let ended = run.wait().unwrap();
+        while !processes(&engine).is_empty() && asked.elapsed() < Duration::from_secs(60) {
+            sleep(Duration::from_millis(50));
         }
+        let what = format!(
+            "{kind}: {signal} after {moment:?} of {takes:?} ({killed}, {ended}), looked at {:?} later",
+            asked.elapsed()
+        );
+        println!("{what}");
+        assert_eq!(processes(&engine), Vec::<String>::new(), "{what}");
+        assert_eq!(engine.inventory(), inventory, "{what}");
+        assert_eq!(files(&engine), before, "{what}");
     }
 }

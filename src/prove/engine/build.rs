@@ -9,7 +9,7 @@ use super::{Engine, Kind};
 use crate::prove::{Failure, Result, interrupt};
 use crate::source::printable;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,16 +87,19 @@ impl Engine {
         let tag = self.tag(spec.number, spec.side);
         let place = folder.join(format!("dockerfile-{}-{}", spec.number, spec.side));
         let dockerfile = lay_out(spec, &place)?;
-        let own_log = folder.join(BUILDS).join(format!("{}-{}.log", spec.number, spec.side));
-        let built = self.run_build(spec, &tag, &dockerfile, &own_log, false).and_then(|success| {
+        let own_log = |attempt: u8| folder.join(BUILDS).join(format!("{}-{}-{attempt}.log", spec.number, spec.side));
+        let mut attempt = 1;
+        let built = self.run_build(spec, &tag, &dockerfile, &own_log(attempt), false).and_then(|success| {
             // A builder in a container of its own keeps what it built, unless it is told otherwise.
             if success && self.kind == Kind::Docker && !self.has_image(&tag)? {
-                self.run_build(spec, &tag, &dockerfile, &own_log, true)
+                attempt = 2;
+                self.run_build(spec, &tag, &dockerfile, &own_log(attempt), true)
             } else {
                 Ok(success)
             }
         });
-        let said = String::from_utf8_lossy(&fs::read(&own_log)?).into_owned();
+        let said = fs::read(own_log(attempt)).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said).into_owned();
         let said = redacted(&said, &spec.arguments);
         if let Some(log) = log {
             fs::write(log, &said)?;
@@ -113,8 +116,6 @@ impl Engine {
     }
 
     fn run_build(&self, spec: &BuildSpec, tag: &str, dockerfile: &Path, log: &Path, load: bool) -> Result<bool> {
-        // Whoever reads the logs later wants to see the images of all attempts.
-        let log = File::options().create(true).append(true).open(log)?;
         let mut call = self.call("build").log(log).limit(spec.limit).args(["--tag", tag, "--label", &self.label()]);
         call = call.arg("--file").arg(dockerfile);
         if self.kind != Kind::Nerdctl {
@@ -242,28 +243,106 @@ const LAST: usize = 60;
 /// The line of a builder's log that tells best why it failed, fit for a terminal: the last one that says what is wrong in the builder's own form, and
 /// before it what the failed step said last.
 fn last_words(log: &str) -> String {
+    let log = without_escapes(log);
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default();
-    let is_verdict = |line: &&&str| {
+    let is_verdict = |line: &str| {
         let lower = line.to_ascii_lowercase();
-        ["error:", "error response", "fatal", "failed to ", "the command '", "unable to "]
-            .iter()
-            .any(|word| lower.starts_with(word))
+        VERDICTS.iter().any(|beginning| lower.starts_with(beginning))
     };
-    let is_noise = |line: &str| {
-        let lower = line.to_ascii_lowercase();
-        ["removing intermediate container", "deprecated:", "---", "--> ", "step ", "time=", "exit status"]
-            .iter()
-            .any(|word| lower.starts_with(word))
-            || line.starts_with('>') && line.ends_with(':')
-            || line.bytes().all(|byte| !byte.is_ascii_alphanumeric())
-    };
-    let verdict = last.iter().rposition(|line| is_verdict(&line)).or(last.len().checked_sub(1));
-    let Some(verdict) = verdict else { return "the builder says nothing".to_owned() };
-    let before = last.iter().take(verdict).rev().find(|line| !is_noise(line) && !is_verdict(line));
-    let verdict = last.get(verdict).copied().unwrap_or_default();
-    match before {
-        Some(before) if !before.is_empty() => printable(&format!("{before}; {verdict}")),
-        _ => printable(verdict),
+    let Some(end) = last.len().checked_sub(1) else { return "the builder says nothing".to_owned() };
+    // A warning may come behind it.
+    let at = last.iter().rposition(|line| is_verdict(line)).filter(|at| at + 3 > end).unwrap_or(end);
+    let verdict = last.get(at).copied().unwrap_or_default();
+    let before = last.get(..at).unwrap_or_default();
+    // BuildKit repeats what the step printed, between rules, and shows the Dockerfile below.
+    let quoted =
+        before.iter().rposition(|line| is_rule(line, 6)).filter(|_| before.iter().any(|line| is_rule(line, 20)));
+    let step = before.get(..quoted.unwrap_or(at)).unwrap_or_default();
+    match step.iter().rev().find(|line| !is_noise(line) && !is_verdict(line)) {
+        Some(said) => printable(&format!("{}; {verdict}", without_time(said))),
+        None => printable(verdict),
+    }
+}
+
+/// What begins the lines in which builders say that they failed, in small letters.
+const VERDICTS: [&str; 7] =
+    ["error:", "error response", "fatal", "time=\"", "failed to ", "the command '", "unable to prepare context"];
+
+/// What begins the lines that say nothing, in small letters.
+const NOISE: [&str; 8] = [
+    "removing intermediate container",
+    "deprecated:",
+    "install the buildx",
+    "https://docs.docker.com/go/",
+    "---",
+    "--> ",
+    "step ",
+    "#",
+];
+
+fn is_noise(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    NOISE.iter().any(|beginning| lower.starts_with(beginning))
+        || line.starts_with("> [") && line.ends_with(':')
+        || line.bytes().all(|byte| !byte.is_ascii_alphanumeric())
+}
+
+/// A line of exactly so many dashes.
+fn is_rule(line: &str, length: usize) -> bool {
+    line.len() == length && line.bytes().all(|byte| byte == b'-')
+}
+
+/// A line without the seconds that BuildKit puts before it.
+fn without_time(line: &str) -> &str {
+    match line.split_once(' ') {
+        Some((time, said)) if time.contains('.') && time.parse::<f64>().is_ok() => said,
+        _ => line,
+    }
+}
+
+/// A text without the sequences that colour it on a terminal.
+fn without_escapes(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        rest = after.trim_start_matches(|c: char| ('\u{20}'..='\u{3f}').contains(&c));
+        let mut after = rest.chars();
+        after.next();
+        rest = after.as_str();
+    }
+    plain + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_and_the_builder_have_the_last_words() {
+        let docker = "Step 2/2 : RUN make\n ---> Running in 87bdf823ff47\nmake: cc: \u{1b}[31mnot found\u{1b}[0m\n\u{1b}[0mRemoving intermediate container 87bdf823ff47\nThe command '/bin/sh -c make' returned a non-zero code: 127\n";
+        assert_eq!(
+            last_words(docker),
+            "make: cc: not found; The command '/bin/sh -c make' returned a non-zero code: 127"
+        );
+        let podman = "STEP 2/2: RUN make\nmake: cc: not found\nError: building at STEP \"RUN make\": while running runtime: exit status 127\n";
+        assert_eq!(
+            last_words(podman),
+            "make: cc: not found; Error: building at STEP \"RUN make\": while running runtime: exit status 127"
+        );
+        let buildkit = "#5 [2/2] RUN make\n#5 0.123 make: cc: not found\n#5 ERROR: process \"/bin/sh -c make\" did not complete successfully: exit code: 127\n------\n > [2/2] RUN make:\n0.123 make: cc: not found\n------\nDockerfile:2\n--------------------\n   1 |     FROM a\n   2 | >>> RUN make\n   3 |\n--------------------\nERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 127\n";
+        assert_eq!(
+            last_words(buildkit),
+            "make: cc: not found; ERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 127"
+        );
+        assert_eq!(last_words("\n"), "the builder says nothing");
+    }
+
+    #[test]
+    fn values_give_way_to_names() {
+        let arguments = [("A".to_owned(), "secret".to_owned()), ("B".to_owned(), "my secret".to_owned())];
+        assert_eq!(redacted("it is my secret, a secret", &arguments), "it is ${B}, a ${A}");
+        assert_eq!(redacted("v22", &[("NODE".to_owned(), "22".to_owned())]), "v22");
     }
 }

@@ -4,13 +4,14 @@
     reason = "the engine is a program of the user's, which a proof calls, and its calls are timed"
 )]
 
-use super::watch::Watcher;
-use super::{Engine, Kind, ending};
+use super::Engine;
+use super::ending::Ending;
 use crate::prove::{Failure, Result, interrupt};
 use crate::source::printable;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
@@ -31,13 +32,11 @@ const MOST_OUTPUT: usize = 64 << 20;
 /// It runs in a process group of its own, so that Ctrl-C on a terminal comes to this program alone, which then ends its calls.
 #[derive(Debug)]
 pub struct Call {
-    kind: Kind,
-    program: OsString,
-    watcher: Option<Arc<Watcher>>,
+    engine: Engine,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
     input: Vec<u8>,
-    log: Option<File>,
+    log: Option<PathBuf>,
     limit: Duration,
     clears_up: bool,
 }
@@ -58,9 +57,7 @@ pub struct Output {
 impl Call {
     pub(super) fn new(engine: &Engine, command: &str) -> Self {
         Self {
-            kind: engine.kind,
-            program: engine.program.clone().into(),
-            watcher: engine.watcher.clone(),
+            engine: engine.clone(),
             arguments: vec![command.into()],
             variables: Vec::new(),
             input: Vec::new(),
@@ -94,9 +91,9 @@ impl Call {
         self
     }
 
-    /// Where everything goes that it prints; nothing of it is in [`Output`] then.
-    pub fn log(mut self, log: File) -> Self {
-        self.log = Some(log);
+    /// The file to which everything is added that it prints; nothing of it is in [`Output`] then.
+    pub fn log(mut self, log: &Path) -> Self {
+        self.log = Some(log.to_owned());
         self
     }
 
@@ -117,7 +114,7 @@ impl Call {
     /// # Errors
     /// Where the program cannot be started at all, takes too long, or somebody wants the proof to end.
     pub fn output(self) -> Result<Output> {
-        let program = printable(&self.program.display().to_string());
+        let program = printable(&self.engine.program.display().to_string());
         self.output_if_installed()?.ok_or_else(|| Failure::new(format!("{program} is not installed")))
     }
 
@@ -134,7 +131,7 @@ impl Call {
             Err(error) => return Err(cannot(error)),
         };
         let group = child.id();
-        let _running = self.watcher.as_ref().map(|watcher| watcher.running(group, self.command_word()));
+        let _running = self.engine.watcher.as_ref().map(|watcher| watcher.running(group, self.command_word()));
         if let Some(mut stdin) = child.stdin.take() {
             let input = std::mem::take(&mut self.input);
             // An engine that does not read to the end says why by its exit code.
@@ -179,6 +176,30 @@ impl Call {
         }))
     }
 
+    /// Makes the call and ends it once it has printed that many bytes; those, or fewer where it printed fewer.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or somebody wants the proof to end.
+    pub(super) fn beginning(mut self, bytes: u64) -> Result<Vec<u8>> {
+        interrupt::check()?;
+        let mut child = self.command()?.stderr(Stdio::null()).spawn()?;
+        let mut read = Vec::new();
+        let result = child.stdout.take().map(|output| output.take(bytes).read_to_end(&mut read));
+        let _ = child.kill();
+        let _ = child.wait();
+        result.transpose()?;
+        Ok(read)
+    }
+
+    /// Makes the call and leaves it running, to be talked with. It ends at the latest when its input does.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or somebody wants the proof to end.
+    pub(super) fn attached(mut self) -> Result<Child> {
+        interrupt::check()?;
+        Ok(self.command()?.stdin(Stdio::piped()).spawn()?)
+    }
+
     /// Makes the call; what it printed, without the space around it.
     ///
     /// # Errors
@@ -194,7 +215,7 @@ impl Call {
 
     /// Program and command, `docker create`: arguments may hold what is nobody's business.
     fn shown(&self) -> String {
-        format!("{} {}", self.kind, self.command_word())
+        format!("{} {}", self.engine.kind, self.command_word())
     }
 
     fn command_word(&self) -> &str {
@@ -202,11 +223,14 @@ impl Call {
     }
 
     fn command(&mut self) -> io::Result<Command> {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.engine.program);
         command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
         match &self.log {
-            Some(log) => command.stdout(log.try_clone()?).stderr(log.try_clone()?),
+            Some(log) => {
+                let log = File::options().create(true).append(true).open(log)?;
+                command.stdout(log.try_clone()?).stderr(log)
+            }
             None => command.stdout(Stdio::piped()).stderr(Stdio::piped()),
         };
         #[cfg(unix)]
@@ -215,8 +239,10 @@ impl Call {
     }
 
     fn end(&self, child: &mut Child) {
-        let grace = ending::grace(self.kind, self.command_word());
-        ending::end(child.id(), grace, || child.try_wait().is_ok_and(|status| status.is_none()));
+        let Self { engine, log, .. } = self;
+        let logs = log.iter().cloned().collect();
+        let ending = Ending { engine, command: self.command_word(), group: child.id(), logs };
+        ending.end(|| child.try_wait().is_ok_and(|status| status.is_none()));
         // Where there are no process groups, this is what ends it.
         let _ = child.kill();
         let _ = child.wait();

@@ -1,49 +1,86 @@
 //! Ending calls of the engine before they come to their end.
 //!
-//! Where the engine is a daemon, ending its client cancels what that asked for. podman has none: `podman build`, ended by any signal, leaves its working
-//! containers, their mounts and the processes of its RUN step behind, and nothing tells whose they are. So its RUN step is ended instead, upon which the
-//! build fails and clears up by itself. Other calls that change something are short, and are waited for.
+//! A build that is ended by a signal to its client leaves things of which nothing tells whose they are. `podman build` leaves working containers, their mounts
+//! and the processes of its RUN step; docker without BuildKit leaves the image of a step that its client did not live to hear of. So their RUN step is ended
+//! instead, upon which the build fails and clears up by itself. BuildKit cancels what its client no longer waits for. Other calls that change something are
+//! short, and are waited for.
 
-use super::Kind;
+#![allow(clippy::disallowed_methods, reason = "what is to end is waited for, which takes a clock")]
+
+use super::{Engine, Kind, steps};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a build may take to fail, once it is to end.
+const BUILD_GRACE: Duration = Duration::from_secs(60);
+
+/// How long another call that changes something may take to come to its end.
+const CHANGE_GRACE: Duration = Duration::from_secs(10);
+
 /// How long what is asked to end may take for it, before it is killed.
 const LAST_GRACE: Duration = Duration::from_secs(3);
 
-/// The time that a call gets to end by itself, from the words it begins with.
-pub(super) fn grace(kind: Kind, command: &str) -> Duration {
-    let seconds = match (kind, command) {
-        (Kind::Podman, "build") => 60,
-        (_, "build") => 0,
-        (_, "create" | "run" | "start" | "rm" | "rmi" | "kill" | "stop" | "network" | "volume" | "tag") => 10,
-        _ => 0,
-    };
-    Duration::from_secs(seconds)
+/// A call that is to end. It leads a process group of its own.
+pub(super) struct Ending<'a> {
+    pub(super) engine: &'a Engine,
+    /// The word that it begins with.
+    pub(super) command: &'a str,
+    /// The number of its process.
+    pub(super) group: u32,
+    /// Where a build prints to; one of these, where it is not known which.
+    pub(super) logs: Vec<PathBuf>,
 }
 
-/// Ends a call that leads a process group of its own, after a grace. `runs` tells whether it still runs.
-pub(super) fn end(group: u32, grace: Duration, mut runs: impl FnMut() -> bool) {
-    let mut waited = Duration::ZERO;
-    while waited < grace && runs() {
-        processes::end_contained(group);
-        sleep(PAUSE);
-        waited += PAUSE;
+impl Ending<'_> {
+    /// Ends it. `runs` tells whether it still runs.
+    pub(super) fn end(self, mut runs: impl FnMut() -> bool) {
+        let mut killed = BTreeSet::new();
+        let asked = Instant::now();
+        while runs() && self.ends_by_itself(asked.elapsed(), &mut killed) {
+            sleep(PAUSE);
+        }
+        if !runs() {
+            return;
+        }
+        processes::terminate(self.group);
+        let asked = Instant::now();
+        while runs() && asked.elapsed() < LAST_GRACE {
+            sleep(PAUSE);
+        }
+        // Also where the leader has ended: others of the group may be left.
+        processes::kill(self.group);
     }
-    if !runs() {
-        return;
+
+    /// Whether it is worth waiting for; makes a build end sooner.
+    fn ends_by_itself(&self, waited: Duration, killed: &mut BTreeSet<String>) -> bool {
+        match (self.engine.kind, self.command) {
+            (Kind::Podman, "build") => {
+                processes::end_contained(self.group);
+                waited < BUILD_GRACE
+            }
+            (Kind::Docker, "build") => {
+                let logs = self.logs.iter().filter_map(|log| fs::read(log).ok());
+                let steps: Vec<_> = logs.map(|log| steps::running(&String::from_utf8_lossy(&log))).collect();
+                for container in steps.iter().filter_map(|step| step.container.clone()) {
+                    if killed.insert(container.clone()) {
+                        // It may have ended by now.
+                        let _ = self.engine.call("kill").arg(container).clears_up().text();
+                    }
+                }
+                waited < BUILD_GRACE && steps.iter().any(|step| step.makes_an_image)
+            }
+            (_, "create" | "run" | "start" | "rm" | "rmi" | "kill" | "stop" | "network" | "volume" | "tag") => {
+                waited < CHANGE_GRACE
+            }
+            _ => false,
+        }
     }
-    processes::terminate(group);
-    let mut waited = Duration::ZERO;
-    while waited < LAST_GRACE && runs() {
-        sleep(PAUSE);
-        waited += PAUSE;
-    }
-    // Also where the leader has ended: others of the group may be left.
-    processes::kill(group);
 }
 
 pub(super) use processes::{calls_of, is_running};

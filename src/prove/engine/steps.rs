@@ -1,11 +1,19 @@
-//! The images without a name that builders make of single steps, from what they print.
+//! The steps of a build, from what builders print that make an image without a name of each.
 
 use crate::prove::Result;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The shortest number by which builders name an image, in characters.
 const SHORTEST: usize = 11;
+
+/// The logs in a folder.
+pub(super) fn logs(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut logs: Vec<PathBuf> = entries.filter(|path| path.is_file()).collect();
+    logs.sort();
+    logs
+}
 
 /// The numbers, or what they begin with, of images that the builds with these logs made, in their order. What a builder found in its cache is none of
 /// them, unless another one of these builds had put it there.
@@ -13,11 +21,8 @@ const SHORTEST: usize = 11;
 /// # Errors
 /// What cannot be read.
 pub(super) fn made(logs: &Path) -> Result<Vec<String>> {
-    let Ok(entries) = fs::read_dir(logs) else { return Ok(Vec::new()) };
-    let mut logs: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
-    logs.sort();
     let mut made = Vec::new();
-    for log in logs {
+    for log in self::logs(logs) {
         let text = fs::read(log)?;
         for number in made_by(&String::from_utf8_lossy(&text)) {
             if !made.contains(&number) {
@@ -34,10 +39,8 @@ fn made_by(log: &str) -> Vec<String> {
     let mut made = Vec::new();
     let mut was_there = false;
     for line in log.lines().map(str::trim) {
-        // `Step 1/3 : FROM x`, `STEP 1/3: FROM x`, or `[1/2] STEP 1/3: FROM x`.
-        let step = line.strip_prefix('[').and_then(|line| line.split_once("] ")).map_or(line, |(_, step)| step);
-        if step.starts_with("Step ") || step.starts_with("STEP ") {
-            was_there = step.split_once(':').is_some_and(|(_, step)| step.trim_start().starts_with("FROM "));
+        if let Some(step) = step(line) {
+            was_there = step.starts_with("FROM ");
         }
         let Some(said) = line.strip_prefix("---> ").or_else(|| line.strip_prefix("--> ")) else { continue };
         if said.starts_with("Using cache") {
@@ -49,9 +52,53 @@ fn made_by(log: &str) -> Vec<String> {
     made
 }
 
+/// `Step 1/3 : FROM x`, `STEP 1/3: FROM x`, or `[1/2] STEP 1/3: FROM x`: the instruction.
+fn step(line: &str) -> Option<&str> {
+    let line = line.strip_prefix('[').and_then(|line| line.split_once("] ")).map_or(line, |(_, step)| step);
+    let (_, step) = line.strip_prefix("Step ").or_else(|| line.strip_prefix("STEP "))?.split_once(':')?;
+    Some(step.trim_start())
+}
+
+/// What a build does at the end of its log.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Running {
+    /// Its step ends with an image.
+    pub(super) makes_an_image: bool,
+    /// The container of docker in which its step runs.
+    pub(super) container: Option<String>,
+}
+
+/// The last step of docker's builder without BuildKit; nothing for a build that has ended, or of another builder.
+pub(super) fn running(log: &str) -> Running {
+    let mut running = Running::default();
+    for line in log.lines().map(str::trim) {
+        if let Some(step) = step(line) {
+            running = Running { makes_an_image: !step.starts_with("FROM "), container: None };
+        } else if let Some(container) = line.strip_prefix("---> Running in ") {
+            let is_number = container.len() >= SHORTEST && container.bytes().all(|byte| byte.is_ascii_hexdigit());
+            running.container = is_number.then(|| container.to_owned());
+        } else if line.starts_with("Successfully built ") || line.starts_with("The command '") {
+            running = Running::default();
+        }
+    }
+    running
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_step_is_what_runs() {
+        let from = "Sending build context to Docker daemon\nStep 1/2 : FROM busybox\n";
+        assert_eq!(running(from), Running::default());
+        let copy = format!("{from} ---> 111111111111\nStep 2/2 : COPY a b\n");
+        assert_eq!(running(&copy), Running { makes_an_image: true, container: None });
+        let run = format!("{copy}Step 3/3 : RUN a\n ---> Running in 333333333333\nhello\n");
+        assert_eq!(running(&run), Running { makes_an_image: true, container: Some("333333333333".to_owned()) });
+        assert_eq!(running(&format!("{run}Successfully built 444444444444\n")), Running::default());
+        assert_eq!(running("#5 [2/2] RUN make\n"), Running::default());
+    }
 
     #[test]
     fn docker_says_what_it_made() {

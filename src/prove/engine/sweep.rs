@@ -7,7 +7,7 @@
 
 use super::watch::Watcher;
 use super::{Engine, Kind, steps};
-use crate::prove::{Failure, Result};
+use crate::prove::{Failure, Result, interrupt};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -81,7 +81,7 @@ impl Throwaway {
 
     fn end(&mut self) -> Result<()> {
         let Some(watcher) = self.watcher.take() else { return Ok(()) };
-        let swept = sweep(&self.engine, &self.folder);
+        let swept = sweep(&self.engine, &self.folder, interrupt::is_asked());
         watcher.done();
         swept
     }
@@ -110,18 +110,19 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-/// Removes everything that bears the name of the engine's run, and its folder.
+/// Removes everything that bears the name of the engine's run, and its folder. Where calls were `cut_off`, an engine may still be about to make what they
+/// asked for, so there is a second look.
 ///
 /// # Errors
 /// What is left.
-pub(super) fn sweep(engine: &Engine, folder: &Path) -> Result<()> {
+pub(super) fn sweep(engine: &Engine, folder: &Path, cut_off: bool) -> Result<()> {
     let mut left = Vec::new();
     for round in 0..ROUNDS {
         if round > 0 {
             sleep(PAUSE);
         }
         left = engine.remove_all(folder);
-        if left.is_empty() {
+        if left.is_empty() && (round > 0 || !cut_off) {
             break;
         }
     }
@@ -135,6 +136,11 @@ pub(super) fn sweep(engine: &Engine, folder: &Path) -> Result<()> {
 }
 
 impl Engine {
+    /// The name of the image whose containers carry out what a proof needs of root: its program, `prove:inside`, is this one.
+    pub fn helper_image(&self) -> String {
+        format!("unroot-{}-helper", self.run)
+    }
+
     /// The label that everything bears.
     pub fn label(&self) -> String {
         format!("unroot.run={}", self.run)
@@ -144,7 +150,7 @@ impl Engine {
     fn remove_all(&self, folder: &Path) -> Vec<Failure> {
         let filter = format!("label={}", self.label());
         let mut failed = Vec::new();
-        let mut remove = |list: &[&str], removal: &[&str]| match self.list(list) {
+        let mut remove_listed = |list: &[&str], removal: &[&str]| match self.list(list) {
             Ok(listed) if listed.is_empty() => {}
             Ok(listed) => failed.extend(self.clear(removal, &listed).err()),
             Err(failure) => failed.push(failure),
@@ -152,11 +158,12 @@ impl Engine {
         let containers = ["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter];
         if self.kind == Kind::Podman {
             // It gives each ten seconds to end otherwise. What does not run cannot be killed.
-            remove(&["ps", "--quiet", "--no-trunc", "--filter", &filter], &["kill"]);
+            remove_listed(&["ps", "--quiet", "--no-trunc", "--filter", &filter], &["kill"]);
         }
-        remove(&containers, &["rm", "--force", "--volumes"]);
-        remove(&["network", "ls", "--quiet", "--filter", &filter], &["network", "rm"]);
-        remove(&["volume", "ls", "--quiet", "--filter", &filter], &["volume", "rm"]);
+        remove_listed(&containers, &["rm", "--force", "--volumes"]);
+        self.remove_files(folder);
+        remove_listed(&["network", "ls", "--quiet", "--filter", &filter], &["network", "rm"]);
+        remove_listed(&["volume", "ls", "--quiet", "--filter", &filter], &["volume", "rm"]);
         let tags = ["images", "--filter", &filter, "--format", "{{.Repository}}:{{.Tag}}"];
         let ids = ["images", "--all", "--quiet", "--no-trunc", "--filter", &filter];
         let removal: &[&str] = match self.kind {
@@ -164,8 +171,8 @@ impl Engine {
             Kind::Docker | Kind::Podman => &["rmi", "--no-prune"],
             Kind::Nerdctl => &["rmi"],
         };
-        remove(&tags, removal);
-        remove(&ids, removal);
+        remove_listed(&tags, removal);
+        remove_listed(&ids, removal);
         failed.extend(self.remove_steps(folder, removal).err());
         failed
     }
@@ -206,6 +213,26 @@ impl Engine {
         if ours.is_empty() { Ok(()) } else { self.clear(removal, &ours) }
     }
 
+    /// Removes what containers wrote in the folder. Files of other users, which only root of the engine's containers may remove, are left to the helper image,
+    /// as long as that is there.
+    fn remove_files(&self, folder: &Path) {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let kept = |path: &Path| path.file_name().is_some_and(|name| name == BUILDS || name == BEGAN);
+        for path in entries.map(|entry| entry.path()).filter(|path| !kept(path)) {
+            if remove(&path).is_ok() {
+                continue;
+            }
+            let mut mount = format!("{0}:{0}", folder.display());
+            if Path::new("/sys/fs/selinux/enforce").exists() {
+                mount.push_str(":z");
+            }
+            let call = self.call("run").args(["--rm", "--pull=never", "--network", "none", "--label", &self.label()]);
+            let call = call.args(["--volume", &mount, &self.helper_image(), "remove"]).arg(&path);
+            // Whether it is gone is seen when the folder itself is removed.
+            let _ = call.clears_up().text();
+        }
+    }
+
     fn list(&self, words: &[&str]) -> Result<Vec<String>> {
         let listed = self.words(words).text()?;
         let mut lines: Vec<String> = Vec::new();
@@ -232,11 +259,19 @@ impl Engine {
         if folder.file_name().is_none_or(|name| *name != *format!("unroot-{}", self.run)) {
             return Ok(());
         }
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Failure::new(format!("{}: {error}", folder.display())))
-            }
-            _ => Ok(()),
-        }
+        remove(folder).map_err(|error| Failure::new(format!("{}: {error}", folder.display())))
+    }
+}
+
+/// Removes a file, or a folder with all that is in it. What is not there is no error.
+fn remove(path: &Path) -> std::io::Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }

@@ -5,8 +5,9 @@
 //! done, it ends the calls of the engine that still run, removes what bears the name of the run, and ends.
 #![allow(clippy::disallowed_methods, reason = "the program starts itself again, to clear up after itself")]
 
-use super::sweep::sweep;
-use super::{Engine, Kind, ending};
+use super::ending::{Ending, calls_of, is_running};
+use super::sweep::{BUILDS, sweep};
+use super::{Engine, Kind, steps};
 use crate::prove::{Failure, Result, interrupt};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
@@ -134,13 +135,16 @@ pub fn watch(arguments: &Arguments) -> Result<()> {
     }
     let Arguments { engine: kind, program, run, folder } = arguments;
     // What was started in the very last moment was not told; at worst it is a build.
-    for call in ending::calls_of(run) {
+    for call in calls_of(run) {
         calls.entry(call).or_insert_with(|| "build".to_owned());
     }
+    let engine = Engine::new(*kind, program, String::new(), run.clone());
+    let logs = steps::logs(&folder.join(BUILDS));
     thread::scope(|scope| {
         for (group, command) in &calls {
-            scope.spawn(|| ending::end(*group, ending::grace(*kind, command), || ending::is_running(*group)));
+            let ending = Ending { engine: &engine, command, group: *group, logs: logs.clone() };
+            scope.spawn(|| ending.end(|| is_running(*group)));
         }
     });
-    sweep(&Engine::new(*kind, program, String::new(), run.clone()), folder)
+    sweep(&engine, folder, true)
 }
