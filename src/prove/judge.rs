@@ -128,10 +128,14 @@ pub struct Settings {
     pub seen: Option<Seen>,
     /// How often it was started again.
     pub restarts: u32,
+    /// The TCP ports that somebody listened on in its pod, as far as the machine tells.
+    pub ports: BTreeSet<u16>,
     /// The folders of its image, outside of every mount, in which it made, changed or removed something.
     pub writes: BTreeSet<String>,
     /// What it did there, as far as the machine tells.
     pub changes: BTreeMap<String, FolderChange>,
+    /// The TCP ports that it listens on; none where that cannot be seen, or others of its pod may be the ones that do.
+    pub ports: BTreeSet<u16>,
 }
 
 impl Settings {
@@ -584,6 +588,8 @@ impl<'a, N: Node> Run<'a, N> {
         let mut settings = Vec::new();
         for pod in &self.pods {
             for started in &pod.containers {
+                let is_alone = pod.containers.len() == 1;
+                let ports = if is_alone { self.trial.node.listens(&started.handle) } else { BTreeSet::new() };
                 settings.push(Settings {
                     workload: pod.index,
                     container: format!("{}/{}", pod.workload.name, started.container.name),
@@ -591,8 +597,10 @@ impl<'a, N: Node> Run<'a, N> {
                     config: started.config.clone(),
                     seen: started.seen.clone(),
                     restarts: started.restarts,
+                    ports: self.trial.node.listens(&started.handle),
                     writes: self.trial.node.writes(&started.handle, &started.config)?,
                     changes: self.trial.node.changes(&started.handle, &started.config)?,
+                    ports,
                 });
             }
         }

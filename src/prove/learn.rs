@@ -31,11 +31,11 @@ pub struct Observation {
 
 impl Observation {
     /// What runs as found and hardened tell of a container, each where it did what was demanded of it; `None` where its root is read-only already, so that nothing is to be learnt.
-    pub fn of(before: Option<&Settings>, after: Option<&Settings>, ports: BTreeSet<u16>) -> Option<Self> {
+    pub fn of(before: Option<&Settings>, after: Option<&Settings>) -> Option<Self> {
         let of = after.or(before).filter(|settings| !settings.config.read_only_root)?;
         let changes = |settings: &Settings| settings.changes.clone();
         let before = before.filter(|settings| !settings.config.read_only_root).map(changes);
-        let (image, container) = (of.image.clone(), of.container.clone());
+        let (image, container, ports) = (of.image.clone(), of.container.clone(), of.ports.clone());
         Some(Self { image, container, before, after: after.map(changes), ports })
     }
 

@@ -105,12 +105,20 @@ impl Node for LabNode<'_> {
         container.seen()
     }
 
+    fn listens(&self, container: &Running) -> BTreeSet<u16> {
+        container.listens()
+    }
+
     fn writes(&self, container: &Running, config: &ContainerConfig) -> prove::Result<BTreeSet<String>> {
         Ok(container.writes(config)?)
     }
 
     fn changes(&self, container: &Running, config: &ContainerConfig) -> prove::Result<BTreeMap<String, FolderChange>> {
         Ok(container.changes(config)?)
+    }
+
+    fn listens(&self, container: &Running) -> BTreeSet<u16> {
+        container.listens()
     }
 }
 

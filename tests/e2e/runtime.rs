@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use unroot::prove::changes::FolderChange;
+use unroot::prove::changes::{FolderChange, listening};
 use unroot::prove::kubelet::ContainerConfig;
 use unroot::prove::node::Seen;
 
@@ -101,9 +101,19 @@ impl Running {
 
     /// What the main process is.
     pub(crate) fn seen(&self) -> Option<Seen> {
+        Seen::from_status(&self.proc("status")?)
+    }
+
+    /// The TCP ports that somebody listens on in its network namespace.
+    pub(crate) fn listens(&self) -> BTreeSet<u16> {
+        ["net/tcp", "net/tcp6"].iter().filter_map(|file| self.proc(file)).flat_map(|table| listening(&table)).collect()
+    }
+
+    /// What the kernel says of its main process.
+    fn proc(&self, file: &str) -> Option<String> {
         let output = self.runc().args(["state", &self.id]).output().ok()?;
         let state: Value = serde_json::from_slice(&output.stdout).ok()?;
-        Seen::from_status(&fs::read_to_string(format!("/proc/{}/status", state.get("pid")?)).ok()?)
+        fs::read_to_string(format!("/proc/{}/{file}", state.get("pid")?)).ok()
     }
 
     /// Runs a command inside, as an exec probe does; whether it ended with 0.

@@ -3,6 +3,7 @@
 use crate::support::engine::{ENGINES, PrivateEngine};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 use unroot::config::ProbeEntry;
@@ -39,11 +40,14 @@ fn on_every_engine(images: &[(&str, &str)], test: impl Fn(&PrivateEngine, &Engin
 
 fn run(node: &EngineNode, yaml: &str, questions: &[ProbeEntry], demand: Demand) -> Verdict {
     let objects = objects(yaml);
+    let all = if demand == Demand::StaysUp { (0..objects.workloads.len()).collect() } else { BTreeSet::new() };
     let trial = Trial {
         node,
         objects: &objects,
         questions,
-        demand,
+        left_out: &BTreeSet::new(),
+        watched: &all,
+        asks_ports: false,
         image_volumes: ImageVolumes::Writable,
         patience: Duration::from_secs(20),
         stay: Duration::from_secs(1),

@@ -186,7 +186,7 @@ mod tests {
     use crate::prove::kubelet::{self, Accounts, ImageConfig, ImageVolumes, Surroundings};
     use crate::prove::node::Seen;
     use crate::prove::objects::Objects;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     /// A workload with one container, its pod's and its container's settings as JSON, before and after.
     struct Example {
@@ -279,8 +279,10 @@ mod tests {
                 config,
                 seen,
                 restarts: 0,
+                ports: std::collections::BTreeSet::new(),
                 writes,
                 changes: BTreeMap::new(),
+                ports: BTreeSet::new(),
             }
         }
 

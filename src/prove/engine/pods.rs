@@ -8,13 +8,14 @@ use super::held::{Held, Thing};
 use super::node::{EngineNode, Network, bind};
 use super::writes::{self, Changes};
 use super::{Call, Engine, Kind, tar};
+use crate::prove::changes::listening;
 use crate::prove::inside::{Order, Preparation, Prepared};
 use crate::prove::kubelet::{ContainerConfig, DEFAULT_CAPABILITIES, Mount, Source};
 use crate::prove::network::Plan;
 use crate::prove::node::{Image, Seen};
 use crate::prove::objects::{Data, Workload};
 use crate::prove::{Failure, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -297,6 +298,14 @@ impl Container {
         seen.uid = inside(&read("uid_map")?, seen.uid)?;
         seen.gid = inside(&read("gid_map")?, seen.gid)?;
         Some(seen)
+    }
+
+    /// The TCP ports that somebody in its pod listens on.
+    pub(super) fn listens(&self) -> BTreeSet<u16> {
+        let process = self.process.filter(|process| self.owns(*process));
+        let tables =
+            process.into_iter().flat_map(|process| ["tcp", "tcp6"].map(|name| format!("/proc/{process}/net/{name}")));
+        tables.filter_map(|table| fs::read_to_string(table).ok()).flat_map(|table| listening(&table)).collect()
     }
 }
 
