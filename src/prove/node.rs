@@ -39,9 +39,13 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Reads `/proc/PID/status` (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>).
+    /// Reads `/proc/PID/status` (<https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>). `None` while it is still the runtime's own
+    /// process, which has its privileges until it becomes the program.
     pub fn from_status(status: &str) -> Option<Self> {
         let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        if field("Name")?.trim().starts_with("runc:[") {
+            return None;
+        }
         // Real, effective, saved and of the filesystem.
         let effective = |name: &str| field(name)?.split_whitespace().nth(1)?.parse().ok();
         let bits = |name: &str| u64::from_str_radix(field(name)?.trim(), 16).ok();
