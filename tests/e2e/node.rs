@@ -105,6 +105,10 @@ impl Node for LabNode<'_> {
         container.seen()
     }
 
+    fn listens(&self, container: &Running) -> BTreeSet<u16> {
+        container.listens()
+    }
+
     fn writes(&self, container: &Running, config: &ContainerConfig) -> prove::Result<BTreeSet<String>> {
         Ok(container.writes(config)?)
     }

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 use unroot::prove::changes::FolderChange;
+use unroot::prove::changes::listening;
 use unroot::prove::kubelet::ContainerConfig;
 use unroot::prove::node::Seen;
 
@@ -101,9 +102,20 @@ impl Running {
 
     /// What the main process is.
     pub(crate) fn seen(&self) -> Option<Seen> {
+        Seen::from_status(&self.of_process("status")?)
+    }
+
+    /// The TCP ports that somebody in its pod listens on.
+    pub(crate) fn listens(&self) -> BTreeSet<u16> {
+        let tables = ["net/tcp", "net/tcp6"].into_iter().filter_map(|table| self.of_process(table));
+        tables.flat_map(|table| listening(&table)).collect()
+    }
+
+    /// A file of the kernel's about the main process.
+    fn of_process(&self, file: &str) -> Option<String> {
         let output = self.runc().args(["state", &self.id]).output().ok()?;
         let state: Value = serde_json::from_slice(&output.stdout).ok()?;
-        Seen::from_status(&fs::read_to_string(format!("/proc/{}/status", state.get("pid")?)).ok()?)
+        fs::read_to_string(format!("/proc/{}/{file}", state.get("pid")?)).ok()
     }
 
     /// Runs a command inside, as an exec probe does; whether it ended with 0.

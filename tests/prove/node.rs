@@ -4,6 +4,7 @@ use crate::support::engine::{ENGINES, PrivateEngine};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -27,6 +28,10 @@ fn on_every_engine(images: &[(&str, &str)], test: impl Fn(&PrivateEngine, &Engin
         for (name, lines) in images {
             engine.busybox(name, lines);
         }
+        // Docker's client hands this to every container that it starts.
+        let proxies =
+            r#"{"proxies": {"default": {"httpProxy": "http://127.0.0.1:1", "allProxy": "http://127.0.0.1:1"}}}"#;
+        fs::write(engine.scratch().with_file_name("config").join("config.json"), proxies).unwrap();
         let before = engine.inventory();
         let folder = tempfile::tempdir_in(engine.scratch()).unwrap();
         let program = Path::new(env!("CARGO_BIN_EXE_unroot"));
@@ -206,6 +211,7 @@ fn a_small_cluster_runs_by_the_rules_of_a_kubelet() {
             assert!(env.contains(&line), "{kind}: {line}: {env:?}");
         }
         assert!(!env.contains(&"container=podman"), "{env:?}");
+        assert!(!body("env").to_lowercase().contains("_proxy="), "{kind}: {env:?}");
         let hosts = body("hosts");
         assert!(
             hosts.contains("\tweb.default.svc.cluster.local\n") && hosts.contains("127.0.0.1\tlocalhost"),

@@ -234,6 +234,10 @@ impl Node for EngineNode {
         container.seen()
     }
 
+    fn listens(&self, container: &Container) -> BTreeSet<u16> {
+        container.listens()
+    }
+
     fn interrupted(&self) -> Result<()> {
         interrupt::check()
     }

@@ -8,13 +8,14 @@ use super::held::{Held, Thing};
 use super::node::{EngineNode, Network, bind};
 use super::writes::{self, Changes};
 use super::{Call, Engine, Kind, tar};
+use crate::prove::changes::listening;
 use crate::prove::inside::{Order, Preparation, Prepared};
 use crate::prove::kubelet::{ContainerConfig, DEFAULT_CAPABILITIES, Mount, Source};
 use crate::prove::network::Plan;
 use crate::prove::node::{Image, Seen};
 use crate::prove::objects::{Data, Workload};
 use crate::prove::{Failure, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -28,6 +29,21 @@ const UNPRIVILEGED: (&str, &str) = ("net.ipv4.ip_unprivileged_port_start", "1024
 
 /// The files that a node mounts into every container.
 const FILES: [(&str, &str); 2] = [("hosts", "/etc/hosts"), ("resolv.conf", "/etc/resolv.conf")];
+
+/// What Docker's `config.json` sets in every container, unless the client is told of the variable and has none itself. No way leads to a proxy, and
+/// Services are not behind one.
+const PROXIES: [&str; 10] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "FTP_PROXY",
+    "ftp_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
 
 /// A pod: its namespaces, which a helper holds, and its volumes.
 #[derive(Debug)]
@@ -123,11 +139,10 @@ impl EngineNode {
         if config.read_only_root {
             call = call.arg("--read-only");
         }
+        let set = |name: &str| config.env.iter().any(|line| line.split_once('=').is_some_and(|(set, _)| set == name));
         if podman {
             // What it adds by itself: accounts, variables, names of hosts, folders in memory, and volumes even where a node would have none.
             call = call.args(["--uts", &sandbox, "--passwd=false", "--no-hosts", "--http-proxy=false"]);
-            let set =
-                |name: &str| config.env.iter().any(|line| line.split_once('=').is_some_and(|(set, _)| set == name));
             for name in ["container", "TERM"].into_iter().filter(|name| !set(name)) {
                 call = call.args(["--unsetenv", name]);
             }
@@ -140,6 +155,11 @@ impl EngineNode {
         }
         if self.engine.kind != Kind::Nerdctl {
             call = call.arg("--no-healthcheck");
+        }
+        if self.engine.kind == Kind::Docker {
+            for name in PROXIES.into_iter().filter(|name| !set(name)) {
+                call = call.without(name).args(["--env", name]);
+            }
         }
         // Podman makes the folder that the image names, and no other.
         if config.working_dir != image.config.working_dir {
@@ -297,6 +317,14 @@ impl Container {
         seen.uid = inside(&read("uid_map")?, seen.uid)?;
         seen.gid = inside(&read("gid_map")?, seen.gid)?;
         Some(seen)
+    }
+
+    /// The TCP ports that somebody in its pod listens on.
+    pub(super) fn listens(&self) -> BTreeSet<u16> {
+        let process = self.process.filter(|process| self.owns(*process));
+        let tables =
+            process.into_iter().flat_map(|process| ["tcp", "tcp6"].map(|name| format!("/proc/{process}/net/{name}")));
+        tables.filter_map(|table| fs::read_to_string(table).ok()).flat_map(|table| listening(&table)).collect()
     }
 }
 
