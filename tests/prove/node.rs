@@ -4,11 +4,13 @@ use crate::support::engine::{ENGINES, PrivateEngine};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 use unroot::config::ProbeEntry;
-use unroot::prove::engine::EngineNode;
-use unroot::prove::judge::{Breakdown, Demand, Settings, Trial, Trouble, Verdict};
+use unroot::prove::engine::{EngineNode, Kind};
+use unroot::prove::judge::{Breakdown, Settings, Trial, Trouble, Verdict};
 use unroot::prove::kubelet::ImageVolumes;
 use unroot::prove::objects::Objects;
 
@@ -18,36 +20,46 @@ fn objects(yaml: &str) -> Objects {
     Objects::read(&documents).unwrap()
 }
 
-/// Runs a test with every engine that can be had, on a node that is gone with everything of it afterwards.
-fn on_every_engine(images: &[(&str, &str)], test: impl Fn(&PrivateEngine, &EngineNode)) {
-    for kind in ENGINES {
-        let Some(engine) = PrivateEngine::start(kind) else { continue };
+/// Runs a test with every engine that can be had, at the same time, each on a node that is gone with everything of it afterwards.
+fn on_every_engine(images: &[(&str, &str)], test: impl Fn(&PrivateEngine, &EngineNode) + Sync) {
+    let on = |kind: Kind| {
+        let Some(engine) = PrivateEngine::start(kind) else { return };
         engine.busybox("tools", "RUN [\"/bin/mkdir\", \"-p\", \"/in/changed\"]");
         for (name, lines) in images {
             engine.busybox(name, lines);
         }
+        // Docker's client hands this to every container that it starts.
+        let proxies =
+            r#"{"proxies": {"default": {"httpProxy": "http://127.0.0.1:1", "allProxy": "http://127.0.0.1:1"}}}"#;
+        fs::write(engine.scratch().with_file_name("config").join("config.json"), proxies).unwrap();
         let before = engine.inventory();
         let folder = tempfile::tempdir_in(engine.scratch()).unwrap();
-        let node =
-            EngineNode::new(&engine.engine("t1"), folder.path(), Path::new(env!("CARGO_BIN_EXE_unroot"))).unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_unroot"));
+        let node = EngineNode::new(&engine.engine("t1"), folder.path(), program).unwrap();
         test(&engine, &node);
         drop(node);
         assert_eq!(engine.inventory(), before, "{kind}");
         let left: Vec<_> = folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert!(left.is_empty(), "{left:?}");
-    }
+    };
+    thread::scope(|scope| {
+        for kind in &ENGINES {
+            scope.spawn(|| on(*kind));
+        }
+    });
 }
 
-fn run(node: &EngineNode, yaml: &str, questions: &[ProbeEntry], demand: Demand) -> Verdict {
+fn run(node: &EngineNode, yaml: &str, questions: &[ProbeEntry]) -> Verdict {
     let objects = objects(yaml);
-    let all = if demand == Demand::StaysUp { (0..objects.workloads.len()).collect() } else { BTreeSet::new() };
+    // Where nothing is asked, it need only stay up.
+    let watched = if questions.is_empty() { (0..objects.workloads.len()).collect() } else { BTreeSet::new() };
     let trial = Trial {
         node,
         objects: &objects,
         questions,
         left_out: &BTreeSet::new(),
-        watched: &all,
-        asks_ports: false,
+        watched: &watched,
+        asks_ports: true,
         image_volumes: ImageVolumes::Writable,
         patience: Duration::from_secs(20),
         stay: Duration::from_secs(1),
@@ -56,15 +68,14 @@ fn run(node: &EngineNode, yaml: &str, questions: &[ProbeEntry], demand: Demand) 
 }
 
 fn holds(node: &EngineNode, yaml: &str, questions: &[ProbeEntry]) -> (Vec<String>, Vec<Settings>) {
-    let demand = if questions.is_empty() { Demand::StaysUp } else { Demand::Answers };
-    match run(node, yaml, questions, demand) {
+    match run(node, yaml, questions) {
         Verdict::Holds { bodies, settings } => (bodies, settings),
         Verdict::Fails(breakdown) => panic!("{breakdown}"),
     }
 }
 
 fn fails(node: &EngineNode, yaml: &str) -> Breakdown {
-    match run(node, yaml, &[], Demand::StaysUp) {
+    match run(node, yaml, &[]) {
         Verdict::Holds { .. } => panic!("it holds"),
         Verdict::Fails(breakdown) => *breakdown,
     }
@@ -200,6 +211,7 @@ fn a_small_cluster_runs_by_the_rules_of_a_kubelet() {
             assert!(env.contains(&line), "{kind}: {line}: {env:?}");
         }
         assert!(!env.contains(&"container=podman"), "{env:?}");
+        assert!(!body("env").to_lowercase().contains("_proxy="), "{kind}: {env:?}");
         let hosts = body("hosts");
         assert!(
             hosts.contains("\tweb.default.svc.cluster.local\n") && hosts.contains("127.0.0.1\tlocalhost"),

@@ -35,6 +35,7 @@ pub struct Call {
     engine: Engine,
     arguments: Vec<OsString>,
     variables: Vec<(String, String)>,
+    absent: Vec<&'static str>,
     input: Vec<u8>,
     log: Option<PathBuf>,
     limit: Duration,
@@ -60,6 +61,7 @@ impl Call {
             engine: engine.clone(),
             arguments: vec![command.into()],
             variables: Vec::new(),
+            absent: Vec::new(),
             input: Vec::new(),
             log: None,
             limit: LIMIT,
@@ -82,6 +84,12 @@ impl Call {
     /// A variable of the call's own environment.
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Takes a variable that this program was started with out of the call's own environment.
+    pub(super) fn without(mut self, name: &'static str) -> Self {
+        self.absent.push(name);
         self
     }
 
@@ -224,7 +232,11 @@ impl Call {
 
     fn command(&mut self) -> io::Result<Command> {
         let mut command = Command::new(&self.engine.program);
-        command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.args(&self.arguments);
+        for name in &self.absent {
+            command.env_remove(name);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
         match &self.log {
             Some(log) => {

@@ -5,9 +5,10 @@ mod call;
 mod ending;
 mod find;
 mod held;
-mod helper;
+
 mod images;
 mod node;
+mod own_image;
 mod pods;
 mod steps;
 mod subnet;

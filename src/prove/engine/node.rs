@@ -7,7 +7,7 @@ use super::held::{Held, Thing};
 use super::pods::{Container, Pod};
 use super::subnet::Subnet;
 use super::talk::Talk;
-use super::{Call, Engine, Kind, helper};
+use super::{Call, Engine, Kind, own_image};
 use crate::prove::changes::FolderChange;
 use crate::prove::inside::Order;
 use crate::prove::kubelet::{ContainerConfig, DEFAULT_CAPABILITIES};
@@ -56,7 +56,7 @@ impl EngineNode {
     /// # Errors
     /// What the engine says.
     pub fn new(engine: &Engine, folder: &Path, program: &Path) -> Result<Self> {
-        let helper = helper::build(engine, folder, program)?;
+        let helper = own_image::build(engine, folder, program)?;
         let numbers = AtomicUsize::new(0);
         let name = format!("unroot-{}-keeper", engine.run);
         let label = engine.label();

@@ -30,6 +30,21 @@ const UNPRIVILEGED: (&str, &str) = ("net.ipv4.ip_unprivileged_port_start", "1024
 /// The files that a node mounts into every container.
 const FILES: [(&str, &str); 2] = [("hosts", "/etc/hosts"), ("resolv.conf", "/etc/resolv.conf")];
 
+/// What Docker's `config.json` sets in every container, unless the client is told of the variable and has none itself. No way leads to a proxy, and
+/// Services are not behind one.
+const PROXIES: [&str; 10] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "FTP_PROXY",
+    "ftp_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
+
 /// A pod: its namespaces, which a helper holds, and its volumes.
 #[derive(Debug)]
 pub struct Pod {
@@ -124,11 +139,10 @@ impl EngineNode {
         if config.read_only_root {
             call = call.arg("--read-only");
         }
+        let set = |name: &str| config.env.iter().any(|line| line.split_once('=').is_some_and(|(set, _)| set == name));
         if podman {
             // What it adds by itself: accounts, variables, names of hosts, folders in memory, and volumes even where a node would have none.
             call = call.args(["--uts", &sandbox, "--passwd=false", "--no-hosts", "--http-proxy=false"]);
-            let set =
-                |name: &str| config.env.iter().any(|line| line.split_once('=').is_some_and(|(set, _)| set == name));
             for name in ["container", "TERM"].into_iter().filter(|name| !set(name)) {
                 call = call.args(["--unsetenv", name]);
             }
@@ -141,6 +155,11 @@ impl EngineNode {
         }
         if self.engine.kind != Kind::Nerdctl {
             call = call.arg("--no-healthcheck");
+        }
+        if self.engine.kind == Kind::Docker {
+            for name in PROXIES.into_iter().filter(|name| !set(name)) {
+                call = call.without(name).args(["--env", name]);
+            }
         }
         // Podman makes the folder that the image names, and no other.
         if config.working_dir != image.config.working_dir {
