@@ -157,12 +157,22 @@ fn failing() -> Proof {
             build("web:1", "web/Dockerfile", Built::Yes, Some(Built::No(breaks))),
             build("db:1", "db/Dockerfile", Built::Yes, None),
         ],
-        workloads: vec![workload(
-            "Pod/a\u{1b}[2J",
-            "k8s/\n.yaml",
-            at(1, 1),
-            Outcome::NotRun { reason: "its image does not build as found\r\n".to_owned() },
-        )],
+        workloads: vec![
+            workload(
+                "Pod/a\u{1b}[2J",
+                "k8s/\n.yaml",
+                at(1, 1),
+                Outcome::NotRun { reason: "its image does not build as found\r\n".to_owned() },
+            ),
+            workload(
+                "Pod/b",
+                "k8s/\n.yaml",
+                at(9, 1),
+                Outcome::Void {
+                    reason: format!("GET /: 500 <html>{}\n{}", "x".repeat(1000), "<p>\u{7}</p>\n\n".repeat(20)),
+                },
+            ),
+        ],
     }
 }
 
@@ -334,7 +344,7 @@ fn a_series_in_the_tree_may_be_asked_for_twice() {
     assert_eq!(first.0, [LINE]);
     assert_eq!(proved.told_in(&series, &[]), first);
     proved.prove();
-    fs::remove_dir_all(&series).unwrap();
+    fs::remove_dir_all(proved.tree.path("patches")).unwrap();
     assert_eq!(proved.told(&[]), [LINE], "with them or without them, it is the same tree");
     proved.tree.write("patches/else", "");
     assert_eq!(proved.told(&[]), [""; 0]);

@@ -54,6 +54,12 @@ pub enum Command {
         /// The transform, as `unroot list` shows it
         id: String,
     },
+    /// What runs in the helper containers of a proof
+    #[command(name = "prove:inside", hide = true)]
+    Inside {
+        /// What it does there.
+        words: Vec<String>,
+    },
     /// Clear up after a proof that is killed; started by the proof itself
     #[command(name = crate::prove::engine::watch::COMMAND, hide = true)]
     ProveWatch(crate::prove::engine::watch::Arguments),

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::discover::Tree;
 use crate::error::Error;
 use crate::pipeline::{self, Options, Run};
-use crate::prove::record;
+use crate::prove::{self, record};
 use crate::registry::{Age, Cached, NetworkSettings, Offline, Online, RegistrySettings, Resolver};
 use crate::repository::Repository;
 use crate::source::printable;
@@ -75,6 +75,12 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
             })?;
             print!("{}", transform.metadata().readme);
             return Ok(DONE);
+        }
+        Some(Command::Inside { words }) => {
+            return match prove::inside::main(words) {
+                Ok(()) => Ok(DONE),
+                Err(failure) => Err(Error::Usage(failure.to_string())),
+            };
         }
         Some(Command::ProveWatch(arguments)) => {
             // Nobody sees what it says.

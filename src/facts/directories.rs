@@ -13,8 +13,8 @@ pub struct OwnedDirectory {
 }
 
 impl ImageFacts<'_> {
-    /// The directories that are the application's own: where it works, what is copied in, volumes, directories that a RUN makes, and root's home where it is
-    /// kept. Directories of the system are left out, and so are those whose programs PATH finds, and what lies below another entry.
+    /// The directories that are the application's own: where it works, what is copied in, volumes, directories that a RUN makes, those in which it was seen to
+    /// write, and root's home where it is kept. Directories of the system are left out, and so are those whose programs PATH finds, and what lies below another entry.
     pub fn owned_directories(&self) -> Vec<OwnedDirectory> {
         if self.service().is_some() {
             // They belong to its user, who reads what is added already.
@@ -22,6 +22,7 @@ impl ImageFacts<'_> {
         }
         let mut made: Vec<String> = self.workdir().map(|path| application_root(&path)).into_iter().collect();
         let mut named: Vec<String> = self.dockerfile.volumes(self.stage);
+        named.extend(self.observed.iter().cloned());
         for index in self.dockerfile.effective(self.stage) {
             let instruction = &self.dockerfile.instructions()[index];
             match instruction.keyword {

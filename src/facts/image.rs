@@ -45,6 +45,8 @@ pub struct ImageFacts<'a> {
     pub(super) build_arguments: BuildArguments,
     /// What is kept in root's home; known of an application's own image.
     pub(super) roots_home: RootsHome,
+    /// Directories in which its containers were seen to write.
+    pub(super) observed: Vec<String>,
 }
 
 /// Why it is not certain which stage is deployed.
@@ -128,6 +130,7 @@ impl<'a> ImageFacts<'a> {
             stack: None,
             build_arguments: BuildArguments::of(around, file),
             roots_home: RootsHome::default(),
+            observed: super::observed::written_in(around, file),
         };
         if let Some(base) = facts.asks_registry(around) {
             facts.base_config = around.configs.get(base).and_then(|answer| answer.as_ref().ok());

@@ -2,10 +2,11 @@
 
 use super::directories::{is_below, is_within, normal};
 use super::identity::printable;
-use super::{Application, ContainerFacts, ImageFacts};
+use super::{Application, ContainerFacts, ImageFacts, Surroundings};
 use crate::config::ObservedEntry;
 use crate::dockerfile::Keyword;
 use crate::error::SkipReason;
+use crate::repository::{ContainerId, FileId};
 
 /// How it is known, in details.
 pub(super) const HOW: &str = "observed by unroot prove";
@@ -34,10 +35,26 @@ impl Application<'_> {
         Some(Observed { writable: plain(writable?), filled: plain(filled) })
     }
 
-    fn observed(&self, container: &ContainerFacts<'_>) -> Option<ObservedEntry> {
-        let name = format!("{}/{}", container.workload.name, container.container.name);
-        self.around.config.observed(&container.container.image, &name)
+    /// The ports that a container was seen to listen on; `None` where nobody looked.
+    pub(super) fn observed_ports(&self, container: &ContainerFacts<'_>) -> Option<Vec<u16>> {
+        self.observed(container).map(|entry| entry.ports).filter(|ports| !ports.is_empty())
     }
+
+    fn observed(&self, container: &ContainerFacts<'_>) -> Option<ObservedEntry> {
+        entry(self.around, container.id)
+    }
+}
+
+fn entry(around: Surroundings<'_>, id: ContainerId) -> Option<ObservedEntry> {
+    let workload = around.repository.file(id.file).manifest()?.workloads.get(id.workload)?;
+    let container = workload.containers.get(id.container)?;
+    around.config.observed(&container.image, &format!("{}/{}", workload.name, container.name))
+}
+
+/// Where the containers that run the image of a Dockerfile were seen to write.
+pub(super) fn written_in(around: Surroundings<'_>, file: FileId) -> Vec<String> {
+    let entries = around.links.containers(file).iter().filter_map(|id| entry(around, *id));
+    entries.filter_map(|entry| entry.writable).flatten().collect()
 }
 
 impl Observed {

@@ -57,6 +57,13 @@ pub(super) fn survey(application: &Application<'_>, company: &mut BTreeSet<FileI
     for container in &application.containers {
         of_container(application, container, company, &mut found);
     }
+    let is_high = |container: &ContainerFacts<'_>| {
+        application.observed_ports(container).is_some_and(|ports| ports.iter().all(|port| *port >= 1024))
+    };
+    if !application.containers.is_empty() && application.containers.iter().all(is_high) {
+        // What files merely leave open was seen.
+        found.retain(|obstacle| obstacle.hard || obstacle.reason != SkipReason::LowPort);
+    }
     let allowed = |container: &ContainerFacts<'_>| container.pod.allows_low_ports();
     if !application.containers.is_empty() && application.containers.iter().all(allowed) {
         found.retain(|obstacle| obstacle.reason != SkipReason::LowPort);

@@ -1,6 +1,7 @@
 //! Ports that an application listens on, as far as files tell; those below 1024 are what root is for.
 
 use super::needs::{LISTENING_PORTS, LISTENING_URLS, holds_options};
+use super::observed::HOW;
 use super::obstacles::{Obstacle, hard, soft};
 use super::{Application, ContainerFacts, ImageFacts, identity::printable, sources};
 use crate::error::SkipReason;
@@ -94,8 +95,12 @@ fn low_port_of(application: &Application<'_>, container: &ContainerFacts<'_>, pl
         && let Some((service, port)) = service_port(application, container)
     {
         Some(format!("Service {} sends to port {port} of {place}", printable(&service)))
+    } else if let Some(port) = exposed() {
+        Some(format!("{place} runs an image that exposes port {port}"))
     } else {
-        exposed().map(|port| format!("{place} runs an image that exposes port {port}"))
+        let seen = application.observed_ports(container)?;
+        let low = seen.iter().find(|port| **port < 1024)?;
+        Some(format!("{place} listens on {low} ({HOW})"))
     }
 }
 

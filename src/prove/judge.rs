@@ -342,6 +342,9 @@ impl<'a, N: Node> Run<'a, N> {
                         Refusal::NotHere(reason) => stop(blame, Reached::Built, Trouble::NotRunHere, reason),
                     },
                 )?;
+            if let Some(reason) = node.refuses(&config) {
+                return Err(stop(blame, Reached::Built, Trouble::NotRunHere, reason));
+            }
             let Some(pod) = self.pods.last_mut() else { continue };
             let handle = node.start(&pod.handle, &container.name, &image, &config)?;
             pod.containers.push(Started { container, config, handle, restarts: 0, seen: None, due: None });

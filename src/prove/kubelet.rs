@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::objects::{Capabilities, Container, Objects, PodSpec, SecurityContext, Service, Workload};
 
 /// The capabilities of a container that asks for none and drops none: containerd's default set.
-const DEFAULT_CAPABILITIES: [&str; 14] = [
+pub const DEFAULT_CAPABILITIES: [&str; 14] = [
     "AUDIT_WRITE",
     "CHOWN",
     "DAC_OVERRIDE",

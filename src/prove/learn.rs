@@ -30,7 +30,7 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// What runs as found and hardened tell of a container; `None` where its root is read-only already, so that nothing is to be learnt.
+    /// What runs as found and hardened tell of a container, each where it did what was demanded of it; `None` where its root is read-only already, so that nothing is to be learnt.
     pub fn of(before: Option<&Settings>, after: Option<&Settings>, ports: BTreeSet<u16>) -> Option<Self> {
         let of = after.or(before).filter(|settings| !settings.config.read_only_root)?;
         let changes = |settings: &Settings| settings.changes.clone();
@@ -54,9 +54,10 @@ impl Observation {
                 continue;
             }
             let made: BTreeSet<&String> = change.made.iter().filter(|name| !is_dispensable(name)).collect();
-            // A folder that is called the same in both runs is called so in every one.
-            let is_lasting = |name: &&String| {
-                other.and_then(|other| other.get(folder)).is_some_and(|change| change.made.contains(name.as_str()))
+            // A folder that is called the same in both runs is called so in every one; of a single run digits are a sign of a name made up.
+            let is_lasting = |name: &&String| match other {
+                Some(other) => other.get(folder).is_some_and(|change| change.made.contains(name.as_str())),
+                None => !name.contains(|character: char| character.is_ascii_digit()),
             };
             let is_changed = change.changed || !made.iter().all(is_lasting);
             if !is_changed && made.is_empty() {

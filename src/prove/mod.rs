@@ -10,6 +10,7 @@ pub mod changes;
 pub mod diagnosis;
 pub mod engine;
 pub mod groups;
+pub mod inside;
 pub mod interrupt;
 pub mod judge;
 pub mod kubelet;

@@ -97,6 +97,11 @@ pub trait Node: Sync {
         data: &Data,
     ) -> Result<Self::Pod>;
 
+    /// Why this machine runs no container with these settings, where it does not.
+    fn refuses(&self, _config: &ContainerConfig) -> Option<String> {
+        None
+    }
+
     /// Starts a container of the pod.
     ///
     /// # Errors

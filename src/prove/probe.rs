@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Failure, Result};
 
 /// One question. An empty method only connects.
-#[derive(Serialize, Deserialize, Default)]
+#[derive(Clone, Serialize, Deserialize, Default)]
 pub struct Request {
     /// Where to, `host:port` in numbers.
     pub address: String,

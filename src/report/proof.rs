@@ -21,6 +21,12 @@ const FOLDERS: usize = 4;
 
 const NO_CAPABILITIES: &str = "no capabilities";
 
+/// How many lines of a failure are shown, which may quote what an application answered.
+const FAILURE_LINES: usize = 6;
+
+/// How many characters of a line that is quoted are shown.
+const QUOTED: usize = 200;
+
 /// Where further lines about something begin, in characters: under its name.
 const INDENT: usize = 21;
 
@@ -58,6 +64,11 @@ fn more(text: &mut String, line: &str) {
     let _ = writeln!(text, "{:INDENT$}{}", "", printable(line));
 }
 
+fn cut(line: &str) -> String {
+    let shown: String = line.chars().take(QUOTED).collect();
+    if shown.len() < line.len() { format!("{shown}...") } else { shown }
+}
+
 fn build_lines(text: &mut String, build: &Build, verbose: bool) {
     let image = printable(&build.image);
     let (style, word, rest, last_words) = match (&build.before, &build.after) {
@@ -74,7 +85,7 @@ fn build_lines(text: &mut String, build: &Build, verbose: bool) {
     // What is run in a build colours its words for terminals.
     let last_words = anstream::adapter::strip_str(last_words).to_string();
     let lines: Vec<&str> = last_words.trim().lines().collect();
-    lines.iter().skip(lines.len().saturating_sub(LAST_WORDS)).for_each(|line| more(text, line));
+    lines.iter().skip(lines.len().saturating_sub(LAST_WORDS)).for_each(|line| more(text, &cut(line)));
 }
 
 fn workload_lines(text: &mut String, workload: &WorkloadProof, verbose: bool) {
@@ -96,15 +107,15 @@ fn workload_lines(text: &mut String, workload: &WorkloadProof, verbose: bool) {
         Outcome::Breaks(diagnosis) => {
             let container =
                 diagnosis.container.as_ref().map(|name| format!("/{}", printable(name))).unwrap_or_default();
-            let (code, failure) = (code(diagnosis.cause), printable(&diagnosis.failure));
-            line(text, &place, ERROR, "breaks", &format!("{label}{container}: [{code}] {failure}"));
+            let subject = format!("{label}{container}: [{}]", code(diagnosis.cause));
+            failure_lines(text, &place, (ERROR, "breaks"), &subject, &diagnosis.failure);
             diagnosis_lines(text, diagnosis);
         }
         Outcome::Void { reason } => {
-            line(text, &place, PERSON, "fails", &format!("{label}: as found already: {}", printable(reason)));
+            failure_lines(text, &place, (PERSON, "fails"), &format!("{label}: as found already:"), reason);
         }
         Outcome::NotRun { reason } => {
-            line(text, &place, PERSON, "not run", &format!("{label}: {}", printable(reason)));
+            failure_lines(text, &place, (PERSON, "not run"), &format!("{label}:"), reason);
         }
     }
     if !workload.missing.is_empty() {
@@ -115,6 +126,17 @@ fn workload_lines(text: &mut String, workload: &WorkloadProof, verbose: bool) {
         for (state, containers) in [("as found", &workload.before), ("hardened", &workload.after)] {
             containers.iter().for_each(|container| more(text, &format!("{state}: {}", in_full(container, verbose))));
         }
+    }
+}
+
+/// What went wrong begins behind the subject; further lines of it stand below.
+fn failure_lines(text: &mut String, place: &str, (style, word): (Style, &str), subject: &str, failure: &str) {
+    let mut lines = failure.lines().map(str::trim).filter(|line| !line.is_empty()).map(cut);
+    let first = lines.next().unwrap_or_default();
+    line(text, place, style, word, &format!("{subject} {}", printable(&first)));
+    lines.by_ref().take(FAILURE_LINES - 1).for_each(|line| more(text, &line));
+    if lines.next().is_some() {
+        more(text, "...");
     }
 }
 

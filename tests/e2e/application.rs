@@ -81,6 +81,11 @@ pub(crate) struct Naive {
     pub(crate) files: BTreeMap<PathBuf, PathBuf>,
     /// A text that the failure must contain.
     pub(crate) fails: String,
+    /// A text that what is said about it must contain: what to change.
+    pub(crate) remedy: String,
+    /// The cause that must be found.
+    #[serde(default)]
+    pub(crate) cause: Option<String>,
 }
 
 impl Application {

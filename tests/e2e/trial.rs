@@ -14,9 +14,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use unroot::config::ProbeEntry;
+use unroot::prove::diagnosis::{self, Case};
 use unroot::prove::judge::{Breakdown, Reached, Settings, Trial, Trouble, Verdict};
 use unroot::prove::kubelet::ImageVolumes;
 use unroot::prove::objects::{self, Objects, Workload};
+use unroot::prove::proof::Diagnosis;
 
 use crate::application::{Application, Naive};
 use crate::bases;
@@ -61,8 +63,13 @@ pub(crate) fn all(lab: &Lab, images: &Images<'_>, applications: &[Application]) 
 /// Runs every tree of one application.
 fn one(lab: &Lab, images: &Images<'_>, application: &Application) -> Result<Record> {
     let tree = application.tree();
-    let mut bench =
-        Bench { lab, images, application, record: Record::new(application, level::of(application, &tree)?) };
+    let mut bench = Bench {
+        lab,
+        images,
+        application,
+        record: Record::new(application, level::of(application, &tree)?),
+        found: Vec::new(),
+    };
     let disks = lab.scratch(&application.name, "disks")?;
     if let Some(answers) = bench.as_found(&tree, &disks)? {
         bench.naively(&tree)?;
@@ -77,6 +84,8 @@ struct Bench<'a> {
     images: &'a Images<'a>,
     application: &'a Application,
     record: Record,
+    /// The containers as found.
+    found: Vec<Settings>,
 }
 
 impl Bench<'_> {
@@ -89,6 +98,7 @@ impl Bench<'_> {
                 for settings in &settings {
                     self.row(&format!("  {}", settings.container), in_words(settings), true);
                 }
+                self.found = settings;
                 Ok(Some(bodies))
             }
             Verdict::Fails(breakdown) => {
@@ -98,8 +108,10 @@ impl Bench<'_> {
         }
     }
 
-    /// Each naive hardening must fail, and for its own reason.
+    /// Each naive hardening must fail, for its own reason, and what is said about it must be what helps.
     fn naively(&mut self, tree: &Path) -> Result<()> {
+        let as_found = self.documents(tree)?;
+        let former = self.objects(tree, &as_found)?.map_err(|error| format!("built once, and not again: {error}"))?;
         for naive in &self.application.naive {
             let tree = &self.copy(tree, "naive")?;
             for (file, instead) in &naive.files {
@@ -108,11 +120,22 @@ impl Bench<'_> {
                 fs::write(&file, bases::pin(self.lab, &fs::read_to_string(&file)?)?)?;
             }
             let documents = merged(&self.documents(tree)?, naive);
-            let disks = self.lab.scratch(&self.application.name, "new-disks")?;
-            let verdict = self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, &disks)?;
+            let objects = self.objects(tree, &documents)?;
+            let verdict = match &objects {
+                Ok(objects) => self.naive_verdict(objects)?,
+                Err(error) => Verdict::Fails(Box::new(unbuilt(error.clone()))),
+            };
             let (outcome, right) = match verdict {
                 Verdict::Fails(breakdown) if breakdown.to_string().contains(&naive.fails) => {
-                    (format!("fails: {}", naive.fails), true)
+                    let diagnosis = match &objects {
+                        Ok(objects) => self.diagnosis(&breakdown, objects, &former)?,
+                        Err(error) => diagnosis::of_build(error),
+                    };
+                    let cause = serde_json::to_value(diagnosis.cause)?;
+                    let right = diagnosis.remedy.contains(&naive.remedy)
+                        && naive.cause.as_ref().is_none_or(|expected| cause == **expected);
+                    let shown = if right { naive.remedy.replace('`', "") } else { format!("{cause}: {diagnosis:?}") };
+                    (format!("fails: {} -> {shown}", naive.fails), right)
                 }
                 Verdict::Fails(breakdown) => (format!("fails otherwise: {breakdown}"), false),
                 Verdict::Holds { .. } => ("answers, and must not".to_owned(), false),
@@ -120,6 +143,30 @@ impl Bench<'_> {
             self.row(&format!("naive: {}", naive.name), outcome, right);
         }
         Ok(())
+    }
+
+    /// Runs a naive hardening on new disks.
+    fn naive_verdict(&self, objects: &Objects) -> Result<Verdict> {
+        let disks = self.lab.scratch(&self.application.name, "new-disks")?;
+        self.run(objects, &self.application.probes, ImageVolumes::Writable, &disks)
+    }
+
+    /// What is said about a naive hardening.
+    fn diagnosis(&self, breakdown: &Breakdown, objects: &Objects, former: &Objects) -> Result<Diagnosis> {
+        let index = breakdown.workload.ok_or("nobody is to blame")?;
+        let (workload, former) = (objects.workloads.get(index), former.workloads.get(index));
+        let (Some(workload), Some(former)) = (workload, former) else { return Err("the workload is gone".into()) };
+        let original: Vec<Settings> =
+            self.found.iter().filter(|settings| settings.workload == index).cloned().collect();
+        let case = Case { breakdown, workload, former, original: &original };
+        let mut holds_with = |other: &Workload| {
+            let mut objects = objects.clone();
+            if let Some(place) = objects.workloads.get_mut(index) {
+                *place = other.clone();
+            }
+            Ok(matches!(self.naive_verdict(&objects)?, Verdict::Holds { .. }))
+        };
+        Ok(diagnosis::diagnose(&case, &mut holds_with)?)
     }
 
     /// The hardened application gives the same answers: whole, after each patch, in both kinds of cluster, on old disks. Its tree.
@@ -235,22 +282,41 @@ impl Bench<'_> {
         image_volumes: ImageVolumes,
         claims: &Path,
     ) -> Result<Verdict> {
-        let Self { lab, images, application, .. } = *self;
+        let objects = match self.objects(tree, documents)? {
+            Ok(objects) => objects,
+            Err(error) => return Ok(Verdict::Fails(Box::new(unbuilt(error)))),
+        };
+        self.run(&objects, questions, image_volumes, claims)
+    }
+
+    /// What the documents declare, with the images that were built for it; or why one cannot be built.
+    fn objects(&self, tree: &Path, documents: &[Value]) -> Result<std::result::Result<Objects, String>> {
         let mut objects = Objects::read(documents)?;
-        for image in &application.images {
-            let built = match build::build(lab, tree, image) {
+        for image in &self.application.images {
+            let built = match build::build(self.lab, tree, image) {
                 Ok(built) => built,
-                Err(error) => return Ok(Verdict::Fails(Box::new(unbuilt(error.to_string())))),
+                Err(error) => return Ok(Err(error.to_string())),
             };
             let containers = objects.workloads.iter_mut().flat_map(Workload::all_containers);
             for container in containers.filter(|container| container.image == image.name) {
                 container.built = Some(built.clone());
             }
         }
+        Ok(Ok(objects))
+    }
+
+    fn run(
+        &self,
+        objects: &Objects,
+        questions: &[ProbeEntry],
+        image_volumes: ImageVolumes,
+        claims: &Path,
+    ) -> Result<Verdict> {
+        let Self { lab, images, application, .. } = *self;
         let node = LabNode { lab, images, name: &application.name, claims };
         let trial = Trial {
             node: &node,
-            objects: &objects,
+            objects,
             questions,
             left_out: &BTreeSet::new(),
             watched: &BTreeSet::new(),

@@ -280,6 +280,7 @@ mod tests {
                 seen,
                 restarts: 0,
                 writes,
+                changes: BTreeMap::new(),
             }
         }
 

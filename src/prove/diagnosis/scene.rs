@@ -180,9 +180,14 @@ impl<'a> Scene<'a> {
         outermost(writes)
     }
 
-    /// Whether an empty volume at this place would hide the program or its configuration.
+    /// Whether an empty volume at this place would hide the program or its configuration: by what was seen to lie there, or by its name.
     pub(super) fn hides(&self, folder: &str) -> bool {
         let Some(config) = self.config() else { return false };
+        let seen = self.before.and_then(|before| before.changes.get(folder)?.holds.as_ref());
+        let bare = ["/run", "/var/run", "/tmp", "/var/tmp", "/var/cache", "/var/log"].contains(&folder);
+        if let Some(held) = seen.filter(|_| !bare) {
+            return !held.is_empty();
+        }
         let system = ["/", "/app", "/bin", "/etc", "/lib", "/opt", "/root", "/sbin", "/srv", "/usr", "/var"];
         system.contains(&folder)
             || ["/etc", "/usr", "/bin", "/lib"].iter().any(|place| is_below(folder, place))

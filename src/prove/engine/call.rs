@@ -176,6 +176,30 @@ impl Call {
         }))
     }
 
+    /// Makes the call and ends it once it has printed that many bytes; those, or fewer where it printed fewer.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or somebody wants the proof to end.
+    pub(super) fn beginning(mut self, bytes: u64) -> Result<Vec<u8>> {
+        interrupt::check()?;
+        let mut child = self.command()?.stderr(Stdio::null()).spawn()?;
+        let mut read = Vec::new();
+        let result = child.stdout.take().map(|output| output.take(bytes).read_to_end(&mut read));
+        let _ = child.kill();
+        let _ = child.wait();
+        result.transpose()?;
+        Ok(read)
+    }
+
+    /// Makes the call and leaves it running, to be talked with. It ends at the latest when its input does.
+    ///
+    /// # Errors
+    /// Where it cannot be started, or somebody wants the proof to end.
+    pub(super) fn attached(mut self) -> Result<Child> {
+        interrupt::check()?;
+        Ok(self.command()?.stdin(Stdio::piped()).spawn()?)
+    }
+
     /// Makes the call; what it printed, without the space around it.
     ///
     /// # Errors

@@ -4,12 +4,23 @@ mod build;
 mod call;
 mod ending;
 mod find;
+mod held;
+mod helper;
+mod images;
+mod node;
+mod pods;
 mod steps;
+mod subnet;
 mod sweep;
+mod talk;
+mod tar;
 pub mod watch;
+mod writes;
 
 pub use build::{BuildSpec, Side};
 pub use call::{Call, Output};
+pub use node::{EngineNode, Network};
+pub use pods::{Container, Pod};
 pub use sweep::Throwaway;
 
 use std::fmt;
