@@ -88,7 +88,9 @@ impl Engine {
         let place = folder.join(format!("dockerfile-{}-{}", spec.number, spec.side));
         let dockerfile = lay_out(spec, &place)?;
         let mut said = String::new();
-        let built = self.attempts(spec, &tag, &dockerfile, &folder.join(BUILDS), &mut said);
+        let log_name = format!("{}-{}", spec.number, spec.side);
+        let call = || self.build_call(spec, &tag, &dockerfile);
+        let built = self.attempts(&tag, call, &spec.context, &folder.join(BUILDS).join(log_name), &mut said);
         let said = redacted(&said, &spec.arguments);
         if let Some(log) = log {
             fs::write(log, &said)?;
@@ -104,15 +106,22 @@ impl Engine {
         }
     }
 
-    /// Builds until the builder has understood what it is asked for; whether it succeeded. `said` is what it said to the last attempt.
-    fn attempts(&self, spec: &BuildSpec, tag: &str, dockerfile: &Path, logs: &Path, said: &mut String) -> Result<bool> {
+    /// Builds until the builder has understood what it is asked for; whether it succeeded. Each attempt has a log, whose name begins so; `said` is what the
+    /// last one holds.
+    pub(super) fn attempts(
+        &self,
+        tag: &str,
+        call: impl Fn() -> Call,
+        context: &Path,
+        log: &Path,
+        said: &mut String,
+    ) -> Result<bool> {
         let mut words = if self.kind == Kind::Docker { vec!["--force-rm"] } else { Vec::new() };
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let log = logs.join(format!("{}-{}-{attempt}.log", spec.number, spec.side));
-            let ended = self.build_call(spec, tag, dockerfile).args(&words);
-            let ended = ended.args(&spec.options).arg(&spec.context).log(&log).output();
+            let log = log.with_added_extension(format!("{attempt}.log"));
+            let ended = call().args(&words).arg(context).log(&log).output();
             *said = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
             let success = ended?.success;
             if !success && words.contains(&"--force-rm") && said.contains("unknown flag: --force-rm") {
@@ -142,7 +151,8 @@ impl Engine {
         for (name, place) in &spec.contexts {
             call = call.arg("--build-context").arg(format!("{name}={place}"));
         }
-        call.variable("BUILDKIT_PROGRESS", "plain").variable("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
+        call = call.variable("BUILDKIT_PROGRESS", "plain").variable("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
+        call.args(&spec.options)
     }
 
     fn has_image(&self, tag: &str) -> Result<bool> {
@@ -247,7 +257,7 @@ const LAST: usize = 60;
 
 /// The line of a builder's log that tells best why it failed, fit for a terminal: the last one that says what is wrong in the builder's own form, and
 /// before it what the failed step said last.
-fn last_words(log: &str) -> String {
+pub(super) fn last_words(log: &str) -> String {
     let log = without_escapes(log);
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default();
