@@ -42,14 +42,15 @@ pub(super) fn build(engine: &Engine, folder: &Path, program: &Path) -> Result<He
         format!("ENTRYPOINT [\"{PROGRAM}\", \"prove:inside\"]"),
     ];
     fs::write(context.join("Dockerfile"), lines.join("\n") + "\n")?;
-    fs::create_dir_all(folder.join(BUILDS))?;
+    let logs = folder.join(BUILDS);
+    let log = if logs.is_dir() { logs.join("helper") } else { context.join("log") };
     let held = Held::new(engine, Thing::Image, engine.helper_image());
     let call = || {
         let call = engine.call("build").args(["--tag", held.name()]);
         if engine.kind == Kind::Podman { call.arg("--layers=false") } else { call }
     };
     let mut said = String::new();
-    if !engine.attempts(held.name(), call, &context, &folder.join(BUILDS).join("helper"), &mut said)? {
+    if !engine.attempts(held.name(), call, &context, &log, &mut said)? {
         let said = last_words(&said);
         return Err(Failure::new(format!("the image of the helper containers cannot be built: {said}")));
     }
