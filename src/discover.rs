@@ -71,7 +71,20 @@ impl Tree {
     /// # Errors
     /// [`Error::Read`] when an input does not exist or cannot be read; [`Error::Usage`] for a pattern that is none.
     pub fn discover(inputs: &[PathBuf], exclude: &[String]) -> Result<Self, Error> {
-        let root = root_of(inputs)?;
+        Self::walk(root_of(inputs)?, inputs, exclude)
+    }
+
+    /// Walks a directory, and tells paths from it wherever the program was started.
+    ///
+    /// # Errors
+    /// As [`Tree::discover`].
+    pub fn of(directory: &Path, exclude: &[String]) -> Result<Self, Error> {
+        let root = directory.canonicalize();
+        let root = root.map_err(|source| Error::Read { path: directory.to_path_buf(), source })?;
+        Self::walk(root, &[directory.to_path_buf()], exclude)
+    }
+
+    fn walk(root: PathBuf, inputs: &[PathBuf], exclude: &[String]) -> Result<Self, Error> {
         let mut paths = BTreeSet::new();
         let mut unreadable = Vec::new();
         for input in inputs {

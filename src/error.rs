@@ -39,6 +39,9 @@ pub enum Error {
     /// An argument that only the program can judge, such as an unknown transform id.
     #[error("{0}")]
     Usage(String),
+    /// A proof could not be carried out.
+    #[error("{0}")]
+    Prove(String),
     /// Writing failed; everything already written was put back.
     #[error("{0}")]
     Write(String),

@@ -3,6 +3,7 @@
 use crate::config::FinalBase;
 use crate::image::Platform;
 use crate::kubernetes::pod_security::Policy;
+use crate::prove::engine::Kind as Engine;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -60,6 +61,8 @@ pub enum Command {
         /// What it does there.
         words: Vec<String>,
     },
+    /// Build and start what a run would make of the files, with your container engine, and tell what still works
+    Prove(Box<ProveArguments>),
     /// Clear up after a proof that is killed; started by the proof itself
     #[command(name = crate::prove::engine::watch::COMMAND, hide = true)]
     ProveWatch(crate::prove::engine::watch::Arguments),
@@ -83,8 +86,74 @@ pub struct Mode {
     pub patches: Option<PathBuf>,
 }
 
-/// What to change.
+/// Builds the images as found and hardened, starts them under the settings of their manifests, and asks their probes.
+///
+/// Nothing is written but what you ask for, nothing is pushed, and nothing of it stays in your engine.
 #[derive(Debug, Args)]
+#[command(after_help = PROVE_EXIT_CODES)]
+pub struct ProveArguments {
+    /// Files or directories to look at [default: the current directory]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// The container engine [default: the first of docker, podman and nerdctl that answers]
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    pub engine: Option<Engine>,
+
+    /// PATH holds the hardened files, and DIR the tree as it was: prove the difference, and change nothing
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["only", "skip", "allow_unsafe", "update", "final_base"])]
+    pub before: Option<PathBuf>,
+
+    /// Further manifests, for the proof only: Secrets that are not committed, databases
+    #[arg(long, value_name = "FILE")]
+    pub with: Vec<PathBuf>,
+
+    /// Seconds that workloads may take until they answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub time_limit: u64,
+
+    /// A word for the engine's `build`, as in --build-option=--network=host (repeat)
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    pub build_option: Vec<String>,
+
+    /// Add where containers were seen to write and to listen to unroot.toml, so that the next run knows
+    #[arg(long)]
+    pub learn: bool,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write what builds and failing workloads printed into this directory
+    #[arg(long, value_name = "DIR")]
+    pub logs: Option<PathBuf>,
+
+    /// Also tell of each container
+    #[arg(long, short)]
+    pub verbose: bool,
+
+    /// When to use colours
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Colour,
+
+    /// What to change.
+    #[command(flatten)]
+    pub selection: Selection,
+
+    /// How to ask registries.
+    #[command(flatten)]
+    pub network: Network,
+}
+
+const PROVE_EXIT_CODES: &str = "\
+Exit codes:
+  0  all that was run still works
+  1  something breaks that works as found
+  2  wrong usage, no engine, a build that fails as found, or a failure of this machine
+  3  nothing to prove: no workload, no Dockerfile known to build an image, or nothing works as found";
+
+/// What to change.
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Selection")]
 pub struct Selection {
     /// Run only these transforms (repeat, or separate by commas)
@@ -109,7 +178,7 @@ pub struct Selection {
 }
 
 /// What to show.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
     /// Also list what already is as it should be
@@ -130,8 +199,9 @@ pub struct Output {
 }
 
 /// When to use colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Colour {
+    #[default]
     /// On a terminal, unless `NO_COLOR` is set
     Auto,
     /// Always
@@ -141,7 +211,7 @@ pub enum Colour {
 }
 
 /// How to ask registries.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub struct Network {
     /// Ask no registry; what neither unroot.lock nor the cache tells is not pinned, and stays unknown

@@ -3,15 +3,16 @@
 mod arguments;
 mod lock;
 mod progress;
+mod prove;
 mod surroundings;
 
-pub use arguments::{Arguments, Colour, Command, Mode};
+pub use arguments::{Arguments, Colour, Command, Mode, ProveArguments};
 
 use crate::config::Config;
 use crate::discover::Tree;
 use crate::error::Error;
 use crate::pipeline::{self, Options, Run};
-use crate::prove::{self, record};
+use crate::prove::{inside, record};
 use crate::registry::{Age, Cached, NetworkSettings, Offline, Online, RegistrySettings, Resolver};
 use crate::repository::Repository;
 use crate::source::printable;
@@ -39,7 +40,11 @@ const NOTHING_SEEN: u8 = 3;
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.output.color {
+    let colour = match &arguments.command {
+        Some(Command::Prove(prove)) => prove.color,
+        _ => arguments.output.color,
+    };
+    match colour {
         Colour::Auto => {}
         Colour::Always => anstream::ColorChoice::Always.write_global(),
         Colour::Never => anstream::ColorChoice::Never.write_global(),
@@ -77,46 +82,19 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
             return Ok(DONE);
         }
         Some(Command::Inside { words }) => {
-            return match prove::inside::main(words) {
+            return match inside::main(words) {
                 Ok(()) => Ok(DONE),
                 Err(failure) => Err(Error::Usage(failure.to_string())),
             };
         }
+        Some(Command::Prove(arguments)) => return prove::prove(arguments),
         Some(Command::ProveWatch(arguments)) => {
             // Nobody sees what it says.
             return Ok(if crate::prove::engine::watch::watch(arguments).is_ok() { DONE } else { FAILED });
         }
         None => {}
     }
-    let (tree, config) = discover(arguments)?;
-    let root = tree.root().to_path_buf();
-    let repository = Repository::parse(tree, &config);
-    let lock = LockFile::load(&root, arguments)?;
-    let options = Options {
-        keeps_lock: lock.is_some(),
-        only: arguments.selection.only.clone(),
-        skip: arguments.selection.skip.clone(),
-        allow_unsafe: arguments.selection.allow_unsafe,
-        update: arguments.selection.update,
-        target: arguments.output.level.then_some(arguments.output.target),
-    };
-    let now = surroundings::now();
-    let folder = if arguments.network.no_cache { None } else { surroundings::cache_directory() };
-    let cache = folder.map(|folder| Arc::new(Cache::new(folder, now)));
-    let resolver = resolver(arguments, &config, &root, cache.clone(), now);
-    let run = match lock {
-        Some(lock) => {
-            let locked = lock.before(arguments, config.platform.clone(), resolver);
-            let mut run = pipeline::run(repository, &config, &options, &locked)?;
-            lock.add_to(&mut run, &locked, arguments, arguments.looks_at(&root), now.into());
-            run
-        }
-        None => pipeline::run(repository, &config, &options, resolver.as_ref())?,
-    };
-    if let Some(trouble) = cache.as_ref().and_then(|cache| cache.trouble()) {
-        eprintln!("note: no answer is kept for the next run: {}", printable(&trouble));
-    }
-
+    let Planned { root, options, run, cache } = planned(arguments)?;
     if run.dockerfiles + run.manifests == 0 {
         print!("{}", report::text::unread(&run));
         let root = printable(&root.display().to_string());
@@ -154,6 +132,53 @@ fn run(arguments: &Arguments) -> Result<u8, Error> {
         println!("the last patch tells of the proof");
     }
     Ok(exit_code(&run, arguments.mode.check))
+}
+
+/// A run, not yet written or shown.
+struct Planned {
+    root: PathBuf,
+    options: Options,
+    run: Run,
+    cache: Option<Arc<Cache>>,
+}
+
+/// Reads the files and runs the transforms over them, in memory.
+#[allow(clippy::print_stderr, reason = "the command line is what prints")]
+fn planned(arguments: &Arguments) -> Result<Planned, Error> {
+    let (tree, config) = discover(arguments)?;
+    let root = tree.root().to_path_buf();
+    let repository = Repository::parse(tree, &config);
+    let lock = LockFile::load(&root, arguments)?;
+    let options = Options {
+        keeps_lock: lock.is_some(),
+        only: arguments.selection.only.clone(),
+        skip: arguments.selection.skip.clone(),
+        allow_unsafe: arguments.selection.allow_unsafe,
+        update: arguments.selection.update,
+        target: arguments.output.level.then_some(arguments.output.target),
+    };
+    let now = surroundings::now();
+    let cache = cache(arguments);
+    let resolver = resolver(arguments, &config, &root, cache.clone(), now);
+    let run = match lock {
+        Some(lock) => {
+            let locked = lock.before(arguments, config.platform.clone(), resolver);
+            let mut run = pipeline::run(repository, &config, &options, &locked)?;
+            lock.add_to(&mut run, &locked, arguments, arguments.looks_at(&root), now.into());
+            run
+        }
+        None => pipeline::run(repository, &config, &options, resolver.as_ref())?,
+    };
+    if let Some(trouble) = cache.as_ref().and_then(|cache| cache.trouble()) {
+        eprintln!("note: no answer is kept for the next run: {}", printable(&trouble));
+    }
+    Ok(Planned { root, options, run, cache })
+}
+
+/// What is kept between runs, unless nothing is to be.
+fn cache(arguments: &Arguments) -> Option<Arc<Cache>> {
+    let folder = if arguments.network.no_cache { None } else { surroundings::cache_directory() };
+    folder.map(|folder| Arc::new(Cache::new(folder, surroundings::now())))
 }
 
 fn exit_code(run: &Run, check: bool) -> u8 {

@@ -1,10 +1,10 @@
 //! `[[probe]]`: what `unroot prove` asks applications, beside the probes of their manifests.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One `[[probe]]` table: an HTTP request to a Service of the manifests, by name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbeEntry {
     /// Service name and port, `web:80`.

@@ -128,6 +128,8 @@ pub struct Settings {
     pub seen: Option<Seen>,
     /// How often it was started again.
     pub restarts: u32,
+    /// The TCP ports that somebody listened on in its pod, as far as the machine tells.
+    pub ports: BTreeSet<u16>,
     /// The folders of its image, outside of every mount, in which it made, changed or removed something.
     pub writes: BTreeSet<String>,
     /// What it did there, as far as the machine tells.
@@ -591,6 +593,7 @@ impl<'a, N: Node> Run<'a, N> {
                     config: started.config.clone(),
                     seen: started.seen.clone(),
                     restarts: started.restarts,
+                    ports: self.trial.node.listens(&started.handle),
                     writes: self.trial.node.writes(&started.handle, &started.config)?,
                     changes: self.trial.node.changes(&started.handle, &started.config)?,
                 });

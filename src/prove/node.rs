@@ -154,6 +154,11 @@ pub trait Node: Sync {
         Ok(self.writes(container, config)?.into_iter().map(|folder| (folder, change.clone())).collect())
     }
 
+    /// The TCP ports that somebody listens on in the container's pod; empty where that cannot be seen.
+    fn listens(&self, _container: &Self::Container) -> BTreeSet<u16> {
+        BTreeSet::new()
+    }
+
     /// Whether somebody wants the proof to end now: the judge asks between any two waits.
     ///
     /// # Errors

@@ -8,9 +8,10 @@ use super::judge::{Breakdown, Demand, Settings, Trial, Trouble, Verdict};
 use super::kubelet::ImageVolumes;
 use super::node::Node;
 use super::objects::{Objects, Workload};
-use super::proof::{Build, Built, Cause, ContainerProof, Diagnosis, Outcome, WorkloadProof};
+use super::proof::{Build, Built, ContainerProof, Diagnosis, Outcome, WorkloadProof};
 use super::{Result, needs};
 use crate::config::ProbeEntry;
+use crate::source::Position;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -355,10 +356,8 @@ fn unbuilt(side: Side, planned: &Planned, container: String, words: &str) -> Out
         Side::After => Outcome::Breaks(Diagnosis {
             container: Some(container),
             failure,
-            cause: Cause::Image,
-            remedy: format!("see what the build says, and leave {} as it was until it builds", planned.dockerfile),
-            unwritable: Vec::new(),
-            place: Some((planned.dockerfile.clone(), crate::source::Position { line: 1, column: 1 })),
+            place: Some((planned.dockerfile.clone(), Position { line: 1, column: 1 })),
+            ..diagnosis::of_build(words)
         }),
     }
 }

@@ -133,26 +133,37 @@ impl Lab {
     /// A buildah call with the lab's own store, registry and defaults; not yet run.
     pub(crate) fn buildah<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new("buildah");
+        self.equip(command.args(arguments));
         command
-            .args(arguments)
+    }
+
+    /// Gives a call of a container tool the lab's own store, registry and defaults.
+    pub(crate) fn equip<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command
             .env("CONTAINERS_CONF", self.path("etc/containers.conf"))
             .env("CONTAINERS_STORAGE_CONF", self.path("etc/storage.conf"))
             .env("CONTAINERS_REGISTRIES_CONF", self.path("etc/registries.conf"))
             .env("TMPDIR", self.path("tmp"))
-            .env_remove("REGISTRY_AUTH_FILE");
-        command
+            .env_remove("REGISTRY_AUTH_FILE")
     }
 
-    /// Builds one Containerfile. Trust for package downloads comes in by bind mounts, because a variable would stay in the image.
-    pub(crate) fn build(&self, file: &Path, context: &Path, name: &str, options: &[&str], log: &Path) -> Result<()> {
-        let mut command = self.buildah(["build", "--runtime", "runc", "--isolation", "oci", "--network", "host"]);
-        command.args(["--format", "docker", "--layers", "--quiet"]);
+    /// What every build is told. Trust for package downloads comes in by bind mounts, because a variable would stay in the image.
+    pub(crate) fn build_options(&self) -> Vec<String> {
+        let mut options: Vec<String> =
+            ["--isolation=oci", "--network=host", "--format=docker"].map(str::to_owned).into();
         if Path::new(CERTIFICATES).exists() {
-            command.arg("--volume").arg(format!("{CERTIFICATES}:{CERTIFICATES}:ro"));
+            options.push(format!("--volume={CERTIFICATES}:{CERTIFICATES}:ro"));
         }
         for (name, place) in [("npmrc", "/usr/local/etc/npmrc"), ("pip.conf", "/etc/pip.conf")] {
-            command.arg("--volume").arg(format!("{}:{place}:ro", self.path("etc").join(name).display()));
+            options.push(format!("--volume={}:{place}:ro", self.path("etc").join(name).display()));
         }
+        options
+    }
+
+    /// Builds one Containerfile.
+    pub(crate) fn build(&self, file: &Path, context: &Path, name: &str, options: &[&str], log: &Path) -> Result<()> {
+        let mut command = self.buildah(["build", "--runtime", "runc", "--layers", "--quiet"]);
+        command.args(self.build_options());
         command.args(options).arg("--tag").arg(name).arg("--file").arg(file).arg(context);
         let output = command.stdin(Stdio::null()).output()?;
         let said = [output.stdout, output.stderr].concat();

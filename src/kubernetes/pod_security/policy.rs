@@ -112,6 +112,13 @@ pub struct Policy {
     pub version: Version,
 }
 
+/// Restricted, in the latest version.
+impl Default for Policy {
+    fn default() -> Self {
+        Self { level: Level::Restricted, version: Version::LATEST }
+    }
+}
+
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.level, self.version)

@@ -279,6 +279,7 @@ mod tests {
                 config,
                 seen,
                 restarts: 0,
+                ports: std::collections::BTreeSet::new(),
                 writes,
                 changes: BTreeMap::new(),
             }

@@ -118,7 +118,7 @@ fn ends<'a>(listed: &'a str, config: &ContainerConfig) -> Vec<End<'a>> {
         let in_new = path.ancestors().skip(1).any(|folder| added.contains(folder));
         let next = changes.range::<Path, _>((Bound::Excluded(path), Bound::Unbounded)).next();
         let more = next.is_some_and(|(next, _)| next.starts_with(path));
-        let is_end = !in_new && !places(path) && !(more && kind == "C");
+        let is_end = !(in_new || places(path) || more && kind == "C");
         is_end.then_some(End { kind, path, more })
     };
     changes.iter().filter_map(end).collect()

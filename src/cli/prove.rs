@@ -1,0 +1,325 @@
+//! `unroot prove`: builds and starts what a run would make of the files, and tells what came of it.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "logs go to a directory that the user names, and the program starts itself as a helper"
+)]
+
+use super::arguments::{Arguments, Mode, Network, Output, ProveArguments, Selection};
+use super::{DONE, FAILED, NOTHING_SEEN, WOULD_CHANGE, discover};
+use crate::config::{Config, FILE_NAME};
+use crate::error::Error;
+use crate::link::{Link, Links};
+use crate::pipeline::FileChange;
+use crate::prove::builds::{self, Linked, Planned};
+use crate::prove::engine::{BuildSpec, Engine, EngineNode, Side, Throwaway};
+use crate::prove::groups::{self, Group, ManifestText, Unrunnable};
+use crate::prove::learn::{Observation, learned};
+use crate::prove::proof::Proof;
+use crate::prove::record::{self, Basis};
+use crate::prove::run::{Prover, Results};
+use crate::prove::totals::Conclusion;
+use crate::prove::{Failure, interrupt};
+use crate::report;
+use crate::repository::{Repository, Role};
+use crate::source::{Position, printable};
+use crate::write;
+use anstream::{eprintln, print, println};
+use indicatif::ProgressBar;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long what cannot be asked must stay up.
+const STAY: Duration = Duration::from_secs(5);
+
+/// How long one build may take.
+const BUILD_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// The files of a tree as they are before or after: what is built from them, and what is started.
+struct Tree {
+    root: PathBuf,
+    manifests: Vec<ManifestText>,
+    linked: Linked,
+    dockerfiles: BTreeMap<String, String>,
+}
+
+impl Tree {
+    fn read(root: &Path, repository: &Repository, config: &Config) -> Self {
+        let links = Links::find(repository, config);
+        let manifests = repository.manifests().filter(|(_, manifest)| manifest.role == Role::Objects);
+        let manifests = manifests.map(|(id, manifest)| {
+            let positions = manifest.workloads.iter().map(|workload| {
+                let offset = workload.offset(&manifest.stream);
+                (workload.label(), Position::of(manifest.stream.text(), offset))
+            });
+            let file = repository.file(id);
+            ManifestText { path: file.path.clone(), text: file.original.to_string(), positions: positions.collect() }
+        });
+        let dockerfiles = repository.dockerfiles().map(|(id, _)| {
+            let file = repository.file(id);
+            (file.path.clone(), file.original.to_string())
+        });
+        Self {
+            root: root.to_owned(),
+            manifests: manifests.collect(),
+            linked: builds::linked(repository, &links),
+            dockerfiles: dockerfiles.collect(),
+        }
+    }
+
+    /// The same with these changes.
+    fn with(&self, changes: &[FileChange]) -> Self {
+        let after: BTreeMap<&str, &FileChange> = changes.iter().map(|change| (change.path.as_str(), change)).collect();
+        let text = |path: &str, text: &str| after.get(path).map_or(text, |change| &change.after).to_owned();
+        let manifests = self.manifests.iter().map(|manifest| {
+            let text = text(&manifest.path, &manifest.text);
+            ManifestText { text, ..manifest.clone() }
+        });
+        let dockerfiles = self.dockerfiles.iter().map(|(path, written)| (path.clone(), text(path, written)));
+        Self {
+            root: self.root.clone(),
+            manifests: manifests.collect(),
+            linked: self.linked.clone(),
+            dockerfiles: dockerfiles.collect(),
+        }
+    }
+
+    fn groups(&self, further: &[ManifestText]) -> (Vec<Group>, Vec<Unrunnable>) {
+        groups::read(&[further, &self.manifests].concat(), &self.linked)
+    }
+}
+
+/// Proves, and says so.
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is what prints")]
+pub(super) fn prove(arguments: &ProveArguments) -> Result<u8, Error> {
+    let of_run = arguments.as_run();
+    let (tree, config) = discover(&of_run)?;
+    let root = tree.root().to_path_buf();
+    let repository = Repository::parse(tree, &config);
+    if let Some(reason) = nothing(&repository, &config) {
+        eprintln!("nothing to prove: {}", printable(&reason));
+        return Ok(NOTHING_SEEN);
+    }
+    let further = further(&arguments.with)?;
+    // Before anything is read for good, so that what changes meanwhile is noticed.
+    let cache = super::cache(&of_run);
+    let basis = cache.as_ref().and_then(|_| Basis::of(&root, &arguments.with).ok());
+    let engine = Engine::find(arguments.engine).map_err(cannot)?;
+    let name = engine.to_string();
+    let here = Tree::read(&root, &repository, &config);
+    let (before, after, changes) = match &arguments.before {
+        Some(directory) => (read_other(directory)?, here, Vec::new()),
+        None => {
+            let changes = super::planned(&of_run)?.run.files;
+            let after = here.with(&changes);
+            (here, after, changes)
+        }
+    };
+    interrupt::listen(|| eprintln!("removing what was made; this takes a moment")).map_err(cannot)?;
+    let results = run(arguments, &config, engine, &[&before, &after], &further)?;
+    let observations: Vec<Observation> = results.workloads.iter().flat_map(observations).collect();
+    let workloads = results.workloads.into_iter().map(|judged| judged.proof).collect();
+    let proof = Proof { engine: name, builds: results.builds, workloads };
+    match arguments.json {
+        true => println!("{}", report::proof::json(&proof)),
+        false => print!("{}", report::proof::text(&proof, arguments.verbose)),
+    }
+    if arguments.learn {
+        learn(&root, &observations, arguments.json)?;
+    }
+    if let (Some(cache), Some(basis)) = (&cache, &basis)
+        && arguments.before.is_none()
+    {
+        record::keep(cache.as_ref(), &root, &changes, basis, &proof);
+    }
+    Ok(match Conclusion::of(&proof) {
+        Conclusion::Holds => DONE,
+        Conclusion::Breaks => WOULD_CHANGE,
+        Conclusion::DoesNotBuild => FAILED,
+        Conclusion::NothingProved => NOTHING_SEEN,
+    })
+}
+
+fn cannot(failure: Failure) -> Error {
+    Error::Prove(failure.to_string())
+}
+
+/// Why there is nothing to prove, if there is not.
+fn nothing(repository: &Repository, config: &Config) -> Option<String> {
+    let mut containers = repository.containers().peekable();
+    if containers.peek().is_none() {
+        return Some(format!("no workload below {}", repository.tree().root().display()));
+    }
+    let links = Links::find(repository, config);
+    let is_built = |link: &Link| matches!(link, Link::Linked { .. } | Link::Service { .. });
+    let dockerfile = repository.dockerfiles().next()?.0;
+    if containers.any(|id| is_built(links.of(id))) {
+        return None;
+    }
+    let images: BTreeSet<&str> = repository
+        .containers()
+        .filter_map(|id| {
+            let workload = repository.file(id.file).manifest()?.workloads.get(id.workload)?;
+            Some(workload.containers.get(id.container)?.image.as_str())
+        })
+        .collect();
+    let first = images.first().copied().unwrap_or_default();
+    let more = if images.len() > 1 { format!(" and {} more", images.len() - 1) } else { String::new() };
+    Some(format!(
+        "no Dockerfile is known to build what the containers run ({first}{more}); say which one does by [[link]] in {FILE_NAME}, as in image = {first:?}, \
+         dockerfile = {:?}",
+        repository.file(dockerfile).path
+    ))
+}
+
+/// The tree as it was, with its own configuration.
+fn read_other(directory: &Path) -> Result<Tree, Error> {
+    let config = Config::load(directory)?;
+    let tree = crate::discover::Tree::of(directory, &config.exclude)?;
+    let root = tree.root().to_path_buf();
+    Ok(Tree::read(&root, &Repository::parse(tree, &config), &config))
+}
+
+/// The manifests of `--with`.
+fn further(paths: &[PathBuf]) -> Result<Vec<ManifestText>, Error> {
+    let read = |path: &PathBuf| {
+        let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        // It lies above all folders of the tree, so that all share it.
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Ok(ManifestText { path: name, text, positions: BTreeMap::new() })
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Builds and runs both sides; nothing of it is left afterwards.
+fn run(
+    arguments: &ProveArguments,
+    config: &Config,
+    engine: Engine,
+    sides: &[&Tree; 2],
+    further: &[ManifestText],
+) -> Result<Results, Error> {
+    let program =
+        std::env::current_exe().map_err(|error| Error::Prove(format!("cannot find this program: {error}")))?;
+    let throwaway = Throwaway::open(engine, &program).map_err(cannot)?;
+    let line = ProgressBar::new_spinner().with_message("starting");
+    line.enable_steady_tick(Duration::from_millis(120));
+    let result = prove_in(&throwaway, arguments, config, sides, further, &line, &program);
+    line.set_message("removing what was made");
+    let closed = throwaway.close();
+    line.finish_and_clear();
+    let results = result.map_err(cannot)?;
+    closed.map_err(cannot)?;
+    Ok(results)
+}
+
+fn prove_in(
+    throwaway: &Throwaway,
+    arguments: &ProveArguments,
+    config: &Config,
+    sides: &[&Tree; 2],
+    further: &[ManifestText],
+    line: &ProgressBar,
+    program: &Path,
+) -> crate::prove::Result<Results> {
+    let [before, after] = sides;
+    let node = EngineNode::new(throwaway.engine(), throwaway.folder(), program)?;
+    if let Some(logs) = &arguments.logs {
+        fs::create_dir_all(logs)?;
+    }
+    let number = Cell::new(0);
+    let build = |planned: &Planned, side: Side| {
+        let tree = if side == Side::Before { before } else { after };
+        let Some(text) = tree.dockerfiles.get(&planned.dockerfile) else {
+            return Ok(Err(format!("there is no {}", planned.dockerfile)));
+        };
+        number.set(number.get() + 1);
+        let spec = BuildSpec {
+            number: number.get(),
+            side,
+            text: text.clone().into_bytes(),
+            dockerfile: tree.root.join(&planned.dockerfile),
+            context: tree.root.join(&planned.context),
+            target: planned.target.clone(),
+            arguments: planned.arguments.clone(),
+            contexts: Vec::new(),
+            options: arguments.build_option.clone(),
+            limit: BUILD_LIMIT,
+        };
+        let log =
+            arguments.logs.as_ref().map(|logs| logs.join(log_name(&format!("build-{}-{side}", planned.dockerfile))));
+        throwaway.engine().build(&spec, throwaway.folder(), log.as_deref())
+    };
+    let logs = |name: &str, text: &str| match &arguments.logs {
+        Some(logs) => Ok(fs::write(logs.join(log_name(name)), text)?),
+        None => Ok(()),
+    };
+    let prover = Prover {
+        node: &node,
+        build: &build,
+        probes: &config.probes,
+        patience: Duration::from_secs(arguments.time_limit),
+        stay: STAY,
+        told: &|words| line.set_message(printable(words)),
+        logs: &logs,
+    };
+    let (found, unrunnable_before) = before.groups(further);
+    let (hardened, unrunnable) = after.groups(further);
+    // What can be read only as it was is told by its own reason, too.
+    let unrunnable = if unrunnable.is_empty() { unrunnable_before } else { unrunnable };
+    prover.all(&found, &hardened, &unrunnable)
+}
+
+fn log_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    format!("{}.log", name.chars().map(plain).collect::<String>())
+}
+
+fn observations(judged: &crate::prove::run::Judged) -> Vec<Observation> {
+    judged
+        .before
+        .iter()
+        .filter_map(|before| {
+            let after = judged.after.iter().find(|after| after.container == before.container);
+            Observation::of(Some(before), after, before.ports.clone())
+        })
+        .collect()
+}
+
+/// Adds what was seen to the configuration, and shows it before that.
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is what prints")]
+fn learn(root: &Path, observations: &[Observation], is_quiet: bool) -> Result<(), Error> {
+    let path = root.join(FILE_NAME);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(source) => return Err(Error::Read { path, source }),
+    };
+    let before = text.clone().unwrap_or_default();
+    let after = learned(&before, observations).map_err(cannot)?;
+    if after == before {
+        eprintln!("nothing new to learn");
+        return Ok(());
+    }
+    if !is_quiet {
+        print!("\n{}", report::diff::coloured(FILE_NAME, text.as_deref(), &after));
+    }
+    let change = FileChange { path: FILE_NAME.to_owned(), before: text.map(Into::into), after: after.into() };
+    write::write_all(root, &[change])
+}
+
+impl ProveArguments {
+    /// The run whose changes are proved.
+    fn as_run(&self) -> Arguments {
+        Arguments {
+            command: None,
+            paths: self.paths.clone(),
+            mode: Mode::default(),
+            selection: Selection::clone(&self.selection),
+            output: Output::default(),
+            network: Network::clone(&self.network),
+        }
+    }
+}
