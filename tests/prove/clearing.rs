@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use unroot::prove::Result;
-use unroot::prove::engine::{Engine, Kind, Side, Throwaway};
+use unroot::prove::engine::{Engine, EngineNode, Kind, Side, Throwaway};
 use unroot::prove::interrupt;
 
 /// What tells the test binary that it is to be a run, which is killed.
@@ -39,6 +39,7 @@ fn steps() {
 fn build_and_start(throwaway: &Throwaway, context: &Path) -> Result<()> {
     let engine = throwaway.engine();
     let label = engine.label();
+    let _node = EngineNode::new(engine, throwaway.folder(), Path::new(env!("CARGO_BIN_EXE_unroot")))?;
     let name = |what: &str| format!("unroot-{}-{what}", engine.run);
     for side in [Side::Before, Side::After] {
         let mut spec = spec(context, &format!("{DOCKERFILE}RUN echo {side} > /side\n"));

@@ -5,7 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "Dockerfiles and logs of a run lie in its folder")]
 
 use super::sweep::BUILDS;
-use super::{Engine, Kind};
+use super::{Call, Engine, Kind};
 use crate::prove::{Failure, Result, interrupt};
 use crate::source::printable;
 use std::fmt;
@@ -87,19 +87,10 @@ impl Engine {
         let tag = self.tag(spec.number, spec.side);
         let place = folder.join(format!("dockerfile-{}-{}", spec.number, spec.side));
         let dockerfile = lay_out(spec, &place)?;
-        let own_log = |attempt: u8| folder.join(BUILDS).join(format!("{}-{}-{attempt}.log", spec.number, spec.side));
-        let mut attempt = 1;
-        let built = self.run_build(spec, &tag, &dockerfile, &own_log(attempt), false).and_then(|success| {
-            // A builder in a container of its own keeps what it built, unless it is told otherwise.
-            if success && self.kind == Kind::Docker && !self.has_image(&tag)? {
-                attempt = 2;
-                self.run_build(spec, &tag, &dockerfile, &own_log(attempt), true)
-            } else {
-                Ok(success)
-            }
-        });
-        let said = fs::read(own_log(attempt)).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said).into_owned();
+        let mut said = String::new();
+        let log_name = format!("{}-{}", spec.number, spec.side);
+        let call = || self.build_call(spec, &tag, &dockerfile);
+        let built = self.attempts(&tag, call, &spec.context, &folder.join(BUILDS).join(log_name), &mut said);
         let said = redacted(&said, &spec.arguments);
         if let Some(log) = log {
             fs::write(log, &said)?;
@@ -115,15 +106,39 @@ impl Engine {
         }
     }
 
-    fn run_build(&self, spec: &BuildSpec, tag: &str, dockerfile: &Path, log: &Path, load: bool) -> Result<bool> {
-        let mut call = self.call("build").log(log).limit(spec.limit).args(["--tag", tag, "--label", &self.label()]);
+    /// Builds until the builder has understood what it is asked for; whether it succeeded. Each attempt has a log, whose name begins so; `said` is what the
+    /// last one holds.
+    pub(super) fn attempts(
+        &self,
+        tag: &str,
+        call: impl Fn() -> Call,
+        context: &Path,
+        log: &Path,
+        said: &mut String,
+    ) -> Result<bool> {
+        let mut words = if self.kind == Kind::Docker { vec!["--force-rm"] } else { Vec::new() };
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let log = log.with_added_extension(format!("{attempt}.log"));
+            let ended = call().args(&words).arg(context).log(&log).output();
+            *said = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
+            let success = ended?.success;
+            if !success && words.contains(&"--force-rm") && said.contains("unknown flag: --force-rm") {
+                // Only the builder without BuildKit has containers to remove, and it knows the word.
+                words.clear();
+            } else if success && self.kind == Kind::Docker && !words.contains(&"--load") && !self.has_image(tag)? {
+                // A builder in a container of its own keeps what it built, unless it is told otherwise.
+                words.push("--load");
+            } else {
+                return Ok(success);
+            }
+        }
+    }
+
+    fn build_call(&self, spec: &BuildSpec, tag: &str, dockerfile: &Path) -> Call {
+        let mut call = self.call("build").limit(spec.limit).args(["--tag", tag, "--label", &self.label()]);
         call = call.arg("--file").arg(dockerfile);
-        if self.kind != Kind::Nerdctl {
-            call = call.arg("--force-rm");
-        }
-        if load {
-            call = call.arg("--load");
-        }
         if let Some(target) = &spec.target {
             call = call.args(["--target", target]);
         }
@@ -137,7 +152,7 @@ impl Engine {
             call = call.arg("--build-context").arg(format!("{name}={place}"));
         }
         call = call.variable("BUILDKIT_PROGRESS", "plain").variable("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
-        Ok(call.args(&spec.options).arg(&spec.context).output()?.success)
+        call.args(&spec.options)
     }
 
     fn has_image(&self, tag: &str) -> Result<bool> {
@@ -242,7 +257,7 @@ const LAST: usize = 60;
 
 /// The line of a builder's log that tells best why it failed, fit for a terminal: the last one that says what is wrong in the builder's own form, and
 /// before it what the failed step said last.
-fn last_words(log: &str) -> String {
+pub(super) fn last_words(log: &str) -> String {
     let log = without_escapes(log);
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default();

@@ -150,15 +150,17 @@ mod processes {
     }
 
     /// The calls of engines that name this run among their arguments: the last one may have been started in the moment in which its caller was killed.
-    pub(in super::super) fn calls_of(run: &str) -> Vec<u32> {
-        let is_call = |process: &u32| {
-            let Ok(line) = fs::read(format!("/proc/{process}/cmdline")) else { return false };
+    /// Each with the word that it begins with, as far as that matters.
+    pub(in super::super) fn calls_of(run: &str) -> Vec<(u32, &'static str)> {
+        let command = |process: u32| {
+            let line = fs::read(format!("/proc/{process}/cmdline")).ok()?;
             let line = String::from_utf8_lossy(&line);
-            let mut words = line.split('\0');
-            let program = words.next().and_then(|program| program.rsplit('/').next()).unwrap_or_default();
-            ["docker", "podman", "nerdctl"].contains(&program) && words.any(|word| word.contains(run))
+            let (program, words) = line.split_once('\0')?;
+            let program = program.rsplit('/').next()?;
+            let is_call = ["docker", "podman", "nerdctl"].contains(&program) && words.contains(run);
+            is_call.then(|| if words.split('\0').any(|word| word == "build") { "build" } else { "run" })
         };
-        all().filter(is_call).collect()
+        all().filter_map(|process| Some((process, command(process)?))).collect()
     }
 }
 
@@ -174,7 +176,7 @@ mod processes {
 
     pub(super) fn end_contained(_call: u32) {}
 
-    pub(in super::super) fn calls_of(_run: &str) -> Vec<u32> {
+    pub(in super::super) fn calls_of(_run: &str) -> Vec<(u32, &'static str)> {
         Vec::new()
     }
 }

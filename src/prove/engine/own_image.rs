@@ -1,7 +1,9 @@
 //! The image of the helper containers: this program, with the loader and libraries that it needs, and nothing else.
 #![allow(clippy::disallowed_methods, reason = "the image is put together in the run's throw-away folder")]
 
+use super::build::last_words;
 use super::held::{Held, Thing};
+use super::sweep::BUILDS;
 use super::{Engine, Kind};
 use crate::prove::{Failure, Result};
 use std::collections::BTreeSet;
@@ -33,18 +35,25 @@ pub(super) fn build(engine: &Engine, folder: &Path, program: &Path) -> Result<He
     let places: Vec<String> = places.into_iter().collect();
     let lines = [
         "FROM scratch".to_owned(),
+        // First, so that the image of every step bears it.
+        format!("LABEL {}", engine.label()),
         "COPY root/ /".to_owned(),
         format!("ENV LD_LIBRARY_PATH=\"{}\"", places.join(":")),
         format!("ENTRYPOINT [\"{PROGRAM}\", \"prove:inside\"]"),
-        format!("LABEL {}", engine.label()),
     ];
     fs::write(context.join("Dockerfile"), lines.join("\n") + "\n")?;
-    let held = Held::new(engine, Thing::Image, format!("unroot-{}-helper", engine.run));
-    let mut call = engine.call("build").args(["--quiet", "--tag", held.name()]);
-    if engine.kind == Kind::Podman {
-        call = call.arg("--layers=false");
+    let logs = folder.join(BUILDS);
+    let log = if logs.is_dir() { logs.join("helper") } else { context.join("log") };
+    let held = Held::new(engine, Thing::Image, engine.helper_image());
+    let call = || {
+        let call = engine.call("build").args(["--tag", held.name()]);
+        if engine.kind == Kind::Podman { call.arg("--layers=false") } else { call }
+    };
+    let mut said = String::new();
+    if !engine.attempts(held.name(), call, &context, &log, &mut said)? {
+        let said = last_words(&said);
+        return Err(Failure::new(format!("the image of the helper containers cannot be built: {said}")));
     }
-    call.arg(&context).text()?;
     fs::remove_dir_all(&context)?;
     Ok(held)
 }

@@ -134,9 +134,9 @@ pub fn watch(arguments: &Arguments) -> Result<()> {
         }
     }
     let Arguments { engine: kind, program, run, folder } = arguments;
-    // What was started in the very last moment was not told; at worst it is a build.
-    for call in calls_of(run) {
-        calls.entry(call).or_insert_with(|| "build".to_owned());
+    // What was started in the very last moment was not told.
+    for (call, command) in calls_of(run) {
+        calls.entry(call).or_insert_with(|| command.to_owned());
     }
     let engine = Engine::new(*kind, program, String::new(), run.clone());
     let logs = steps::logs(&folder.join(BUILDS));
