@@ -13,6 +13,7 @@ use crate::pipeline::FileChange;
 use crate::prove::builds::{self, Linked, Planned};
 use crate::prove::engine::{BuildSpec, Engine, EngineNode, Side, Throwaway};
 use crate::prove::groups::{self, Group, ManifestText, Unrunnable};
+use crate::prove::judge::Demand;
 use crate::prove::learn::{Observation, learned};
 use crate::prove::proof::{Outcome, Proof};
 use crate::prove::record::{self, Basis};
@@ -86,6 +87,13 @@ impl Tree {
         }
     }
 
+    /// Whether a question to `place`, `web:80`, can be put.
+    fn has_service(&self, place: &str, further: &[ManifestText]) -> bool {
+        let name = place.split(':').next().unwrap_or_default();
+        let groups = self.groups(further).0;
+        groups.iter().flat_map(|group| &group.objects.services).any(|service| service.name == name)
+    }
+
     fn groups(&self, further: &[ManifestText]) -> (Vec<Group>, Vec<Unrunnable>) {
         groups::read(&[further, &self.manifests].concat(), &self.linked)
     }
@@ -95,17 +103,18 @@ impl Tree {
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is what prints")]
 pub(super) fn prove(arguments: &ProveArguments) -> Result<u8, Error> {
     let of_run = arguments.as_run();
-    let (tree, config) = discover(&of_run)?;
+    let (tree, _) = discover(&of_run)?;
     let root = tree.root().to_path_buf();
+    // Before anything is read for good, so that what changes meanwhile is noticed.
+    let cache = super::cache(&of_run);
+    let basis = cache.as_ref().and_then(|_| Basis::of(&root, &arguments.with).ok());
+    let (tree, config) = discover(&of_run)?;
     let repository = Repository::parse(tree, &config);
     if let Some(reason) = nothing(&repository, &config) {
         eprintln!("nothing to prove: {}", printable(&reason));
         return Ok(NOTHING_SEEN);
     }
     let further = further(&arguments.with)?;
-    // Before anything is read for good, so that what changes meanwhile is noticed.
-    let cache = super::cache(&of_run);
-    let basis = cache.as_ref().and_then(|_| Basis::of(&root, &arguments.with).ok());
     let engine = Engine::find(arguments.engine).map_err(cannot)?;
     let name = engine.to_string();
     let here = Tree::read(&root, &repository, &config);
@@ -117,6 +126,10 @@ pub(super) fn prove(arguments: &ProveArguments) -> Result<u8, Error> {
             (here, after, changes)
         }
     };
+    for probe in config.probes.iter().filter(|probe| !before.has_service(&probe.service, &further)) {
+        let service = printable(&probe.service);
+        eprintln!("not asked: no manifest has the Service of the [[probe]] of {service} in {FILE_NAME}");
+    }
     interrupt::listen(|| eprintln!("removing what was made; this takes a moment")).map_err(cannot)?;
     let results = run(arguments, &config, engine, &[&before, &after], &further)?;
     let observations: Vec<Observation> = results.workloads.iter().flat_map(observations).collect();
@@ -186,6 +199,9 @@ fn read_other(directory: &Path) -> Result<Tree, Error> {
 fn further(paths: &[PathBuf]) -> Result<Vec<ManifestText>, Error> {
     let read = |path: &PathBuf| {
         let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        if let Some(reason) = groups::unreadable(&text) {
+            return Err(Error::Prove(format!("{}: {reason}", printable(&path.display().to_string()))));
+        }
         // It lies above all folders of the tree, so that all share it.
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Ok(ManifestText { path: name, text, positions: BTreeMap::new() })
@@ -248,8 +264,7 @@ fn prove_in(
             options: arguments.build_option.clone(),
             limit: BUILD_LIMIT,
         };
-        let log =
-            arguments.logs.as_ref().map(|logs| logs.join(log_name(&format!("build-{}-{side}", planned.dockerfile))));
+        let log = arguments.logs.as_ref().map(|logs| logs.join(log_name(&build_name(planned, side))));
         throwaway.engine().build(&spec, throwaway.folder(), log.as_deref())
     };
     let logs = |name: &str, text: &str| match &arguments.logs {
@@ -272,9 +287,17 @@ fn prove_in(
     prover.all(&found, &hardened, &unrunnable)
 }
 
+fn build_name(planned: &Planned, side: Side) -> String {
+    let target = planned.target.as_ref().map(|target| format!("-{target}")).unwrap_or_default();
+    format!("build-{}{target}-{side}", planned.dockerfile)
+}
+
+/// A name for a file; of a long one the end, which tells most.
 fn log_name(name: &str) -> String {
+    const LENGTH_MAX: usize = 200;
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    format!("{}.log", name.chars().map(plain).collect::<String>())
+    let name: String = name.chars().map(plain).collect();
+    format!("{}.log", name.get(name.len().saturating_sub(LENGTH_MAX)..).unwrap_or_default().trim_start_matches('.'))
 }
 
 fn observations(judged: &crate::prove::run::Judged) -> Vec<Observation> {
@@ -283,7 +306,13 @@ fn observations(judged: &crate::prove::run::Judged) -> Vec<Observation> {
         .iter()
         .filter_map(|before| {
             let after = judged.after.iter().find(|after| after.container == before.container);
-            let holds = matches!(judged.proof.outcome, Outcome::Holds { .. });
+            // What waits for something that is not there has not come to do all that it does.
+            let is_at_work = |demand: &Demand| *demand == Demand::Answers || judged.proof.missing.is_empty();
+            let holds = match &judged.proof.outcome {
+                Outcome::Holds { demand, .. } if !is_at_work(demand) => return None,
+                Outcome::Holds { .. } => true,
+                _ => false,
+            };
             Observation::of(Some(before), after.filter(|_| holds))
         })
         .collect()

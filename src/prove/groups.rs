@@ -74,10 +74,9 @@ pub fn read(manifests: &[ManifestText], linked: &Linked) -> (Vec<Group>, Vec<Unr
                 let position = manifest.positions.get(&label).copied().unwrap_or(Position { line: 1, column: 1 });
                 Placed { path: manifest.path.clone(), position, label, builds }
             });
-            if let Some(placed) = &placed
-                && let Err(failure) = Objects::read(std::slice::from_ref(&value))
-            {
-                unrunnable.push(Unrunnable { placed: placed.clone(), reason: failure.to_string() });
+            if let Err(failure) = Objects::read(std::slice::from_ref(&value)) {
+                // Without a Secret that no API server takes, what refers to it is told to miss it.
+                unrunnable.extend(placed.map(|placed| Unrunnable { placed, reason: failure.to_string() }));
                 continue;
             }
             objects.push(Object { path: manifest.path.clone(), value, placed });
@@ -86,6 +85,13 @@ pub fn read(manifests: &[ManifestText], linked: &Linked) -> (Vec<Group>, Vec<Unr
     let mut groups = Vec::new();
     sort(&objects.iter().collect::<Vec<_>>(), "", &[], &mut groups);
     (groups, unrunnable)
+}
+
+/// Why a text is no YAML, if it is not.
+pub fn unreadable(text: &str) -> Option<String> {
+    serde_yaml::Deserializer::from_str(text)
+        .find_map(|document| document_value(document).err())
+        .map(|error| error.to_string())
 }
 
 /// Every document of a text; what cannot be read has been told by the run itself.
@@ -150,11 +156,22 @@ fn sort(objects: &[&Object], folder: &str, above: &[&Object], groups: &mut Vec<G
     let shared: Vec<&Object> =
         above.iter().chain(here.iter().filter(|object| object.placed.is_none())).copied().collect();
     if below.is_empty() {
-        // Files of one folder that contradict each other: each for itself.
-        let paths: BTreeSet<&str> = here.iter().map(|object| object.path.as_str()).collect();
+        // Files of one folder that contradict each other: each for itself, with those that have no workload.
+        let paths: BTreeSet<&str> =
+            here.iter().filter(|object| object.placed.is_some()).map(|object| object.path.as_str()).collect();
+        let shared: Vec<&Object> = shared.into_iter().filter(|object| !paths.contains(object.path.as_str())).collect();
         for path in paths {
             let of_file: Vec<&Object> = here.iter().filter(|object| object.path == path).copied().collect();
-            groups.extend(group(&of_file, &shared));
+            if !contradict(&of_file) {
+                groups.extend(group(&of_file, &shared));
+                continue;
+            }
+            let namespaces: BTreeSet<&str> = of_file.iter().map(|object| namespace(object)).collect();
+            for name in namespaces {
+                let of_namespace: Vec<&Object> =
+                    of_file.iter().filter(|object| namespace(object) == name).copied().collect();
+                groups.extend(group(&of_namespace, &shared));
+            }
         }
         return;
     }
@@ -185,8 +202,20 @@ fn contradict(objects: &[&Object]) -> bool {
         .any(|key| !seen.insert(key))
 }
 
+fn namespace(object: &Object) -> &str {
+    text(&object.value, "/metadata/namespace")
+}
+
 fn group(objects: &[&Object], above: &[&Object]) -> Option<Group> {
-    let values: Vec<Value> = above.iter().chain(objects).map(|object| object.value.clone()).collect();
+    let name =
+        |object: &Object| (text(&object.value, "/kind").to_owned(), text(&object.value, "/metadata/name").to_owned());
+    let own: BTreeSet<(String, String)> = objects.iter().map(|object| name(object)).collect();
+    // What is nearer stands for what is called the same further up.
+    let above = above.iter().filter(|object| !own.contains(&name(object)));
+    let values: Vec<Value> = above.chain(objects).map(|object| object.value.clone()).collect();
+    if objects.iter().all(|object| object.placed.is_none()) {
+        return None;
+    }
     let mut read = Objects::read(&values).ok()?;
     read.workloads.iter_mut().for_each(name_unnamed);
     let places = objects.iter().filter_map(|object| object.placed.clone()).collect();
@@ -249,6 +278,24 @@ mod tests {
         );
         let files = [("a.yaml", POD), ("b.yaml", POD)];
         assert_eq!(read(&files), [["a.yaml Pod/web"], ["b.yaml Pod/web"]]);
+    }
+
+    #[test]
+    fn namespaces_of_one_file_are_kept_apart() {
+        let of = |name: &str, text: &str| text.replace("metadata: {", &format!("metadata: {{namespace: {name}, "));
+        let all = [of("a", POD), of("a", SERVICE), of("b", POD), of("b", SERVICE)].join("---\n");
+        let group = ["all.yaml Pod/web", "Service/web"];
+        assert_eq!(read(&[("all.yaml", &all)]), [group, group]);
+    }
+
+    #[test]
+    fn what_no_api_server_takes_takes_nothing_else_away() {
+        let files = [
+            ("pod.yaml", POD),
+            ("secret.yaml", "kind: Secret\nmetadata: {name: keys}\ndata: {password: <base64>}\n"),
+            ("service.yaml", "kind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 65536}]}\n"),
+        ];
+        assert_eq!(read(&files), [["pod.yaml Pod/web"]]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::changes::FolderChange;
 use super::kubelet::{self, ContainerConfig, ImageVolumes, Refusal, Surroundings};
 use super::network::{self, Plan};
-use super::node::{Node, Seen};
+use super::node::{Image, Node, Seen};
 use super::objects::{Container, ContainerProbe, Objects, Workload};
 use super::probe::{Reply, Request};
 use super::{Failure, Result};
@@ -40,6 +40,8 @@ pub enum Verdict {
         bodies: Vec<String>,
         /// The containers, in the order of the manifests.
         settings: Vec<Settings>,
+        /// The numbers of the workloads that answered, or ended well as they must: by a question, a probe or a port. Of others it is known only that they stay up.
+        asked: BTreeSet<usize>,
     },
     /// It did not.
     Fails(Box<Breakdown>),
@@ -192,7 +194,7 @@ pub struct Trial<'a, N> {
     pub image_volumes: ImageVolumes,
     /// How long it may take until it answers.
     pub patience: Duration,
-    /// How long it must stay up, where nothing can be asked.
+    /// How long it must stay up after the last answer, too.
     pub stay: Duration,
 }
 
@@ -206,6 +208,7 @@ struct Pod<'a, N: Node> {
 
 struct Started<'a, N: Node> {
     container: &'a Container,
+    image: Image,
     config: ContainerConfig,
     handle: N::Container,
     restarts: u32,
@@ -224,6 +227,11 @@ impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Self::Machine(failure)
     }
+}
+
+/// Whether a container is meant to end: not so sidecars, which are init containers that always run.
+fn is_waited_for(container: &Container) -> bool {
+    container.restart_policy.as_deref() != Some("Always")
 }
 
 type Step<T> = std::result::Result<T, Stop>;
@@ -246,9 +254,9 @@ impl<N: Node> Trial<'_, N> {
     pub fn run(&self) -> Result<Verdict> {
         let plan = self.node.plan(self.objects)?;
         let network = self.node.network(&plan)?;
-        let mut run = Run { trial: self, plan, pods: Vec::new(), network };
+        let mut run = Run { trial: self, plan, pods: Vec::new(), asked: BTreeSet::new(), network };
         match run.attempt() {
-            Ok(bodies) => Ok(Verdict::Holds { bodies, settings: run.settings()? }),
+            Ok(bodies) => Ok(Verdict::Holds { bodies, settings: run.settings()?, asked: run.asked }),
             Err(Stop::Verdict(mut breakdown)) => {
                 breakdown.said = run.said(breakdown.workload, breakdown.container.as_deref());
                 breakdown.settings = run.settings()?;
@@ -264,6 +272,7 @@ struct Run<'a, N: Node> {
     trial: &'a Trial<'a, N>,
     plan: Plan,
     pods: Vec<Pod<'a, N>>,
+    asked: BTreeSet<usize>,
     network: N::Network,
 }
 
@@ -272,38 +281,41 @@ impl<'a, N: Node> Run<'a, N> {
         let Trial { objects, left_out, watched, .. } = *self.trial;
         let started = objects.workloads.iter().enumerate().filter(|(index, _)| !left_out.contains(index));
         let (ending, lasting): (Vec<_>, Vec<_>) = started.partition(|(_, workload)| workload.ends());
-        for (index, workload) in lasting {
+        // A cluster starts all at once, and an init container often waits for another pod.
+        let (waiting, ready): (Vec<_>, Vec<_>) =
+            lasting.into_iter().partition(|(_, workload)| workload.pod.init_containers.iter().any(is_waited_for));
+        for (index, workload) in ready.into_iter().chain(waiting) {
             self.start(index, workload)?;
         }
         let deadline = Instant::now() + self.trial.patience;
         let mut bodies = Vec::new();
-        let mut asked = BTreeSet::new();
         for question in self.trial.questions {
             let behind = question.place().ok().and_then(|(service, _)| self.behind(service));
             if behind.is_some_and(|index| watched.contains(&index) || left_out.contains(&index)) {
                 continue;
             }
             bodies.push(self.question(question, deadline)?);
-            asked.extend(behind);
+            self.asked.extend(behind);
         }
-        let mut silent = false;
         for position in 0..self.pods.len() {
-            let Some(pod) = self.pods.get(position) else { continue };
-            let index = pod.index;
+            let Some(index) = self.pods.get(position).map(|pod| pod.index) else { continue };
             if watched.contains(&index) {
-                silent = true;
                 continue;
             }
-            let was_asked = self.own_probes(position, deadline)? || asked.contains(&index);
-            silent |= !(was_asked || self.trial.asks_ports && self.declared_ports(position, deadline)?);
+            let was_asked = self.own_probes(position, deadline)? || self.asked.contains(&index);
+            if was_asked || self.trial.asks_ports && self.declared_ports(position, deadline)? {
+                self.asked.insert(index);
+            }
         }
-        if silent {
+        // What answers may end a moment later, and so may a container beside it that nobody asks.
+        if !self.pods.is_empty() {
             self.stay_up()?;
         }
         for (index, workload) in ending {
             self.start(index, workload)?;
             if !watched.contains(&index) {
                 self.complete()?;
+                self.asked.insert(index);
             }
         }
         Ok(bodies)
@@ -318,8 +330,7 @@ impl<'a, N: Node> Run<'a, N> {
             .pod(&self.network, &plan, index, workload, &objects.data)
             .map_err(|failure| stop(whole, Reached::Built, Trouble::Pod, format!("{}: {failure}", workload.name)))?;
         self.pods.push(Pod { index, workload, containers: Vec::new(), handle });
-        let waits = |container: &&Container| container.restart_policy.as_deref() != Some("Always");
-        let init = workload.pod.init_containers.iter().map(|container| (container, waits(&container)));
+        let init = workload.pod.init_containers.iter().map(|container| (container, is_waited_for(container)));
         for (container, waits) in init.chain(workload.pod.containers.iter().map(|container| (container, false))) {
             node.interrupted()?;
             let blame: Blame<'_> = (Some(index), Some(&container.name));
@@ -349,7 +360,8 @@ impl<'a, N: Node> Run<'a, N> {
             }
             let Some(pod) = self.pods.last_mut() else { continue };
             let handle = node.start(&pod.handle, &container.name, &image, &config)?;
-            pod.containers.push(Started { container, config, handle, restarts: 0, seen: None, due: None });
+            pod.containers.push(Started { container, image, config, handle, restarts: 0, seen: None, due: None });
+            self.after_start(blame)?;
             if waits {
                 self.finish("init container")?;
                 // What it wrote is not the pod's own doing later on, and it is not started again.
@@ -359,6 +371,21 @@ impl<'a, N: Node> Run<'a, N> {
             }
         }
         Ok(())
+    }
+
+    /// Runs the command that the last container has for the moment after its start. A container whose command fails is ended by the kubelet
+    /// (<https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/>).
+    fn after_start(&self, blame: Blame<'_>) -> Step<()> {
+        let Some((pod, started)) = self.pods.last().and_then(|pod| Some((pod, pod.containers.last()?))) else {
+            return Ok(());
+        };
+        let hook = started.container.lifecycle.post_start.as_ref();
+        let Some(exec) = hook.and_then(|hook| hook.exec.as_ref()) else { return Ok(()) };
+        if self.trial.node.exec(&started.handle, &exec.command)? {
+            return Ok(());
+        }
+        let (workload, command) = (&pod.workload.name, exec.command.join(" "));
+        Err(stop(blame, Reached::Built, Trouble::Probe, format!("{workload}: FailedPostStartHook: {command}")))
     }
 
     /// Asks until somebody answers; a wrong answer is an answer.
@@ -437,8 +464,17 @@ impl<'a, N: Node> Run<'a, N> {
                     started.seen = node.seen(&started.handle).or(started.seen.take());
                     continue;
                 };
-                down = true;
                 let name = &started.container.name;
+                let policy = pod.workload.pod.restart_policy.as_deref().unwrap_or("Always");
+                if code == 0 && policy != "Always" && is_waited_for(started.container) {
+                    continue;
+                }
+                if policy == "Never" && is_waited_for(started.container) {
+                    let reason = format!("{}/{name}: exit {code}", pod.workload.name);
+                    let blame: Blame<'_> = (Some(pod.index), Some(name));
+                    return Err(stop(blame, Reached::Built, Trouble::Ended { code }, reason));
+                }
+                down = true;
                 if started.restarts >= RESTARTS {
                     let reason = format!("{}/{name}: CrashLoopBackOff, exit {code}", pod.workload.name);
                     let blame: Blame<'_> = (Some(pod.index), Some(name));
@@ -446,7 +482,7 @@ impl<'a, N: Node> Run<'a, N> {
                 }
                 match started.due {
                     Some(due) if due <= Instant::now() => {
-                        node.restart(&mut started.handle)?;
+                        node.restart(&pod.handle, name, &started.image, &started.config, &mut started.handle)?;
                         started.restarts += 1;
                         started.due = None;
                     }
@@ -484,57 +520,82 @@ impl<'a, N: Node> Run<'a, N> {
     fn own_probes(&mut self, position: usize, deadline: Instant) -> Step<bool> {
         let Some(pod) = self.pods.get(position) else { return Ok(false) };
         let (index, workload) = (pod.index, pod.workload);
-        let containers = workload.pod.containers.as_slice();
         let address = self.plan.pods.get(index).cloned().unwrap_or_default();
-        let all: Vec<(usize, &ContainerProbe)> = containers
+        let all: Vec<(usize, &Container, &ContainerProbe)> = pod
+            .containers
             .iter()
+            .map(|started| started.container)
             .enumerate()
             .flat_map(|(number, container)| {
                 [&container.startup_probe, &container.readiness_probe, &container.liveness_probe]
                     .into_iter()
                     .flatten()
-                    .map(move |probe| (number, probe))
+                    .map(move |probe| (number, container, probe))
             })
             .collect();
-        // Sidecars of the list of init containers come first.
-        let sidecars = pod.containers.len().saturating_sub(containers.len());
-        let any = !all.is_empty();
-        for (number, probe) in all {
-            let blame: Blame<'_> = (Some(index), containers.get(number).map(|container| container.name.as_str()));
+        let mut any = false;
+        for (number, container, probe) in all {
             let refused = |trouble: Trouble, reason: String| {
                 let reason = format!("{}: a probe of the manifest fails: {reason}", workload.name);
-                stop(blame, Reached::Started, trouble, reason)
+                stop((Some(index), Some(&container.name)), Reached::Started, trouble, reason)
             };
+            // What is not ready yet may say so in any way.
+            let until = deadline.min(Instant::now() + probe.allowance());
             if let Some(exec) = &probe.exec {
-                let started = self.pods.get(position).and_then(|pod| pod.containers.get(sidecars + number));
-                let started = started.ok_or_else(|| Failure::new("a container is gone"))?;
-                if !self.trial.node.exec(&started.handle, &exec.command)? {
+                any = true;
+                if !self.exec_patiently(position, number, &exec.command, until)? {
                     return Err(refused(Trouble::Probe, exec.command.join(" ")));
                 }
                 continue;
             }
-            let http = probe.http_get.as_ref().map(|get| (&get.port, "GET", get.path.as_str()));
-            let Some((port, method, path)) = http.or(probe.tcp_socket.as_ref().map(|tcp| (&tcp.port, "", ""))) else {
-                continue;
-            };
-            let port = network::resolve(port, containers)
+            let Some(port) = probe.port() else { continue };
+            any = true;
+            let port = network::resolve(&port, std::slice::from_ref(container))
                 .ok_or_else(|| refused(Trouble::Probe, "no port has that name".to_owned()))?;
-            let request = Request {
-                address: format!("{address}:{port}"),
-                host: address.clone(),
-                method: method.to_owned(),
-                path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
-                ..Request::default()
-            };
-            match self.patiently(&request, deadline)? {
-                Reply::Answer { status: 200..=399, .. } => {}
-                Reply::Answer { status, .. } => return Err(refused(Trouble::Probe, format!("{path}: {status}"))),
-                Reply::Silence(reason) => {
-                    return Err(refused(Trouble::Silent { port }, format!("port {port}: {reason}")));
+            let mut request =
+                Request { address: format!("{address}:{port}"), host: address.clone(), ..Request::default() };
+            // Of what speaks TLS or gRPC it is asked whether it accepts connections.
+            if let Some(get) = probe.http_get.as_ref().filter(|get| !get.scheme.eq_ignore_ascii_case("https")) {
+                "GET".clone_into(&mut request.method);
+                request.path = if get.path.is_empty() { "/".to_owned() } else { get.path.clone() };
+                for header in &get.http_headers {
+                    match header.name.eq_ignore_ascii_case("host") {
+                        true => request.host.clone_from(&header.value),
+                        false => drop(request.headers.insert(header.name.clone(), header.value.clone())),
+                    }
+                }
+            }
+            loop {
+                match self.patiently(&request, deadline)? {
+                    Reply::Answer { status: 200..=399, .. } => break,
+                    Reply::Answer { .. } if Instant::now() < until => sleep(PAUSE),
+                    Reply::Answer { status, .. } => {
+                        return Err(refused(Trouble::Probe, format!("{}: {status}", request.path)));
+                    }
+                    Reply::Silence(reason) => {
+                        return Err(refused(Trouble::Silent { port }, format!("port {port}: {reason}")));
+                    }
                 }
             }
         }
         Ok(any)
+    }
+
+    /// Repeats a command in a container while it fails and time is left. Whether it succeeded.
+    fn exec_patiently(&mut self, position: usize, number: usize, command: &[String], until: Instant) -> Step<bool> {
+        loop {
+            self.supervise()?;
+            let started = self.pods.get(position).and_then(|pod| pod.containers.get(number));
+            let started = started.ok_or_else(|| Failure::new("a container is gone"))?;
+            let is_up = started.due.is_none();
+            if is_up && self.trial.node.exec(&started.handle, command)? {
+                return Ok(true);
+            }
+            if Instant::now() > until {
+                return Ok(false);
+            }
+            sleep(PAUSE);
+        }
     }
 
     /// Waits for every container of the last pod, a job's; each must end well.
@@ -549,7 +610,8 @@ impl<'a, N: Node> Run<'a, N> {
         let Some(pod) = self.pods.last_mut() else { return Ok(()) };
         let only_last = what != "job";
         let skipped = if only_last { pod.containers.len().saturating_sub(1) } else { 0 };
-        for started in pod.containers.iter_mut().skip(skipped) {
+        // Sidecars of a job end when it has.
+        for started in pod.containers.iter_mut().skip(skipped).filter(|started| is_waited_for(started.container)) {
             let name = &started.container.name;
             let blame: Blame<'_> = (Some(pod.index), Some(name));
             loop {
@@ -584,7 +646,9 @@ impl<'a, N: Node> Run<'a, N> {
 
     fn settings(&self) -> Result<Vec<Settings>> {
         let mut settings = Vec::new();
-        for pod in &self.pods {
+        let mut pods: Vec<&Pod<'_, N>> = self.pods.iter().collect();
+        pods.sort_by_key(|pod| pod.index);
+        for pod in pods {
             for started in &pod.containers {
                 let is_alone = pod.containers.len() == 1;
                 let ports = if is_alone { self.trial.node.listens(&started.handle) } else { BTreeSet::new() };

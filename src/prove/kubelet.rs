@@ -164,7 +164,7 @@ pub fn configure(
     let pod = &around.workload.pod;
     let refuse = |kind: &str, reason: String| Refusal::Node(format!("{kind}: {reason}"));
     let security = effective(pod, &container.security_context);
-    if security.privileged || pod.host_network || pod.host_pid {
+    if security.privileged || pod.host_network || pod.host_pid || pod.host_ipc {
         return Err(Refusal::NotHere("privileged containers and the host's namespaces are not run here".to_owned()));
     }
     if let Some(reason) = refusal(&security, &image.user) {

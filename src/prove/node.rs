@@ -118,16 +118,27 @@ pub trait Node: Sync {
     /// What the machine says.
     fn ended(&self, container: &mut Self::Container) -> Result<Option<i32>>;
 
-    /// Starts an ended container again, on the same volumes and a root as it left it.
+    /// Starts an ended container of the pod again, on the same volumes. A kubelet makes a new one of the image, so that nothing is left of what it wrote to
+    /// its root.
     ///
     /// # Errors
     /// What the runtime says.
-    fn restart(&self, container: &mut Self::Container) -> Result<()>;
+    fn restart(
+        &self,
+        pod: &Self::Pod,
+        name: &str,
+        image: &Image,
+        config: &ContainerConfig,
+        container: &mut Self::Container,
+    ) -> Result<()> {
+        *container = self.start(pod, name, image, config)?;
+        Ok(())
+    }
 
     /// What it printed last.
     fn said(&self, container: &Self::Container, lines: usize) -> String;
 
-    /// Runs a command inside, as an exec probe does; whether it ended with 0.
+    /// Runs a command inside, as an exec probe does; whether it ended with 0, and soon.
     ///
     /// # Errors
     /// What the machine says.

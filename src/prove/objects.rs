@@ -5,6 +5,7 @@ use super::{Failure, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// ConfigMaps and Secrets by kind and name: key and decoded content.
 pub type Data = BTreeMap<(String, String), BTreeMap<String, Vec<u8>>>;
@@ -48,7 +49,7 @@ impl Workload {
 }
 
 /// A Service: a name and ports in front of the pods that its selector finds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     pub name: String,
     pub selector: BTreeMap<String, String>,
@@ -57,7 +58,7 @@ pub struct Service {
     pub headless: bool,
 }
 
-#[derive(Deserialize, Serialize, Clone, Debug)]
+#[derive(Deserialize, Serialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ServicePort {
     #[serde(default)]
@@ -67,7 +68,7 @@ pub struct ServicePort {
 }
 
 /// A port by number, or by the name that a container gives it.
-#[derive(Deserialize, Serialize, Clone, Debug)]
+#[derive(Deserialize, Serialize, Clone, Debug, PartialEq, Eq)]
 #[serde(untagged)]
 pub enum Port {
     Number(u16),
@@ -86,6 +87,9 @@ pub struct PodSpec {
     pub host_network: bool,
     #[serde(rename = "hostPID")]
     pub host_pid: bool,
+    #[serde(rename = "hostIPC")]
+    pub host_ipc: bool,
+    pub restart_policy: Option<String>,
 }
 
 #[derive(Deserialize, Serialize, Default, Clone, Debug)]
@@ -152,7 +156,19 @@ pub struct Container {
     pub readiness_probe: Option<ContainerProbe>,
     pub liveness_probe: Option<ContainerProbe>,
     pub startup_probe: Option<ContainerProbe>,
+    pub lifecycle: Lifecycle,
     pub restart_policy: Option<String>,
+}
+
+#[derive(Deserialize, Serialize, Default, Clone, Debug)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Lifecycle {
+    pub post_start: Option<Hook>,
+}
+
+#[derive(Deserialize, Serialize, Clone, Debug)]
+pub struct Hook {
+    pub exec: Option<Exec>,
 }
 
 #[derive(Deserialize, Serialize, Clone, Debug)]
@@ -177,14 +193,43 @@ impl ContainerPort {
 pub struct ContainerProbe {
     pub http_get: Option<HttpGet>,
     pub tcp_socket: Option<TcpSocket>,
+    pub grpc: Option<Grpc>,
     pub exec: Option<Exec>,
+    pub initial_delay_seconds: Option<u64>,
+    pub period_seconds: Option<u64>,
+    pub failure_threshold: Option<u64>,
+}
+
+impl ContainerProbe {
+    /// The port that it asks; a command asks none.
+    pub fn port(&self) -> Option<Port> {
+        let http = self.http_get.as_ref().map(|get| get.port.clone());
+        let tcp = || self.tcp_socket.as_ref().map(|tcp| tcp.port.clone());
+        http.or_else(tcp).or_else(|| self.grpc.as_ref().map(|grpc| Port::Number(grpc.port)))
+    }
+
+    /// How long a kubelet lets it fail, with its defaults, and no less than those come to: half a minute.
+    pub fn allowance(&self) -> Duration {
+        let failures = self.failure_threshold.unwrap_or(3).saturating_mul(self.period_seconds.unwrap_or(10));
+        Duration::from_secs(self.initial_delay_seconds.unwrap_or(0).saturating_add(failures).clamp(30, 3600))
+    }
 }
 
 #[derive(Deserialize, Serialize, Clone, Debug)]
+#[serde(rename_all = "camelCase")]
 pub struct HttpGet {
     #[serde(default)]
     pub path: String,
     pub port: Port,
+    #[serde(default)]
+    pub scheme: String,
+    #[serde(default)]
+    pub http_headers: Vec<NameValue>,
+}
+
+#[derive(Deserialize, Serialize, Clone, Debug)]
+pub struct Grpc {
+    pub port: u16,
 }
 
 #[derive(Deserialize, Serialize, Clone, Debug)]

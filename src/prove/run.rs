@@ -72,6 +72,8 @@ struct Bench<'a> {
     left_out: BTreeSet<usize>,
     /// Those that are only watched, and why.
     watched: BTreeMap<usize, String>,
+    /// Those that answered hardened.
+    asked: BTreeSet<usize>,
     missing: Vec<Vec<String>>,
     ran_before: Vec<Settings>,
     ran_after: Vec<Settings>,
@@ -121,6 +123,7 @@ impl<N: Node> Prover<'_, N> {
             ended: BTreeMap::new(),
             left_out: BTreeSet::new(),
             watched: BTreeMap::new(),
+            asked: BTreeSet::new(),
             missing: found.objects.workloads.iter().map(|workload| needs::missing(workload, &found.objects)).collect(),
             ran_before: Vec::new(),
             ran_after: Vec::new(),
@@ -181,8 +184,9 @@ impl<N: Node> Prover<'_, N> {
         while bench.left_out.len() < bench.places.len() {
             (self.told)(&format!("running {} as found", bench.words()));
             let breakdown = match self.trial(&bench.before, bench)? {
-                Verdict::Holds { settings, .. } => {
+                Verdict::Holds { settings, asked, .. } => {
                     bench.ran_before = settings;
+                    bench.asked = asked;
                     return Ok(());
                 }
                 Verdict::Fails(breakdown) => breakdown,
@@ -195,8 +199,13 @@ impl<N: Node> Prover<'_, N> {
             self.log(bench, index, "before", &breakdown)?;
             let missing = bench.missing.get(index).cloned().unwrap_or_default();
             let is_asked = matches!(breakdown.trouble, Trouble::Silent { .. } | Trouble::Probe | Trouble::Answer);
-            if bench.watched.contains_key(&index) || !is_asked && missing.is_empty() {
-                let reason = first_line(&breakdown.reason);
+            // A job that only starts does nothing that it is for.
+            let ends = bench.before.workloads.get(index).is_some_and(Workload::ends);
+            if bench.watched.contains_key(&index) || ends || !is_asked && missing.is_empty() {
+                let mut reason = first_line(&breakdown.reason);
+                if ends && !missing.is_empty() {
+                    reason = format!("the tree does not have {}; {reason}", missing.join(", "));
+                }
                 bench.end(
                     index,
                     match breakdown.trouble {
@@ -233,24 +242,24 @@ impl<N: Node> Prover<'_, N> {
         while !open.is_empty() {
             (self.told)(&format!("running {} hardened", bench.words()));
             let breakdown = match self.trial(&mixed, bench)? {
-                Verdict::Holds { settings, .. } => {
-                    bench.ran_after = settings;
+                Verdict::Holds { settings, asked, .. } => {
+                    // Of what broke, the rounds that follow run what was found.
+                    bench.ran_after.retain(|settings| !open.contains(&settings.workload));
+                    bench.ran_after.extend(settings.into_iter().filter(|settings| open.contains(&settings.workload)));
+                    bench.asked = asked;
                     open.iter().for_each(|index| bench.hold(*index));
                     return Ok(());
                 }
                 Verdict::Fails(breakdown) => breakdown,
             };
-            let blamed = match breakdown.workload.filter(|index| open.contains(index)) {
-                Some(index) => Some(index),
-                None => self.culprit(bench, &open)?,
-            };
-            let Some(index) = blamed else {
+            let blamed = breakdown.workload.filter(|index| open.contains(index));
+            let Some((index, breakdown, alone)) = self.culprit(bench, &mixed, &open, blamed, &breakdown)? else {
                 // Each by itself holds, and together they do not.
                 let all: Vec<usize> = open.iter().copied().collect();
                 all.iter().try_for_each(|index| self.breaks(bench, &mixed, *index, &breakdown))?;
                 return Ok(());
             };
-            self.breaks(bench, &mixed, index, &breakdown)?;
+            self.breaks(bench, &alone, index, &breakdown)?;
             open.remove(&index);
             if let (Some(place), Some(former)) = (mixed.workloads.get_mut(index), bench.before.workloads.get(index)) {
                 place.clone_from(former);
@@ -259,19 +268,30 @@ impl<N: Node> Prover<'_, N> {
         Ok(())
     }
 
-    /// The first workload that breaks the group when it alone is hardened.
-    fn culprit(&self, bench: &Bench<'_>, open: &BTreeSet<usize>) -> Result<Option<usize>> {
+    /// The first workload that breaks the group when of those that are open it alone is hardened, how it does, and the group of then. The one that shows the failure comes first;
+    /// another one that it needs may be the one to blame.
+    fn culprit(
+        &self,
+        bench: &Bench<'_>,
+        mixed: &Objects,
+        open: &BTreeSet<usize>,
+        blamed: Option<usize>,
+        breakdown: &Breakdown,
+    ) -> Result<Option<(usize, Breakdown, Objects)>> {
         if open.len() == 1 {
-            return Ok(open.first().copied());
+            return Ok(open.first().map(|index| (*index, breakdown.clone(), mixed.clone())));
         }
-        for index in open {
-            let mut alone = bench.before.clone();
-            if let (Some(place), Some(hardened)) = (alone.workloads.get_mut(*index), bench.after.workloads.get(*index))
-            {
-                place.clone_from(hardened);
+        for index in blamed.iter().chain(open.iter().filter(|index| Some(**index) != blamed)) {
+            let mut alone = mixed.clone();
+            for other in open.iter().filter(|other| *other != index) {
+                if let (Some(place), Some(former)) =
+                    (alone.workloads.get_mut(*other), bench.before.workloads.get(*other))
+                {
+                    place.clone_from(former);
+                }
             }
-            if let Verdict::Fails(_) = self.trial(&alone, bench)? {
-                return Ok(Some(*index));
+            if let Verdict::Fails(breakdown) = self.trial(&alone, bench)? {
+                return Ok(Some((*index, *breakdown, alone)));
             }
         }
         Ok(None)
@@ -326,7 +346,7 @@ impl<N: Node> Prover<'_, N> {
 
     fn log(&self, bench: &Bench<'_>, index: usize, side: &str, breakdown: &Breakdown) -> Result<()> {
         let Some(place) = bench.places.get(index) else { return Ok(()) };
-        (self.logs)(&format!("{}-{side}", place.label), &breakdown.to_string())
+        (self.logs)(&format!("{}-{}-{side}", place.path, place.label), &breakdown.to_string())
     }
 }
 
@@ -399,7 +419,11 @@ impl Bench<'_> {
 
     fn hold(&mut self, index: usize) {
         let because = self.watched.get(&index).cloned();
-        let demand = if because.is_some() { Demand::StaysUp } else { Demand::Answers };
+        let (demand, because) = match because {
+            Some(because) => (Demand::StaysUp, Some(because)),
+            None if self.asked.contains(&index) => (Demand::Answers, None),
+            None => (Demand::StaysUp, Some("it declares no probe and no port".to_owned())),
+        };
         self.ended.entry(index).or_insert(Outcome::Holds { demand, because });
     }
 
@@ -421,7 +445,9 @@ impl Bench<'_> {
             };
             objects.workloads.iter().map(of).collect()
         };
-        told(&self.before) == told(&self.after) && self.before.data == self.after.data
+        told(&self.before) == told(&self.after)
+            && self.before.data == self.after.data
+            && self.before.services == self.after.services
     }
 
     fn judged(mut self) -> Vec<Judged> {

@@ -85,7 +85,14 @@ impl Node for LabNode<'_> {
         Ok(container.ended()?)
     }
 
-    fn restart(&self, container: &mut Running) -> prove::Result<()> {
+    fn restart(
+        &self,
+        _pod: &Pod,
+        _name: &str,
+        _image: &Image,
+        _config: &ContainerConfig,
+        container: &mut Running,
+    ) -> prove::Result<()> {
         Ok(container.restart()?)
     }
 

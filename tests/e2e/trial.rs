@@ -93,7 +93,7 @@ impl Bench<'_> {
     fn as_found(&mut self, tree: &Path, disks: &Path) -> Result<Option<Vec<String>>> {
         let documents = self.documents(tree)?;
         match self.judge(tree, &documents, &self.application.probes, ImageVolumes::Writable, disks)? {
-            Verdict::Holds { bodies, settings } => {
+            Verdict::Holds { bodies, settings, .. } => {
                 self.row("as found", format!("answers {}", bodies.len()), true);
                 for settings in &settings {
                     self.row(&format!("  {}", settings.container), in_words(settings), true);
@@ -259,7 +259,7 @@ impl Bench<'_> {
         let verdict = self.judge(tree, &documents, &self.application.probes, image_volumes, &disks)?;
         self.record.judged(&verdict, answers);
         match verdict {
-            Verdict::Holds { bodies, settings } if bodies == answers => {
+            Verdict::Holds { bodies, settings, .. } if bodies == answers => {
                 self.row(what, format!("the same {} answers", bodies.len()), true);
                 Ok(Some(settings))
             }

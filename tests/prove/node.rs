@@ -69,7 +69,7 @@ fn run(node: &EngineNode, yaml: &str, questions: &[ProbeEntry]) -> Verdict {
 
 fn holds(node: &EngineNode, yaml: &str, questions: &[ProbeEntry]) -> (Vec<String>, Vec<Settings>) {
     match run(node, yaml, questions) {
-        Verdict::Holds { bodies, settings } => (bodies, settings),
+        Verdict::Holds { bodies, settings, .. } => (bodies, settings),
         Verdict::Fails(breakdown) => panic!("{breakdown}"),
     }
 }

@@ -20,9 +20,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// How many networks are tried before the engine's own words are believed.
 const TRIES: usize = 8;
+
+/// How long a command in a container may take.
+const EXEC_LIMIT: Duration = Duration::from_secs(20);
 
 /// An engine that runs clusters one after the other or at the same time.
 #[derive(Debug)]
@@ -214,16 +218,16 @@ impl Node for EngineNode {
         container.ended(&self.engine)
     }
 
-    fn restart(&self, container: &mut Container) -> Result<()> {
-        container.restart(&self.engine)
-    }
-
     fn said(&self, container: &Container, lines: usize) -> String {
         container.said(&self.engine, lines)
     }
 
     fn exec(&self, container: &Container, command: &[String]) -> Result<bool> {
-        Ok(self.engine.call("exec").arg(container.name()).args(command).output()?.success)
+        let call = self.engine.call("exec").arg(container.name()).args(command).limit(EXEC_LIMIT);
+        let ended = call.output();
+        self.interrupted()?;
+        // A command that does not end in time has failed.
+        Ok(ended.is_ok_and(|output| output.success))
     }
 
     fn ask(&self, network: &Network, request: &Request) -> Result<Reply> {
