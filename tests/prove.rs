@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "here a failed step should end the test")]
 #![allow(clippy::disallowed_methods, reason = "tests set up and look at their own temporary directories")]
 
+#[path = "prove/adversary.rs"]
+mod adversary;
 #[path = "prove/builds.rs"]
 mod builds;
 #[path = "prove/clearing.rs"]
