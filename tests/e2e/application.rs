@@ -37,6 +37,9 @@ pub(crate) struct Application {
     /// every other one must come out restricted.
     #[serde(default)]
     pub(crate) declined: Vec<String>,
+    /// The containers whose root is read-only only after `unroot prove --learn` saw where they write.
+    #[serde(default)]
+    pub(crate) learns: Vec<String>,
     /// Hardenings that look right and are not.
     #[serde(rename = "naive")]
     pub(crate) naive: Vec<Naive>,

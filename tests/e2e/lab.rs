@@ -19,6 +19,9 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>
 /// The programs that the lab calls, each with the Debian package that has it.
 pub(crate) const TOOLS: &[(&str, &str)] = &[
     ("buildah", "buildah"),
+    ("podman", "podman"),
+    ("conmon", "conmon"),
+    ("iptables", "iptables"),
     ("skopeo", "skopeo"),
     ("runc", "runc"),
     ("docker-registry", "docker-registry"),
@@ -35,6 +38,7 @@ pub(crate) const TOOLS: &[(&str, &str)] = &[
 const FILES: &[(&str, &str)] = &[
     (crate::runtime::SECCOMP_PROFILE, "golang-github-containers-common"),
     ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
+    ("/usr/lib/podman/netavark", "netavark"),
 ];
 
 /// The registries whose names are answered on loopback.
@@ -248,8 +252,11 @@ fn configure(folder: &Path, registry: &str) -> Result<()> {
     let etc = folder.join("etc");
     let at = folder.display();
     // The limits: raising them, which is the default, needs a capability that root in a virtual machine may not have.
-    let containers = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\ndefault_sysctls = []\n\
-                      [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\n";
+    let containers = format!(
+        "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\ndefault_sysctls = []\n\
+         [network]\nnetwork_config_dir = \"{at}/run/networks\"\n\
+         [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"runc\"\ntmp_dir = \"{at}/run/libpod\"\n"
+    );
     fs::write(etc.join("containers.conf"), containers)?;
     let storage = format!("[storage]\ndriver = \"overlay\"\ngraphroot = \"{at}/store\"\nrunroot = \"{at}/run\"\n");
     fs::write(etc.join("storage.conf"), storage)?;

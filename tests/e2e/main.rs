@@ -7,7 +7,7 @@
 //! The order of the data: [`lab`] (folders, configuration, a registry on loopback), [`bases`] (look-alike images under their real
 //! names), [`application`] (what to build and what to ask), [`build`], [`manifest`] (what is read), [`network`] and [`runtime`] (what
 //! is run), [`node`] (all of it, as a machine for the judge that `unroot prove` uses as well), [`trial`] (every tree of an
-//! application), [`table`] and [`proof`] (what came of it).
+//! application), [`proved`] (what `unroot prove` says of them), [`table`] and [`proof`] (what came of it).
 //!
 //! It needs root on Linux and the tools of [`lab::TOOLS`], and says "not run" without them; with `CI` set that is a failure.
 //! Everything runs in namespaces of its own which the kernel takes down with this process, so nothing is left behind.
@@ -28,6 +28,7 @@ mod marks;
 mod network;
 mod node;
 mod proof;
+mod proved;
 mod runtime;
 mod table;
 mod trial;

@@ -95,10 +95,15 @@ pub(crate) fn difference(proof: &Proof, settings: &[Settings]) -> Option<String>
             let config = &settings.config;
             let identity = &config.identity;
             // The process may have stepped down by itself.
-            let (uid, gid) =
-                settings.seen.as_ref().map_or((identity.uid, identity.gid), |seen| (seen.uid, seen.gid));
-            let told =
-                (uid, gid, identity.groups.clone(), config.capabilities.clone(), config.read_only_root, settings.writes.clone());
+            let (uid, gid) = settings.seen.as_ref().map_or((identity.uid, identity.gid), |seen| (seen.uid, seen.gid));
+            let told = (
+                uid,
+                gid,
+                identity.groups.clone(),
+                config.capabilities.clone(),
+                config.read_only_root,
+                settings.writes.clone(),
+            );
             (settings.container.clone(), told)
         })
         .collect();

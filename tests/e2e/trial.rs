@@ -28,6 +28,7 @@ use crate::level;
 use crate::manifest;
 use crate::node::LabNode;
 use crate::proof;
+use crate::proved;
 use crate::say;
 use crate::table::{Record, Row};
 
@@ -75,6 +76,7 @@ fn one(lab: &Lab, images: &Images<'_>, application: &Application) -> Result<Reco
         bench.naively(&tree)?;
         let hardened = bench.hardened(&tree, &disks, &answers)?;
         bench.hardened_unsafely(&tree, &hardened, &answers)?;
+        bench.learnt(&tree, &answers)?;
     }
     Ok(bench.record)
 }
@@ -142,6 +144,38 @@ impl Bench<'_> {
             };
             self.row(&format!("naive: {}", naive.name), outcome, right);
         }
+        match self.application.naive.first() {
+            Some(first) => self.naively_proved(tree, first),
+            None => Ok(()),
+        }
+    }
+
+    /// `unroot prove --before` says of the first naive hardening what is said of it here.
+    fn naively_proved(&mut self, tree: &Path, naive: &Naive) -> Result<()> {
+        let (found, copy) = (self.copy(tree, "as-found")?, self.copy(tree, "naive-proved")?);
+        for (file, instead) in &naive.files {
+            let file = copy.join(file);
+            fs::copy(self.application.beside(instead), &file)?;
+            fs::write(&file, bases::pin(self.lab, &fs::read_to_string(&file)?)?)?;
+        }
+        let documents = merged(&self.documents(&copy)?, naive);
+        proved::write_documents(&copy, &self.application.manifests, &documents)?;
+        self.configure(&copy)?;
+        self.ask_in(&copy)?;
+        let found = found.to_str().ok_or("a folder's name is no text")?;
+        let proof = proved::prove(self.lab, &copy, &["--before", found])?;
+        let remedies: Vec<&str> = proof
+            .workloads
+            .iter()
+            .filter_map(|workload| workload.diagnosis.as_ref()?.get("remedy")?.as_str())
+            .collect();
+        let right = proof.conclusion == "breaks" && remedies.iter().any(|remedy| remedy.contains(&naive.remedy));
+        let outcome = if right {
+            "breaks, with the same remedy".to_owned()
+        } else {
+            format!("{}: {remedies:?}", proof.conclusion)
+        };
+        self.row("unroot prove --before", outcome, right);
         Ok(())
     }
 
@@ -196,6 +230,7 @@ impl Bench<'_> {
         }
         self.record.after = level::of(self.application, &hardened)?;
         if let Some(settings) = self.same("hardened", &hardened, answers, ImageVolumes::Writable)? {
+            self.proved(tree, &settings)?;
             for settings in &settings {
                 let declined = self.application.declined.contains(&settings.container);
                 self.record.writes.extend(settings.writes.iter().cloned());
@@ -220,6 +255,66 @@ impl Bench<'_> {
             self.row("hardened again", "nothing to change".to_owned(), true);
         }
         Ok(hardened)
+    }
+
+    /// `unroot prove` comes to the same, by an engine of its own: that it holds, as whom each container runs, and where it writes.
+    fn proved(&mut self, tree: &Path, settings: &[Settings]) -> Result<()> {
+        // Nobody but the cluster knows the uid that it gives.
+        if self.application.cluster_uid.is_some() {
+            return Ok(());
+        }
+        let copy = self.copy(tree, "proved")?;
+        self.configure(&copy)?;
+        self.ask_in(&copy)?;
+        let proof = proved::prove(self.lab, &copy, &[])?;
+        match proved::difference(&proof, settings) {
+            None => self.row("unroot prove", "the same verdict".to_owned(), true),
+            Some(difference) => self.row("unroot prove", difference, false),
+        }
+        Ok(())
+    }
+
+    /// Read-only roots that are declined for want of knowing where a container writes are there once it was watched.
+    fn learnt(&mut self, tree: &Path, answers: &[String]) -> Result<()> {
+        let learns = self.application.learns.clone();
+        if learns.is_empty() {
+            return Ok(());
+        }
+        let copy = self.copy(tree, "learnt")?;
+        self.configure(&copy)?;
+        self.ask_in(&copy)?;
+        let proof = proved::prove(self.lab, &copy, &["--learn"])?;
+        if proof.conclusion != "holds" {
+            self.row("unroot prove --learn", proof.conclusion, false);
+            return Ok(());
+        }
+        if !self.unroot(&copy, &["--write".into()])? {
+            return Ok(());
+        }
+        for (what, volumes) in [
+            ("hardened as learnt", ImageVolumes::Writable),
+            ("hardened as learnt, image volumes read-only", ImageVolumes::PartOfRoot),
+        ] {
+            let Some(settings) = self.same(what, &copy, answers, volumes)? else { continue };
+            if volumes == ImageVolumes::PartOfRoot {
+                continue;
+            }
+            for settings in settings.iter().filter(|settings| learns.contains(&settings.container)) {
+                let read_only = settings.config.read_only_root;
+                self.row(&format!("  {}", settings.container), in_words(settings), read_only);
+            }
+        }
+        let proof = proved::prove(self.lab, &copy, &[])?;
+        let holds = proof.conclusion == "holds";
+        self.row("unroot prove, as learnt", proof.conclusion, holds);
+        Ok(())
+    }
+
+    /// Writes the application's questions into the configuration of a tree.
+    fn ask_in(&self, tree: &Path) -> Result<()> {
+        let file = tree.join("unroot.toml");
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        Ok(fs::write(file, text + &proved::configuration(self.application)?)?)
     }
 
     /// What `--unsafe` adds must start and answer as well.
