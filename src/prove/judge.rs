@@ -326,6 +326,10 @@ impl<'a, N: Node> Run<'a, N> {
         let Trial { node, objects, .. } = *self.trial;
         let plan = self.plan.clone();
         let whole: Blame<'_> = (Some(index), None);
+        if let Some(volume) = workload.pod.volumes.iter().find(|volume| !volume.is_made_here()) {
+            let reason = format!("volume {} is of a kind that is not made here", volume.name);
+            return Err(stop(whole, Reached::Built, Trouble::NotRunHere, reason));
+        }
         let handle = node
             .pod(&self.network, &plan, index, workload, &objects.data)
             .map_err(|failure| stop(whole, Reached::Built, Trouble::Pod, format!("{}: {failure}", workload.name)))?;

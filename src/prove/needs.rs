@@ -4,13 +4,16 @@ use super::objects::{Container, Objects, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// ConfigMaps and Secrets that no manifest has, and hosts that are no Service of the manifests, in words: `Secret db`, `host db.example.com`.
+/// ConfigMaps and Secrets that no manifest has, hosts that are no Service of the manifests, and what is on nodes only, in words: `Secret db`,
+/// `host db.example.com`, `/var/log of the node`.
 pub fn missing(workload: &Workload, objects: &Objects) -> Vec<String> {
     let mut workload = workload.clone();
     let mut missing = BTreeSet::new();
     each_reference(&mut workload, objects, &mut |kind, name, _| {
         missing.insert(format!("{kind} {name}"));
     });
+    let on_node = workload.pod.volumes.iter().filter_map(|volume| volume.host_path.as_ref());
+    missing.extend(on_node.map(|host| format!("{} of the node", host.path)));
     let services: BTreeSet<&str> = objects.services.iter().map(|service| service.name.as_str()).collect();
     let containers: Vec<&Container> = workload.pod.containers.iter().chain(&workload.pod.init_containers).collect();
     for host in containers.iter().flat_map(|container| hosts(container, objects)) {
@@ -103,7 +106,8 @@ mod tests {
     #[test]
     fn what_is_not_in_the_tree_is_named() {
         let pod = json!({"kind": "Pod", "metadata": {"name": "web"}, "spec": {
-            "volumes": [{"name": "a", "secret": {"secretName": "tls"}}, {"name": "b", "configMap": {"name": "here"}}],
+            "volumes": [{"name": "a", "secret": {"secretName": "tls"}}, {"name": "b", "configMap": {"name": "here"}},
+                {"name": "c", "hostPath": {"path": "/var/log"}}],
             "containers": [{"name": "app", "image": "web",
                 "envFrom": [{"secretRef": {"name": "may", "optional": true}}],
                 "env": [
@@ -117,8 +121,11 @@ mod tests {
         let here = json!({"kind": "ConfigMap", "metadata": {"name": "here"}, "data": {}});
         let objects = objects(&[pod, service, here]);
         let mut workload = objects.workloads[0].clone();
-        assert_eq!(missing(&workload, &objects), ["Secret db", "Secret tls", "host cache", "host db.example.com"]);
+        assert_eq!(
+            missing(&workload, &objects),
+            ["/var/log of the node", "Secret db", "Secret tls", "host cache", "host db.example.com"]
+        );
         do_without(&mut workload, &objects);
-        assert_eq!(missing(&workload, &objects), ["host cache", "host db.example.com"]);
+        assert_eq!(missing(&workload, &objects), ["/var/log of the node", "host cache", "host db.example.com"]);
     }
 }

@@ -312,6 +312,12 @@ pub struct Volume {
 }
 
 impl Volume {
+    /// Whether it is of a kind that a proof makes.
+    pub fn is_made_here(&self) -> bool {
+        let maps = self.config_map.is_some() || self.secret.is_some();
+        maps || self.empty_dir.is_some() || self.persistent_volume_claim.is_some() || self.host_path.is_some()
+    }
+
     /// Whether nothing can be written to it, whatever the mount says: ConfigMaps and Secrets.
     pub fn is_read_only(&self) -> bool {
         self.config_map.is_some() || self.secret.is_some()

@@ -299,6 +299,11 @@ impl<N: Node> Prover<'_, N> {
 
     fn breaks(&self, bench: &mut Bench<'_>, mixed: &Objects, index: usize, breakdown: &Breakdown) -> Result<()> {
         self.log(bench, index, "after", breakdown)?;
+        // That it is not run here says nothing about a cluster.
+        if matches!(breakdown.trouble, Trouble::NotRunHere | Trouble::Image) {
+            bench.ended.insert(index, Outcome::NotRun { reason: first_line(&breakdown.reason) });
+            return Ok(());
+        }
         let (Some(workload), Some(former)) = (mixed.workloads.get(index), bench.before.workloads.get(index)) else {
             return Ok(());
         };
@@ -315,6 +320,10 @@ impl<N: Node> Prover<'_, N> {
         };
         let mut diagnosis = diagnosis::diagnose(&case, &mut holds_with)?;
         let place = bench.places.get(index);
+        let dockerfile = place.zip(diagnosis.container.as_ref()).and_then(|(place, name)| place.builds.get(name));
+        if let Some(planned) = dockerfile.filter(|_| diagnosis.remedy.starts_with("in the Dockerfile")) {
+            diagnosis.place = Some((planned.dockerfile.clone(), Position { line: 1, column: 1 }));
+        }
         diagnosis.place = diagnosis.place.or_else(|| place.map(|place| (place.path.clone(), place.position)));
         bench.ran_after.retain(|settings| settings.workload != index);
         let ran = breakdown.settings.iter().filter(|settings| settings.workload == index).cloned();

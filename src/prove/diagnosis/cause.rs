@@ -216,17 +216,42 @@ fn denied(scene: &Scene<'_>, path: &str, holds: Holds<'_>) -> Result<Option<Find
     })
 }
 
+/// Folders of the whole system. Nobody hands these over: with them go programs, keys, and what others may not write.
+const SHARED: [&str; 15] = [
+    "/",
+    "/bin",
+    "/boot",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/opt",
+    "/sbin",
+    "/srv",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local",
+    "/var",
+];
+
 /// The folder to hand over so that this path can be written: the one that was written as found, or the one that the path is in.
 fn owned_folder(scene: &Scene<'_>, path: &str) -> String {
     let folder = parent(path);
-    if ["/", "/var", "/usr", "/usr/local", "/home", "/opt", "/srv", "/etc"].contains(&folder.as_str()) {
+    if SHARED.contains(&folder.as_str()) {
         return path.to_owned();
     }
     scene.lost(true).into_iter().find(|lost| is_below(&folder, lost)).unwrap_or(folder)
 }
 
 fn ownership(scene: &Scene<'_>, failure: String, folders: &[String]) -> Finding {
-    let folders = outermost_first(folders);
+    let (shared, own): (Vec<String>, Vec<String>) =
+        folders.iter().cloned().partition(|folder| SHARED.contains(&folder.as_str()));
+    if own.is_empty() && scene.user_of_its_own().is_none() {
+        let remedy = format!("have it write to a folder of its own, and not right below {}", and(&shared));
+        return Finding::new(Cause::Ownership, failure, remedy).unwritable(shared);
+    }
+    let folders = outermost_first(&own);
     let places = folders.join(" ");
     let identity = scene.config().map(|config| &config.identity);
     let remedy = if let Some(uid) = scene.user_of_its_own() {
