@@ -193,23 +193,18 @@ impl Engine {
         }
         // A build can print what it likes: what is older than the run was not made by it.
         let began = DateTime::<Utc>::from(fs::metadata(folder.join(BEGAN))?.modified()?);
-        let there = self.list(&["images", "--all", "--quiet", "--no-trunc"])?;
         let plain = |id: &str| id.trim_start_matches("sha256:").to_owned();
-        let find = |made: &String| there.iter().find(|id| plain(id).starts_with(made.as_str()));
-        // What builds upon an image goes before it.
-        let found: Vec<String> = made.iter().rev().filter_map(find).cloned().collect();
-        if found.is_empty() {
-            return Ok(());
-        }
-        let inspected = self.call("image").arg("inspect").args(&found).clears_up().text()?;
-        let inspected: Vec<Inspected> = serde_json::from_str(&inspected)?;
-        let is_ours = |id: &String| {
-            inspected.iter().filter(|image| plain(&image.id) == plain(id)).any(|image| {
-                let created = DateTime::parse_from_rfc3339(&image.created);
-                image.repo_tags.iter().flatten().next().is_none() && created.is_ok_and(|created| created >= began)
-            })
+        // One by one, and not out of a list of all: one image of the user's that is damaged keeps podman from listing any.
+        let ours = |made: &String| {
+            let inspected = self.call("image").args(["inspect", made.as_str()]).clears_up().text().ok()?;
+            let inspected: Vec<Inspected> = serde_json::from_str(&inspected).ok()?;
+            let image = inspected.into_iter().find(|image| plain(&image.id).starts_with(made.as_str()))?;
+            let created = DateTime::parse_from_rfc3339(&image.created);
+            let is_unnamed = image.repo_tags.iter().flatten().next().is_none();
+            (is_unnamed && created.is_ok_and(|created| created >= began)).then_some(image.id)
         };
-        let ours: Vec<String> = found.into_iter().filter(is_ours).collect();
+        // What builds upon an image goes before it.
+        let ours: Vec<String> = made.iter().rev().filter_map(ours).collect();
         if ours.is_empty() { Ok(()) } else { self.clear(removal, &ours) }
     }
 
