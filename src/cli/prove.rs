@@ -220,6 +220,8 @@ fn prove_in(
     program: &Path,
 ) -> crate::prove::Result<Results> {
     let [before, after] = sides;
+    // Without --before the later side is held in memory.
+    let on_disk = if arguments.before.is_some() { &after.dockerfiles } else { &before.dockerfiles };
     let node = EngineNode::new(throwaway.engine(), throwaway.folder(), program)?;
     let logs = arguments.logs.as_deref().map(Logs::below).transpose().map_err(of_logs)?;
     let number = Cell::new(0);
@@ -251,6 +253,7 @@ fn prove_in(
     let prover = Prover {
         node: &node,
         build: &build,
+        dockerfiles: on_disk,
         probes: &config.probes,
         patience: Duration::from_secs(arguments.time_limit),
         stay: STAY,

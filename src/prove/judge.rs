@@ -316,7 +316,7 @@ impl<'a, N: Node> Run<'a, N> {
         let whole: Blame<'_> = (Some(index), None);
         let handle = node
             .pod(&self.network, &plan, index, workload, &objects.data)
-            .map_err(|failure| stop(whole, Reached::Built, Trouble::Pod, format!("{}: {failure}", workload.name)))?;
+            .map_err(|failure| self.stop_unless_asked(whole, Trouble::Pod, format!("{}: {failure}", workload.name)))?;
         self.pods.push(Pod { index, workload, containers: Vec::new(), handle });
         let waits = |container: &&Container| container.restart_policy.as_deref() != Some("Always");
         let init = workload.pod.init_containers.iter().map(|container| (container, waits(&container)));
@@ -326,7 +326,7 @@ impl<'a, N: Node> Run<'a, N> {
             let name = container.built.as_ref().unwrap_or(&container.image);
             let image = node
                 .image(name)
-                .map_err(|error| stop(blame, Reached::Built, Trouble::Image, format!("ErrImagePull: {error}")))?;
+                .map_err(|error| self.stop_unless_asked(blame, Trouble::Image, format!("ErrImagePull: {error}")))?;
             let around = Surroundings {
                 objects,
                 workload,
@@ -359,6 +359,12 @@ impl<'a, N: Node> Run<'a, N> {
             }
         }
         Ok(())
+    }
+
+    /// A verdict about what failed, unless it failed because somebody wants the proof to end.
+    fn stop_unless_asked(&self, blame: Blame<'_>, trouble: Trouble, reason: String) -> Stop {
+        let asked = self.trial.node.interrupted().err();
+        asked.map_or_else(|| stop(blame, Reached::Built, trouble, reason), Stop::Machine)
     }
 
     /// Asks until somebody answers; a wrong answer is an answer.
@@ -509,7 +515,10 @@ impl<'a, N: Node> Run<'a, N> {
                 let started = self.pods.get(position).and_then(|pod| pod.containers.get(sidecars + number));
                 let started = started.ok_or_else(|| Failure::new("a container is gone"))?;
                 if !self.trial.node.exec(&started.handle, &exec.command)? {
-                    return Err(refused(Trouble::Probe, exec.command.join(" ")));
+                    // What follows may be a password.
+                    let known = exec.command.iter().take_while(|word| !word.starts_with("-") || *word == "-c").take(2);
+                    let shown: Vec<&str> = known.map(String::as_str).filter(|word| !word.contains('=')).collect();
+                    return Err(refused(Trouble::Probe, shown.join(" ")));
                 }
                 continue;
             }
