@@ -259,11 +259,7 @@ fn prove_in(
             options: arguments.build_option.clone(),
             limit: BUILD_LIMIT,
         };
-<<<<<<< .merge_file_gHC5F3
-        let log = arguments.logs.as_ref().map(|logs| logs.join(log_name(&build_name(planned, side))));
-=======
-        let log = logs.as_ref().map(|logs| logs.path(&format!("build-{}-{side}", planned.dockerfile)));
->>>>>>> .merge_file_YS65GZ
+        let log = logs.as_ref().map(|logs| logs.path(&build_name(planned, side)));
         throwaway.engine().build(&spec, throwaway.folder(), log.as_deref())
     };
     let keep = |name: &str, text: &str| match &logs {
@@ -287,22 +283,13 @@ fn prove_in(
     prover.all(&found, &hardened, &unrunnable)
 }
 
-<<<<<<< .merge_file_gHC5F3
 fn build_name(planned: &Planned, side: Side) -> String {
     let target = planned.target.as_ref().map(|target| format!("-{target}")).unwrap_or_default();
     format!("build-{}{target}-{side}", planned.dockerfile)
 }
 
-/// A name for a file; of a long one the end, which tells most.
-fn log_name(name: &str) -> String {
-    const LENGTH_MAX: usize = 200;
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let name: String = name.chars().map(plain).collect();
-    format!("{}.log", name.get(name.len().saturating_sub(LENGTH_MAX)..).unwrap_or_default().trim_start_matches('.'))
-=======
 fn of_logs(error: Error) -> Failure {
     Failure::new(error.to_string())
->>>>>>> .merge_file_YS65GZ
 }
 
 fn observations(judged: &crate::prove::run::Judged) -> Vec<Observation> {
