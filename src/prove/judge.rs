@@ -377,7 +377,6 @@ impl<'a, N: Node> Run<'a, N> {
         Ok(())
     }
 
-<<<<<<< .merge_file_RmWeNX
     /// Runs the command that the last container has for the moment after its start. A container whose command fails is ended by the kubelet
     /// (<https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/>).
     fn after_start(&self, blame: Blame<'_>) -> Step<()> {
@@ -389,14 +388,14 @@ impl<'a, N: Node> Run<'a, N> {
         if self.trial.node.exec(&started.handle, &exec.command)? {
             return Ok(());
         }
-        let (workload, command) = (&pod.workload.name, exec.command.join(" "));
+        let (workload, command) = (&pod.workload.name, exec.in_short());
         Err(stop(blame, Reached::Built, Trouble::Probe, format!("{workload}: FailedPostStartHook: {command}")))
-=======
+    }
+
     /// A verdict about what failed, unless it failed because somebody wants the proof to end.
     fn stop_unless_asked(&self, blame: Blame<'_>, trouble: Trouble, reason: String) -> Stop {
         let asked = self.trial.node.interrupted().err();
         asked.map_or_else(|| stop(blame, Reached::Built, trouble, reason), Stop::Machine)
->>>>>>> .merge_file_0xi1gV
     }
 
     /// Asks until somebody answers; a wrong answer is an answer.
@@ -553,19 +552,9 @@ impl<'a, N: Node> Run<'a, N> {
             // What is not ready yet may say so in any way.
             let until = deadline.min(Instant::now() + probe.allowance());
             if let Some(exec) = &probe.exec {
-<<<<<<< .merge_file_RmWeNX
                 any = true;
                 if !self.exec_patiently(position, number, &exec.command, until)? {
-                    return Err(refused(Trouble::Probe, exec.command.join(" ")));
-=======
-                let started = self.pods.get(position).and_then(|pod| pod.containers.get(sidecars + number));
-                let started = started.ok_or_else(|| Failure::new("a container is gone"))?;
-                if !self.trial.node.exec(&started.handle, &exec.command)? {
-                    // What follows may be a password.
-                    let known = exec.command.iter().take_while(|word| !word.starts_with("-") || *word == "-c").take(2);
-                    let shown: Vec<&str> = known.map(String::as_str).filter(|word| !word.contains('=')).collect();
-                    return Err(refused(Trouble::Probe, shown.join(" ")));
->>>>>>> .merge_file_0xi1gV
+                    return Err(refused(Trouble::Probe, exec.in_short()));
                 }
                 continue;
             }

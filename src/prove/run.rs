@@ -217,18 +217,13 @@ impl<N: Node> Prover<'_, N> {
             self.log(bench, index, "before", &breakdown)?;
             let missing = bench.missing.get(index).cloned().unwrap_or_default();
             let is_asked = matches!(breakdown.trouble, Trouble::Silent { .. } | Trouble::Probe | Trouble::Answer);
-<<<<<<< .merge_file_eRKl21
             // A job that only starts does nothing that it is for.
             let ends = bench.before.workloads.get(index).is_some_and(Workload::ends);
             if bench.watched.contains_key(&index) || ends || !is_asked && missing.is_empty() {
-                let mut reason = first_line(&breakdown.reason);
+                let mut reason = diagnosis::headline(&breakdown);
                 if ends && !missing.is_empty() {
                     reason = format!("the tree does not have {}; {reason}", missing.join(", "));
                 }
-=======
-            if bench.watched.contains_key(&index) || !is_asked && missing.is_empty() {
-                let reason = diagnosis::headline(&breakdown);
->>>>>>> .merge_file_xtgMhf
                 bench.end(
                     index,
                     match breakdown.trouble {
@@ -324,7 +319,7 @@ impl<N: Node> Prover<'_, N> {
         self.log(bench, index, "after", breakdown)?;
         // That it is not run here says nothing about a cluster.
         if matches!(breakdown.trouble, Trouble::NotRunHere | Trouble::Image) {
-            bench.ended.insert(index, Outcome::NotRun { reason: first_line(&breakdown.reason) });
+            bench.ended.insert(index, Outcome::NotRun { reason: diagnosis::headline(breakdown) });
             return Ok(());
         }
         let (Some(workload), Some(former)) = (mixed.workloads.get(index), bench.before.workloads.get(index)) else {
@@ -342,16 +337,7 @@ impl<N: Node> Prover<'_, N> {
             Ok(matches!(self.trial(&objects, bench)?, Verdict::Holds { .. }))
         };
         let mut diagnosis = diagnosis::diagnose(&case, &mut holds_with)?;
-<<<<<<< .merge_file_eRKl21
-        let place = bench.places.get(index);
-        let dockerfile = place.zip(diagnosis.container.as_ref()).and_then(|(place, name)| place.builds.get(name));
-        if let Some(planned) = dockerfile.filter(|_| diagnosis.remedy.starts_with("in the Dockerfile")) {
-            diagnosis.place = Some((planned.dockerfile.clone(), Position { line: 1, column: 1 }));
-        }
-        diagnosis.place = diagnosis.place.or_else(|| place.map(|place| (place.path.clone(), place.position)));
-=======
         diagnosis.place = bench.places.get(index).map(|place| self.place(place, &diagnosis));
->>>>>>> .merge_file_xtgMhf
         bench.ran_after.retain(|settings| settings.workload != index);
         let ran = breakdown.settings.iter().filter(|settings| settings.workload == index).cloned();
         bench.ran_after.extend(ran);
@@ -397,12 +383,8 @@ impl<N: Node> Prover<'_, N> {
 
     fn log(&self, bench: &Bench<'_>, index: usize, side: &str, breakdown: &Breakdown) -> Result<()> {
         let Some(place) = bench.places.get(index) else { return Ok(()) };
-<<<<<<< .merge_file_eRKl21
-        (self.logs)(&format!("{}-{}-{side}", place.path, place.label), &breakdown.to_string())
-=======
-        let name = format!("{}-{side}", place.label).replace('/', "-");
+        let name = format!("{}-{}-{side}", place.path, place.label);
         (self.logs)(&name, &needs::without_secrets(&breakdown.to_string(), &[&bench.before, &bench.after]))
->>>>>>> .merge_file_xtgMhf
     }
 }
 

@@ -198,7 +198,7 @@ fn what_breaks_comes_with_the_file_to_change() {
         assert!(ended.stdout.contains("breaks    Deployment/web/app: [read-only-root]"), "{ended:?}");
         assert!(ended.stdout.contains("to change: web.yaml:1:1: mount an emptyDir at "), "{ended:?}");
         assert!(ended.stdout.contains("what works as found breaks with "), "{ended:?}");
-        let log = fs::read_to_string(Path::new(&logs).join("Deployment-web-after.log")).unwrap();
+        let log = fs::read_to_string(Path::new(&logs).join("web.yaml-Deployment-web-after.log")).unwrap();
         assert!(log.to_lowercase().contains("read-only file system"), "{log}");
 
         // Another user, whose folders the Dockerfile has to give.
