@@ -388,7 +388,7 @@ impl<'a, N: Node> Run<'a, N> {
         if self.trial.node.exec(&started.handle, &exec.command)? {
             return Ok(());
         }
-        let (workload, command) = (&pod.workload.name, exec.command.join(" "));
+        let (workload, command) = (&pod.workload.name, exec.in_short());
         Err(stop(blame, Reached::Built, Trouble::Probe, format!("{workload}: FailedPostStartHook: {command}")))
     }
 
@@ -554,10 +554,7 @@ impl<'a, N: Node> Run<'a, N> {
             if let Some(exec) = &probe.exec {
                 any = true;
                 if !self.exec_patiently(position, number, &exec.command, until)? {
-                    // What follows may be a password.
-                    let known = exec.command.iter().take_while(|word| !word.starts_with("-") || *word == "-c").take(2);
-                    let shown: Vec<&str> = known.map(String::as_str).filter(|word| !word.contains('=')).collect();
-                    return Err(refused(Trouble::Probe, shown.join(" ")));
+                    return Err(refused(Trouble::Probe, exec.in_short()));
                 }
                 continue;
             }

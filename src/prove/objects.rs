@@ -242,6 +242,14 @@ pub struct Exec {
     pub command: Vec<String>,
 }
 
+impl Exec {
+    /// The program, and `-c` or a word behind it. What follows may be a password.
+    pub(super) fn in_short(&self) -> String {
+        let known = self.command.iter().take_while(|word| !word.starts_with('-') || *word == "-c").take(2);
+        known.filter(|word| !word.contains('=')).map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+}
+
 #[derive(Deserialize, Serialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
 pub struct EnvVar {

@@ -19,13 +19,13 @@ impl Logs {
         Ok(Self(directory.to_owned()))
     }
 
-    /// Where the log of this name lies. Whatever the name is, that is a file in the directory itself; of a long one the end counts, which tells most.
+    /// Where the log of this name lies. Whatever the name is, that is a file in the directory itself, and of a long name the end, which tells most.
     pub fn path(&self, name: &str) -> PathBuf {
         const LENGTH_MAX: usize = 200;
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
         let name: String = name.chars().map(plain).collect();
-        let end = name.get(name.len().saturating_sub(LENGTH_MAX)..).unwrap_or_default();
-        self.0.join(format!("{}.log", end.trim_start_matches('.')))
+        let end = name.get(name.len().saturating_sub(LENGTH_MAX)..).unwrap_or_default().trim_start_matches('.');
+        self.0.join(format!("{end}.log"))
     }
 
     /// Writes the log of this name.
