@@ -231,6 +231,15 @@ fn the_one_to_blame_is_not_always_the_one_that_is_silent() {
 }
 
 #[test]
+fn what_is_not_run_here_is_not_said_to_break() {
+    let web = pod("web", "'listen:80'", ", ports: [{containerPort: 80}]");
+    let privileged = web.replace("command:", "securityContext: {privileged: true}, command:");
+    assert_eq!(outcomes(&web, &privileged), ["not run"]);
+    let projected = format!("{web}      volumes: [{{name: all, projected: {{sources: []}}}}]\n");
+    assert_eq!(outcomes(&projected, &projected), ["not run"]);
+}
+
+#[test]
 fn jobs_must_do_what_they_are_for() {
     let job = |words: &str, more: &str| pod("job", words, more).replace("Deployment", "Job");
     let needs = ", envFrom: [{secretRef: {name: gone}}]";
