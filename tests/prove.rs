@@ -8,6 +8,8 @@ mod adversary;
 mod builds;
 #[path = "prove/clearing.rs"]
 mod clearing;
+#[path = "prove/command.rs"]
+mod command;
 #[path = "prove/node.rs"]
 mod node;
 mod support;

@@ -1,11 +1,7 @@
 //! `unroot prove`: builds and starts what a run would make of the files, and tells what came of it.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "logs go to a directory that the user names, and the program starts itself as a helper"
-)]
 
 use super::arguments::{Arguments, Mode, Network, Output, ProveArguments, Selection};
-use super::{DONE, FAILED, NOTHING_SEEN, WOULD_CHANGE, discover};
+use super::{DONE, FAILED, NOTHING_SEEN, WOULD_CHANGE, discover, surroundings};
 use crate::config::{Config, FILE_NAME};
 use crate::error::Error;
 use crate::link::{Link, Links};
@@ -23,7 +19,7 @@ use crate::prove::{Failure, interrupt};
 use crate::report;
 use crate::repository::{Repository, Role};
 use crate::source::{Position, printable};
-use crate::write;
+use crate::write::{self, Logs};
 use anstream::{eprintln, print, println};
 use indicatif::ProgressBar;
 use std::cell::Cell;
@@ -217,8 +213,7 @@ fn run(
     sides: &[&Tree; 2],
     further: &[ManifestText],
 ) -> Result<Results, Error> {
-    let program =
-        std::env::current_exe().map_err(|error| Error::Prove(format!("cannot find this program: {error}")))?;
+    let program = surroundings::program()?;
     let throwaway = Throwaway::open(engine, &program).map_err(cannot)?;
     let line = ProgressBar::new_spinner().with_message("starting");
     line.enable_steady_tick(Duration::from_millis(120));
@@ -241,10 +236,10 @@ fn prove_in(
     program: &Path,
 ) -> crate::prove::Result<Results> {
     let [before, after] = sides;
+    // Without --before the later side is held in memory.
+    let on_disk = if arguments.before.is_some() { &after.dockerfiles } else { &before.dockerfiles };
     let node = EngineNode::new(throwaway.engine(), throwaway.folder(), program)?;
-    if let Some(logs) = &arguments.logs {
-        fs::create_dir_all(logs)?;
-    }
+    let logs = arguments.logs.as_deref().map(Logs::below).transpose().map_err(of_logs)?;
     let number = Cell::new(0);
     let build = |planned: &Planned, side: Side| {
         let tree = if side == Side::Before { before } else { after };
@@ -264,21 +259,22 @@ fn prove_in(
             options: arguments.build_option.clone(),
             limit: BUILD_LIMIT,
         };
-        let log = arguments.logs.as_ref().map(|logs| logs.join(log_name(&build_name(planned, side))));
+        let log = logs.as_ref().map(|logs| logs.path(&build_name(planned, side)));
         throwaway.engine().build(&spec, throwaway.folder(), log.as_deref())
     };
-    let logs = |name: &str, text: &str| match &arguments.logs {
-        Some(logs) => Ok(fs::write(logs.join(log_name(name)), text)?),
+    let keep = |name: &str, text: &str| match &logs {
+        Some(logs) => logs.write(name, text).map_err(of_logs),
         None => Ok(()),
     };
     let prover = Prover {
         node: &node,
         build: &build,
+        dockerfiles: on_disk,
         probes: &config.probes,
         patience: Duration::from_secs(arguments.time_limit),
         stay: STAY,
         told: &|words| line.set_message(printable(words)),
-        logs: &logs,
+        logs: &keep,
     };
     let (found, unrunnable_before) = before.groups(further);
     let (hardened, unrunnable) = after.groups(further);
@@ -292,12 +288,8 @@ fn build_name(planned: &Planned, side: Side) -> String {
     format!("build-{}{target}-{side}", planned.dockerfile)
 }
 
-/// A name for a file; of a long one the end, which tells most.
-fn log_name(name: &str) -> String {
-    const LENGTH_MAX: usize = 200;
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let name: String = name.chars().map(plain).collect();
-    format!("{}.log", name.get(name.len().saturating_sub(LENGTH_MAX)..).unwrap_or_default().trim_start_matches('.'))
+fn of_logs(error: Error) -> Failure {
+    Failure::new(error.to_string())
 }
 
 fn observations(judged: &crate::prove::run::Judged) -> Vec<Observation> {

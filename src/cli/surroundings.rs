@@ -1,7 +1,8 @@
-//! What a run takes from the machine it runs on: the time, and where the user's caches lie. Nothing that it decides depends on either but for how old an
-//! answer may be.
+//! What a run takes from the machine it runs on: the time, where the user's caches lie, and where this program is. Nothing that it decides depends on
+//! these but for how old an answer may be.
 #![allow(clippy::disallowed_methods, reason = "a time is written down beside what a registry answered")]
 
+use crate::error::Error;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -15,4 +16,12 @@ pub(super) fn now() -> SystemTime {
 /// otherwise. `None` for a user without a home.
 pub(super) fn cache_directory() -> Option<PathBuf> {
     choose_native_strategy().ok().map(|strategy| strategy.cache_dir().join("unroot"))
+}
+
+/// The file of this program.
+///
+/// # Errors
+/// [`Error::Prove`] where the system does not tell.
+pub(super) fn program() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(|error| Error::Prove(format!("cannot find this program: {error}")))
 }

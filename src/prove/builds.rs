@@ -1,9 +1,10 @@
 //! Which images the Dockerfiles of a tree make, and from where each is built.
 
 use crate::discover::{Tree, directory, join};
-use crate::dockerfile::{Dockerfile, Given, Keyword};
+use crate::dockerfile::{self, Dockerfile, Given, Keyword};
 use crate::link::{Link, Links};
 use crate::repository::{ContainerId, FileId, Repository};
+use crate::source::Position;
 use std::collections::BTreeMap;
 
 /// One build of a Dockerfile of the tree.
@@ -63,6 +64,20 @@ fn planned(repository: &Repository, links: &Links, file: FileId, target: Option<
     }
 }
 
+/// Where a Dockerfile sets the user of what is built: the last `USER` of the stage and of those that it starts from, or else the `FROM` of the stage.
+pub fn user_place(text: &str, target: Option<&str>) -> Position {
+    let place = || {
+        let dockerfile = dockerfile::parse(text).ok()?;
+        let stage = target.and_then(|name| dockerfile.stage(name)).or_else(|| dockerfile.stages().last())?;
+        let in_force = dockerfile.effective(stage);
+        let is_user =
+            |index: &&usize| dockerfile.instructions().get(**index).is_some_and(|one| one.keyword == Keyword::User);
+        let index = in_force.iter().rev().find(is_user).copied().unwrap_or(stage.from);
+        Some(Position::of(text, dockerfile.instructions().get(index)?.span.start))
+    };
+    place().unwrap_or(Position { line: 1, column: 1 })
+}
+
 /// A value that a build gives: the one of all, or the first that is known.
 fn value(given: &Given) -> Option<&str> {
     match given {
@@ -101,4 +116,20 @@ fn has(tree: &Tree, folder: &str, source: &str) -> bool {
     let plain = relative.find(['*', '?', '[']).map_or(relative, |at| directory(&relative[..at]));
     let Some(path) = join(folder, plain) else { return false };
     path.is_empty() || tree.has(&path) || tree.below(&path).next().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_a_place() {
+        let text = "FROM a AS first\n USER 5\nFROM first\nRUN x\nFROM b AS other\nRUN y\n";
+        let place = |target| {
+            let Position { line, column } = user_place(text, target);
+            (line, column)
+        };
+        assert_eq!((place(None), place(Some("first")), place(Some("1"))), ((5, 1), (2, 2), (2, 2)));
+        assert_eq!(user_place("NONSENSE", None), Position { line: 1, column: 1 });
+    }
 }

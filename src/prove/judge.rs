@@ -332,7 +332,7 @@ impl<'a, N: Node> Run<'a, N> {
         }
         let handle = node
             .pod(&self.network, &plan, index, workload, &objects.data)
-            .map_err(|failure| stop(whole, Reached::Built, Trouble::Pod, format!("{}: {failure}", workload.name)))?;
+            .map_err(|failure| self.stop_unless_asked(whole, Trouble::Pod, format!("{}: {failure}", workload.name)))?;
         self.pods.push(Pod { index, workload, containers: Vec::new(), handle });
         let init = workload.pod.init_containers.iter().map(|container| (container, is_waited_for(container)));
         for (container, waits) in init.chain(workload.pod.containers.iter().map(|container| (container, false))) {
@@ -341,7 +341,7 @@ impl<'a, N: Node> Run<'a, N> {
             let name = container.built.as_ref().unwrap_or(&container.image);
             let image = node
                 .image(name)
-                .map_err(|error| stop(blame, Reached::Built, Trouble::Image, format!("ErrImagePull: {error}")))?;
+                .map_err(|error| self.stop_unless_asked(blame, Trouble::Image, format!("ErrImagePull: {error}")))?;
             let around = Surroundings {
                 objects,
                 workload,
@@ -390,6 +390,12 @@ impl<'a, N: Node> Run<'a, N> {
         }
         let (workload, command) = (&pod.workload.name, exec.command.join(" "));
         Err(stop(blame, Reached::Built, Trouble::Probe, format!("{workload}: FailedPostStartHook: {command}")))
+    }
+
+    /// A verdict about what failed, unless it failed because somebody wants the proof to end.
+    fn stop_unless_asked(&self, blame: Blame<'_>, trouble: Trouble, reason: String) -> Stop {
+        let asked = self.trial.node.interrupted().err();
+        asked.map_or_else(|| stop(blame, Reached::Built, trouble, reason), Stop::Machine)
     }
 
     /// Asks until somebody answers; a wrong answer is an answer.
@@ -548,7 +554,10 @@ impl<'a, N: Node> Run<'a, N> {
             if let Some(exec) = &probe.exec {
                 any = true;
                 if !self.exec_patiently(position, number, &exec.command, until)? {
-                    return Err(refused(Trouble::Probe, exec.command.join(" ")));
+                    // What follows may be a password.
+                    let known = exec.command.iter().take_while(|word| !word.starts_with("-") || *word == "-c").take(2);
+                    let shown: Vec<&str> = known.map(String::as_str).filter(|word| !word.contains('=')).collect();
+                    return Err(refused(Trouble::Probe, shown.join(" ")));
                 }
                 continue;
             }

@@ -32,6 +32,35 @@ pub fn do_without(workload: &mut Workload, objects: &Objects) {
     each_reference(workload, objects, &mut |_, _, optional| *optional = true);
 }
 
+/// Values that are shorter say nothing, and would be found everywhere.
+const SHORTEST_SECRET: usize = 4;
+
+/// A text in which names stand for the values of Secrets and of variables of the manifests, which programs may print: `${PASSWORD}`.
+pub fn without_secrets(text: &str, sides: &[&Objects]) -> String {
+    let mut values = BTreeMap::new();
+    for objects in sides {
+        for ((_, secret), data) in objects.data.iter().filter(|((kind, _), _)| kind == "Secret") {
+            for (key, value) in data {
+                let value = String::from_utf8_lossy(value);
+                // Programs print files line by line.
+                for line in value.lines().map(str::trim) {
+                    values.insert(line.to_owned(), format!("{secret}.{key}"));
+                }
+            }
+        }
+        for mut workload in objects.workloads.iter().cloned() {
+            for variable in workload.all_containers().flat_map(|container| &container.env) {
+                values.insert(variable.value.clone(), variable.name.clone());
+            }
+        }
+    }
+    let mut values: Vec<(String, String)> =
+        values.into_iter().filter(|(value, _)| value.len() >= SHORTEST_SECRET).collect();
+    // One value may be a part of another.
+    values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+    values.iter().fold(text.to_owned(), |text, (value, name)| text.replace(value, &format!("${{{name}}}")))
+}
+
 /// Calls `found` for each reference that leads nowhere and is not optional: the kind, the name, and its `optional`.
 fn each_reference(workload: &mut Workload, objects: &Objects, found: &mut dyn FnMut(&str, &str, &mut bool)) {
     let mut found = |kind: &str, name: &str, optional: &mut bool| {
@@ -99,6 +128,16 @@ fn host(name: &str, value: &str) -> Option<String> {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+
+    #[test]
+    fn values_give_way_to_names() {
+        let pod = json!({"kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": [{"name": "app", "image": "web",
+            "env": [{"name": "TOKEN", "value": "a long word"}, {"name": "PORT", "value": "80"}]}]}});
+        let secret = json!({"kind": "Secret", "metadata": {"name": "db"}, "stringData": {"key": "first line\nword\n"}});
+        let objects = objects(&[pod, secret]);
+        let text = without_secrets("80: it is a long word, first line", &[&objects]);
+        assert_eq!(text, "80: it is ${TOKEN}, ${db.key}");
+    }
 
     fn objects(documents: &[Value]) -> Objects {
         Objects::read(documents).unwrap()

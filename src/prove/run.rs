@@ -1,6 +1,6 @@
 //! The proof itself: each group of workloads as found, then hardened, and what is to blame where only the first holds.
 
-use super::builds::Planned;
+use super::builds::{self, Planned};
 use super::diagnosis::{self, Case};
 use super::engine::Side;
 use super::groups::{Group, Placed, Unrunnable};
@@ -31,6 +31,8 @@ pub struct Prover<'a, N> {
     pub node: &'a N,
     /// How images are built.
     pub build: &'a Builder<'a>,
+    /// The Dockerfiles as they lie on disk, by path: where a place in one is told, it is in these.
+    pub dockerfiles: &'a BTreeMap<String, String>,
     /// What is asked beside the probes of the manifests.
     pub probes: &'a [ProbeEntry],
     /// How long a group may take until it answers.
@@ -111,7 +113,7 @@ impl<N: Node> Prover<'_, N> {
             let ((path, position), (other_path, other_position)) = (key(one), key(other));
             path.cmp(&other_path).then(position.line.cmp(&other_position.line))
         });
-        results.builds = builds(&built);
+        results.builds = all_builds(&built);
         Ok(results)
     }
 
@@ -160,7 +162,7 @@ impl<N: Node> Prover<'_, N> {
                         Ok(image) => container.built = Some(image),
                         Err(words) => {
                             let name = name.clone();
-                            bench.end(index, unbuilt(side, planned, name, &words));
+                            bench.end(index, self.unbuilt(side, planned, name, &words));
                             break;
                         }
                     }
@@ -168,6 +170,22 @@ impl<N: Node> Prover<'_, N> {
             }
         }
         Ok(())
+    }
+
+    fn unbuilt(&self, side: Side, planned: &Planned, container: String, words: &str) -> Outcome {
+        // What the builder said is told once, with the image.
+        match side {
+            Side::Before => Outcome::Void { reason: format!("{} does not build", planned.dockerfile) },
+            Side::After => {
+                let diagnosis = diagnosis::of_build(words);
+                Outcome::Breaks(Diagnosis {
+                    container: Some(container),
+                    failure: format!("{}: {}", planned.dockerfile, diagnosis.failure),
+                    place: Some(self.place_of_image(planned)),
+                    ..diagnosis
+                })
+            }
+        }
     }
 
     fn image(&self, planned: &Planned, side: Side, built: &Images) -> Result<Result<String, String>> {
@@ -192,7 +210,7 @@ impl<N: Node> Prover<'_, N> {
                 Verdict::Fails(breakdown) => breakdown,
             };
             let Some(index) = breakdown.workload.filter(|index| !bench.left_out.contains(index)) else {
-                let reason = breakdown.reason.clone();
+                let reason = diagnosis::headline(&breakdown);
                 bench.end_all(&Outcome::Void { reason });
                 return Ok(());
             };
@@ -202,7 +220,7 @@ impl<N: Node> Prover<'_, N> {
             // A job that only starts does nothing that it is for.
             let ends = bench.before.workloads.get(index).is_some_and(Workload::ends);
             if bench.watched.contains_key(&index) || ends || !is_asked && missing.is_empty() {
-                let mut reason = first_line(&breakdown.reason);
+                let mut reason = diagnosis::headline(&breakdown);
                 if ends && !missing.is_empty() {
                     reason = format!("the tree does not have {}; {reason}", missing.join(", "));
                 }
@@ -216,9 +234,9 @@ impl<N: Node> Prover<'_, N> {
                 continue;
             }
             let because = if missing.is_empty() {
-                format!("as found: {}", first_line(&breakdown.reason))
+                format!("as found: {}", diagnosis::headline(&breakdown))
             } else {
-                format!("the tree does not have {}; as found: {}", missing.join(", "), first_line(&breakdown.reason))
+                format!("the tree does not have {}; as found: {}", missing.join(", "), diagnosis::headline(&breakdown))
             };
             bench.watched.insert(index, because);
             bench.do_without(index);
@@ -301,7 +319,7 @@ impl<N: Node> Prover<'_, N> {
         self.log(bench, index, "after", breakdown)?;
         // That it is not run here says nothing about a cluster.
         if matches!(breakdown.trouble, Trouble::NotRunHere | Trouble::Image) {
-            bench.ended.insert(index, Outcome::NotRun { reason: first_line(&breakdown.reason) });
+            bench.ended.insert(index, Outcome::NotRun { reason: diagnosis::headline(breakdown) });
             return Ok(());
         }
         let (Some(workload), Some(former)) = (mixed.workloads.get(index), bench.before.workloads.get(index)) else {
@@ -319,17 +337,27 @@ impl<N: Node> Prover<'_, N> {
             Ok(matches!(self.trial(&objects, bench)?, Verdict::Holds { .. }))
         };
         let mut diagnosis = diagnosis::diagnose(&case, &mut holds_with)?;
-        let place = bench.places.get(index);
-        let dockerfile = place.zip(diagnosis.container.as_ref()).and_then(|(place, name)| place.builds.get(name));
-        if let Some(planned) = dockerfile.filter(|_| diagnosis.remedy.starts_with("in the Dockerfile")) {
-            diagnosis.place = Some((planned.dockerfile.clone(), Position { line: 1, column: 1 }));
-        }
-        diagnosis.place = diagnosis.place.or_else(|| place.map(|place| (place.path.clone(), place.position)));
+        diagnosis.place = bench.places.get(index).map(|place| self.place(place, &diagnosis));
         bench.ran_after.retain(|settings| settings.workload != index);
         let ran = breakdown.settings.iter().filter(|settings| settings.workload == index).cloned();
         bench.ran_after.extend(ran);
         bench.ended.insert(index, Outcome::Breaks(diagnosis));
         Ok(())
+    }
+
+    /// The file to change, and the place in it.
+    fn place(&self, placed: &Placed, diagnosis: &Diagnosis) -> (String, Position) {
+        let of_image = ["in the Dockerfile", "change the Dockerfile"];
+        let planned = diagnosis.container.as_ref().and_then(|container| placed.builds.get(container));
+        match planned.filter(|_| of_image.iter().any(|beginning| diagnosis.remedy.starts_with(beginning))) {
+            Some(planned) => self.place_of_image(planned),
+            None => (placed.path.clone(), placed.position),
+        }
+    }
+
+    fn place_of_image(&self, planned: &Planned) -> (String, Position) {
+        let text = self.dockerfiles.get(&planned.dockerfile).map_or("", String::as_str);
+        (planned.dockerfile.clone(), builds::user_place(text, planned.target.as_deref()))
     }
 
     fn trial(&self, objects: &Objects, bench: &Bench<'_>) -> Result<Verdict> {
@@ -355,14 +383,15 @@ impl<N: Node> Prover<'_, N> {
 
     fn log(&self, bench: &Bench<'_>, index: usize, side: &str, breakdown: &Breakdown) -> Result<()> {
         let Some(place) = bench.places.get(index) else { return Ok(()) };
-        (self.logs)(&format!("{}-{}-{side}", place.path, place.label), &breakdown.to_string())
+        let name = format!("{}-{}-{side}", place.path, place.label).replace('/', "-");
+        (self.logs)(&name, &needs::without_secrets(&breakdown.to_string(), &[&bench.before, &bench.after]))
     }
 }
 
 /// What was built, by the image's name and its build.
 type Images = BTreeMap<(String, Planned), BTreeMap<Side, Result<String, String>>>;
 
-fn builds(built: &Images) -> Vec<Build> {
+fn all_builds(built: &Images) -> Vec<Build> {
     let of = |image: &Result<String, String>| match image {
         Ok(_) => Built::Yes,
         Err(words) => Built::No(words.clone()),
@@ -376,23 +405,6 @@ fn builds(built: &Images) -> Vec<Build> {
             Some(Build { image: image.clone(), dockerfile: planned.dockerfile.clone(), before: of(before), after })
         })
         .collect()
-}
-
-fn unbuilt(side: Side, planned: &Planned, container: String, words: &str) -> Outcome {
-    let failure = format!("{} does not build: {words}", planned.dockerfile);
-    match side {
-        Side::Before => Outcome::Void { reason: failure },
-        Side::After => Outcome::Breaks(Diagnosis {
-            container: Some(container),
-            failure,
-            place: Some((planned.dockerfile.clone(), Position { line: 1, column: 1 })),
-            ..diagnosis::of_build(words)
-        }),
-    }
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 impl Bench<'_> {

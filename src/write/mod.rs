@@ -10,8 +10,10 @@
 #![allow(clippy::disallowed_methods, reason = "this is the one place that writes")]
 
 mod cache;
+mod logs;
 
 pub use cache::Cache;
+pub use logs::Logs;
 
 use crate::error::Error;
 use crate::pipeline::FileChange;

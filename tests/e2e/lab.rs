@@ -169,11 +169,20 @@ impl Lab {
         let mut command = self.buildah(["build", "--runtime", "runc", "--layers", "--quiet"]);
         command.args(self.build_options());
         command.args(options).arg("--tag").arg(name).arg("--file").arg(file).arg(context);
-        let output = command.stdin(Stdio::null()).output()?;
-        let said = [output.stdout, output.stderr].concat();
-        fs::write(log, &said)?;
-        if output.status.success() {
-            return Ok(());
+        // A proof beside it removes its images, and buildah stumbles over them on its way through all of them.
+        let mut said;
+        let mut attempts = 0;
+        loop {
+            let output = command.stdin(Stdio::null()).output()?;
+            said = [output.stdout, output.stderr].concat();
+            fs::write(log, &said)?;
+            if output.status.success() {
+                return Ok(());
+            }
+            attempts += 1;
+            if attempts == 4 || !String::from_utf8_lossy(&said).contains("layer not known") {
+                break;
+            }
         }
         Err(format!("building {} failed:\n{}", file.display(), tail(&String::from_utf8_lossy(&said), 12)).into())
     }

@@ -1,9 +1,8 @@
 //! Finding engines, and building with them.
 
-use crate::support::engine::{ENGINES, PrivateEngine};
+use crate::support::engine::{ENGINES, PrivateEngine, write_program};
 use std::cell::Cell;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -147,9 +146,7 @@ fn command_lines() -> Vec<String> {
 fn programs(programs: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, lines) in programs {
-        let path = folder.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&folder.path().join(name), lines);
     }
     folder
 }

@@ -5,7 +5,6 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -222,7 +221,14 @@ fn podman(folder: &Path) -> Child {
 }
 
 fn script(folder: &Path, name: &str, lines: &str) {
-    let path = folder.join("bin").join(name);
-    fs::write(&path, format!("#!/bin/sh\nPATH=$PATH:{MORE_PATH}\n{lines}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&folder.join("bin").join(name), &format!("PATH=$PATH:{MORE_PATH}\n{lines}"));
+}
+
+/// Writes a program of a shell. Another process writes it: what this one has open, a fork of another thread has open too for a moment, and nobody can
+/// run a file that somebody may write to.
+pub(crate) fn write_program(path: &Path, lines: &str) {
+    let text = format!("#!/bin/sh\n{lines}\n");
+    let written = "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"";
+    let status = Command::new("sh").args(["-c", written, "sh", &text]).arg(path).status().unwrap();
+    assert!(status.success(), "{}", path.display());
 }

@@ -166,7 +166,7 @@ fn unknown(breakdown: &Breakdown, scene: Option<&Scene<'_>>) -> Diagnosis {
 }
 
 /// The failure in the judge's words, without the body of an answer: that may hold what is nobody's business.
-fn headline(breakdown: &Breakdown) -> String {
+pub(super) fn headline(breakdown: &Breakdown) -> String {
     let line = breakdown.reason.lines().next().unwrap_or_default().trim();
     if breakdown.trouble != Trouble::Answer {
         return line.to_owned();

@@ -13,6 +13,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How often a build is begun that something beside it broke off.
+const ATTEMPTS: usize = 4;
+
 /// Which text of a Dockerfile is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
@@ -130,6 +133,8 @@ impl Engine {
             } else if success && self.kind == Kind::Docker && !words.contains(&"--load") && !self.has_image(tag)? {
                 // A builder in a container of its own keeps what it built, unless it is told otherwise.
                 words.push("--load");
+            } else if !success && said.contains("layer not known") && attempt < ATTEMPTS {
+                // Podman looks through all images for what it has built before, and stumbles over one that somebody removes meanwhile.
             } else {
                 return Ok(success);
             }
