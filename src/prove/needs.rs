@@ -1,6 +1,6 @@
 //! What a workload needs and the tree does not have.
 
-use super::objects::{Container, Objects, Workload};
+use super::objects::{Container, Objects, Service, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -15,11 +15,12 @@ pub fn missing(workload: &Workload, objects: &Objects) -> Vec<String> {
     let on_node = workload.pod.volumes.iter().filter_map(|volume| volume.host_path.as_ref());
     missing.extend(on_node.map(|host| format!("{} of the node", host.path)));
     let services: BTreeSet<&str> = objects.services.iter().map(|service| service.name.as_str()).collect();
+    let names: BTreeSet<String> = objects.services.iter().flat_map(Service::names).collect();
     let containers: Vec<&Container> = workload.pod.containers.iter().chain(&workload.pod.init_containers).collect();
     for host in containers.iter().flat_map(|container| hosts(container, objects)) {
         let first = host.split('.').next().unwrap_or_default();
         let is_of_cluster = !host.contains('.') || host.ends_with(".svc") || host.ends_with(".cluster.local");
-        if !(services.contains(host.as_str()) || is_of_cluster && services.contains(first)) {
+        if !(names.contains(&host) || is_of_cluster && services.contains(first)) {
             missing.insert(format!("host {host}"));
         }
     }
@@ -153,12 +154,14 @@ mod tests {
                     {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}},
                     {"name": "DATABASE_URL", "value": "postgres://shop:s3cret@db.example.com:5432/shop?x=y"},
                     {"name": "CACHE_HOST", "value": "cache"},
+                    {"name": "MAIL_HOST", "value": "mail.post"},
                     {"name": "QUEUE_URL", "value": "amqp://queue.default.svc:5672"},
                     {"name": "OWN_URL", "value": "http://localhost:80/"},
                     {"name": "NOTE", "value": "words"}]}]}});
         let service = json!({"kind": "Service", "metadata": {"name": "queue"}, "spec": {}});
+        let mail = json!({"kind": "Service", "metadata": {"name": "mail", "namespace": "post"}, "spec": {}});
         let here = json!({"kind": "ConfigMap", "metadata": {"name": "here"}, "data": {}});
-        let objects = objects(&[pod, service, here]);
+        let objects = objects(&[pod, service, mail, here]);
         let mut workload = objects.workloads[0].clone();
         assert_eq!(
             missing(&workload, &objects),

@@ -14,6 +14,8 @@ pub struct Plan {
     pub services: Vec<Route>,
     /// Where each Service is reached, by name; headless ones at their pod.
     pub service_addresses: BTreeMap<String, String>,
+    /// Every name of a Service, with its address.
+    names: Vec<(String, String)>,
 }
 
 /// A Service with an address of its own.
@@ -45,6 +47,8 @@ impl Plan {
                     && asked.selector.iter().all(|(key, value)| workload.labels.get(key) == Some(value))
             });
             let Some((workload, pod)) = behind else { continue };
+            let address = if asked.headless { pod.clone() } else { service(number) };
+            plan.names.extend(asked.names().map(|name| (name, address.clone())));
             if asked.headless {
                 plan.service_addresses.insert(asked.name.clone(), pod.clone());
                 continue;
@@ -57,7 +61,6 @@ impl Plan {
                 };
                 Some((port.port, target?))
             });
-            let address = service(number);
             plan.service_addresses.insert(asked.name.clone(), address.clone());
             plan.services.push(Route {
                 service: asked.name.clone(),
@@ -70,14 +73,8 @@ impl Plan {
     }
 
     /// Every name by which something is reached, with its address.
-    pub fn hosts(&self) -> Vec<(String, &str)> {
-        let mut hosts = Vec::new();
-        for (service, address) in &self.service_addresses {
-            for end in ["", ".default", ".default.svc", ".default.svc.cluster.local"] {
-                hosts.push((format!("{service}{end}"), address.as_str()));
-            }
-        }
-        hosts
+    pub fn hosts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names.iter().map(|(name, address)| (name.as_str(), address.as_str()))
     }
 }
 

@@ -36,6 +36,16 @@ pub struct Workload {
     pub claim_templates: Vec<String>,
 }
 
+impl Service {
+    /// The names by which other pods reach it, shortest first. Where its manifest names no namespace, it is `default`.
+    pub fn names(&self) -> [String; 4] {
+        let namespace = if self.namespace.is_empty() { "default" } else { &self.namespace };
+        let Self { name, .. } = self;
+        let within = format!("{name}.{namespace}");
+        [name.clone(), within.clone(), format!("{within}.svc"), format!("{within}.svc.cluster.local")]
+    }
+}
+
 impl Workload {
     /// Every container of its pod, those that come first first.
     pub fn all_containers(&mut self) -> impl Iterator<Item = &mut Container> {
@@ -52,6 +62,8 @@ impl Workload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     pub name: String,
+    /// metadata.namespace; empty where none is written.
+    pub namespace: String,
     pub selector: BTreeMap<String, String>,
     pub ports: Vec<ServicePort>,
     /// clusterIP: None; the name stands for the pod itself.
@@ -390,6 +402,7 @@ impl Objects {
             match kind.as_str() {
                 "Service" => objects.services.push(Service {
                     name,
+                    namespace: text("/metadata/namespace"),
                     selector: read(document.pointer("/spec/selector"))?,
                     ports: read(document.pointer("/spec/ports"))?,
                     headless: text("/spec/clusterIP") == "None",

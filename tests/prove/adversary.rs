@@ -127,6 +127,7 @@ fn prove(before: &str, after: &str) -> (Results, Pretended) {
     let prover = Prover {
         node: &node,
         build: &|_, _| Err(Failure::new("nothing is built")),
+        dockerfiles: &BTreeMap::new(),
         probes: &[],
         dockerfiles: &BTreeMap::new(),
         patience: Duration::from_millis(500),
@@ -229,6 +230,15 @@ fn the_one_to_blame_is_not_always_the_one_that_is_silent() {
     let users: Vec<u32> = results.workloads.iter().map(|judged| judged.proof.after[0].uid).collect();
     assert_eq!(users, [1000, 1000]);
     assert!(matches!(results.workloads[0].proof.outcome, Outcome::Breaks(_)));
+}
+
+#[test]
+fn what_is_not_run_here_is_not_said_to_break() {
+    let web = pod("web", "'listen:80'", ", ports: [{containerPort: 80}]");
+    let privileged = web.replace("command:", "securityContext: {privileged: true}, command:");
+    assert_eq!(outcomes(&web, &privileged), ["not run"]);
+    let projected = format!("{web}      volumes: [{{name: all, projected: {{sources: []}}}}]\n");
+    assert_eq!(outcomes(&projected, &projected), ["not run"]);
 }
 
 #[test]

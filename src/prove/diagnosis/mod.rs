@@ -337,6 +337,9 @@ mod tests {
         assert!(denied.remedy.contains("chgrp -R 0 /var/spool && chmod -R g=u /var/spool"), "{}", denied.remedy);
         assert_eq!(denied.unwritable, ["/var/spool"]);
 
+        let root = Example::new("", USER).saying("touch: /state: Permission denied").told();
+        assert!(!root.remedy.contains("chgrp -R 0 / "), "{}", root.remedy);
+
         let port = Example::new("", USER).saying("listen tcp :443: bind: permission denied").told();
         assert_eq!(port.cause, Cause::LowPort);
 
