@@ -17,6 +17,8 @@ pub struct Image {
     pub config: ImageConfig,
     /// Its accounts.
     pub accounts: Accounts,
+    /// Those of its volumes whose folders it does not have, where the machine would give them to somebody else than root.
+    pub absent: BTreeSet<String>,
 }
 
 /// What a process is seen to be, in the words of `/proc/PID/status`.

@@ -43,7 +43,7 @@ impl Node for LabNode<'_> {
 
     fn image(&self, name: &str) -> prove::Result<Image> {
         let image = self.images.open(name)?;
-        Ok(Image { id: name.to_owned(), config: image.config, accounts: image.accounts })
+        Ok(Image { id: name.to_owned(), config: image.config, accounts: image.accounts, absent: BTreeSet::new() })
     }
 
     fn plan(&self, objects: &Objects) -> prove::Result<Plan> {

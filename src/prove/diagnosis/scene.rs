@@ -213,7 +213,15 @@ impl<'a> Scene<'a> {
         };
         let now = table(after);
         let changed = table(before).into_iter().filter(|(name, value)| now.get(name) != Some(value));
-        changed.map(|(name, _)| name.to_owned()).filter(|name| name != "HOSTNAME" && name != "HOME").collect()
+        // The addresses of Services are others in every run.
+        let is_link = |name: &str| {
+            name.ends_with("_SERVICE_HOST")
+                || name.ends_with("_PORT")
+                || name.contains("_PORT_")
+                || name.contains("_SERVICE_PORT")
+        };
+        let is_own = |name: &&str| *name != "HOSTNAME" && *name != "HOME" && !is_link(name);
+        changed.map(|(name, _)| name).filter(is_own).map(str::to_owned).collect()
     }
 
     /// The path of a field of the pod's spec.

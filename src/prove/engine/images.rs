@@ -1,5 +1,6 @@
 //! What images say of themselves: configuration and accounts.
 
+use super::Kind;
 use super::held::{Held, Thing};
 use super::node::EngineNode;
 use super::tar;
@@ -10,6 +11,7 @@ use crate::prove::objects::strip_nulls;
 use crate::prove::{Failure, Result};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What engines say of an image; all three agree on these names.
 #[derive(Deserialize)]
@@ -41,7 +43,27 @@ impl EngineNode {
             }
         };
         let accounts = self.accounts(&inspected.id)?;
-        Ok(Image { id: inspected.id, config: inspected.config, accounts })
+        let absent = match self.engine.kind {
+            Kind::Podman => self.absent(&inspected)?,
+            Kind::Docker | Kind::Nerdctl => BTreeSet::new(),
+        };
+        Ok(Image { id: inspected.id, config: inspected.config, accounts, absent })
+    }
+
+    /// The volumes of the image whose folders it does not have. Podman would give such a one to the user of the container, and a cluster gives it to root.
+    fn absent(&self, image: &Inspected) -> Result<BTreeSet<String>> {
+        let mut absent = BTreeSet::new();
+        let Some(volumes) = image.config.volumes.as_ref().filter(|volumes| !volumes.is_empty()) else {
+            return Ok(absent);
+        };
+        let container = self.created(&image.id)?;
+        for path in volumes.keys() {
+            let place = format!("{}:{path}", container.name());
+            if self.engine.call("cp").args([&place, "-"]).beginning(1)?.is_empty() {
+                absent.insert(path.clone());
+            }
+        }
+        Ok(absent)
     }
 
     fn inspect_image(&self, name: &str) -> Result<Option<Inspected>> {
@@ -59,6 +81,7 @@ impl EngineNode {
     pub(super) fn created(&self, id: &str) -> Result<Held> {
         let container = Held::new(&self.engine, Thing::Container, self.name("image"));
         let call = self.engine.call("create").args(self.labels(container.name()));
+        let call = if self.engine.kind == Kind::Podman { call.arg("--image-volume=ignore") } else { call };
         call.args(["--pull=never", "--network", "none", "--entrypoint", "", id, "none"]).text()?;
         Ok(container)
     }
@@ -68,7 +91,7 @@ impl EngineNode {
         let container = self.created(id)?;
         let file = |path: &str| -> Result<String> {
             let mut call = self.engine.call("cp");
-            if self.engine.kind == super::Kind::Docker {
+            if self.engine.kind == Kind::Docker {
                 call = call.arg("--follow-link");
             }
             let output = call.args([&format!("{}:{path}", container.name()), "-"]).output()?;

@@ -18,7 +18,7 @@ use crate::prove::{Failure, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// The exit code that a kubelet gives a container whose program cannot be started.
@@ -171,7 +171,7 @@ impl EngineNode {
             }
         }
         for mount in &config.mounts {
-            if let Some(source) = self.source(pod, mount)? {
+            if let Some(source) = self.source(pod, held.name(), image, mount)? {
                 let destination = format!("/{}", mount.destination.trim_start_matches('/'));
                 call = call.args(["--volume", &bind(&source, &destination, mount.read_only)]);
             }
@@ -215,7 +215,7 @@ impl EngineNode {
     }
 
     /// Where on the host the files of a mount are. `None` for what the engine takes from the image by itself.
-    fn source(&self, pod: &Pod, mount: &Mount) -> Result<Option<PathBuf>> {
+    fn source(&self, pod: &Pod, container: &str, image: &Image, mount: &Mount) -> Result<Option<PathBuf>> {
         Ok(match &mount.source {
             Source::Volume { name, sub_path } => {
                 let volume = pod.prepared.volumes.get(name);
@@ -225,6 +225,11 @@ impl EngineNode {
                 Some(if whole { volume } else { self.keep(&Order::SubPath { volume, sub_path })? })
             }
             Source::ServiceAccount => Some(pod.prepared.service_account.clone()),
+            Source::Image(path) if image.absent.contains(path) => {
+                let volume = pod.prepared.service_account.parent().map(Path::to_path_buf).unwrap_or_default();
+                let sub_path = format!("image-volumes/{container}{}", path.replace('/', "_"));
+                Some(self.keep(&Order::SubPath { volume, sub_path })?)
+            }
             Source::Image(_) => None,
         })
     }
