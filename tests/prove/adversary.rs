@@ -127,6 +127,7 @@ fn prove(before: &str, after: &str) -> (Results, Pretended) {
     let prover = Prover {
         node: &node,
         build: &|_, _| Err(Failure::new("nothing is built")),
+        dockerfiles: &std::collections::BTreeMap::new(),
         probes: &[],
         patience: Duration::from_millis(500),
         stay: Duration::from_millis(400),
