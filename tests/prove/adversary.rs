@@ -129,6 +129,7 @@ fn prove(before: &str, after: &str) -> (Results, Pretended) {
         build: &|_, _| Err(Failure::new("nothing is built")),
         dockerfiles: &std::collections::BTreeMap::new(),
         probes: &[],
+        dockerfiles: &BTreeMap::new(),
         patience: Duration::from_millis(500),
         stay: Duration::from_millis(400),
         told: &|_| {},
