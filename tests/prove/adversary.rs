@@ -127,7 +127,6 @@ fn prove(before: &str, after: &str) -> (Results, Pretended) {
     let prover = Prover {
         node: &node,
         build: &|_, _| Err(Failure::new("nothing is built")),
-        dockerfiles: &std::collections::BTreeMap::new(),
         probes: &[],
         dockerfiles: &BTreeMap::new(),
         patience: Duration::from_millis(500),
