@@ -73,7 +73,7 @@ fn build(image: &str, dockerfile: &str, before: Built, after: Option<Built>) -> 
 /// What is there most often: one image, one workload, and it answers.
 fn holding() -> Proof {
     let mut web =
-        workload("Deployment/web", "k8s/web.yaml", at(4, 9), Outcome::Holds { demand: Demand::Answers, because: None });
+        workload("Deployment/web", "k8s/web.yaml", at(4, 1), Outcome::Holds { demand: Demand::Answers, because: None });
     web.before = vec![container("web", (0, 0), &ROOT, &["/app/cache", "/tmp"])];
     web.after = vec![ContainerProof { read_only_root: true, ..container("web", (1000, 0), &[], &[]) }];
     Proof {
@@ -90,23 +90,30 @@ fn mixed() -> Proof {
     let mut worker = workload(
         "Deployment/worker",
         "k8s/web.yaml",
-        at(31, 9),
-        Outcome::Holds { demand: Demand::StaysUp, because: Some("it needs what the tree does not have".to_owned()) },
+        at(31, 1),
+        Outcome::Holds {
+            demand: Demand::StaysUp,
+            because: Some(
+                "it needs what the tree does not have: worker: a probe of the manifest fails: sh -c".to_owned(),
+            ),
+        },
     );
     worker.before = vec![container("worker", (0, 0), &ROOT, &[])];
     worker.after = vec![container("worker", (1000, 0), &["NET_BIND_SERVICE"], &["/tmp"])];
-    worker.missing = vec!["Secret/mail".to_owned(), "host smtp.example.com".to_owned()];
+    worker.missing = vec!["Secret mail".to_owned(), "host smtp.example.com".to_owned()];
     let mut cache = workload(
         "StatefulSet/cache",
         "k8s/cache.yaml",
-        at(12, 9),
+        at(12, 1),
         Outcome::Breaks(Diagnosis {
             container: Some("cache".to_owned()),
-            failure: "exit 1: cannot open /var/cache/app/index: Read-only file system".to_owned(),
+            failure: "cache/cache: CrashLoopBackOff, exit 1: the root is read-only".to_owned(),
             cause: Cause::ReadOnlyRoot,
-            remedy: "mount an emptyDir at /var/cache/app".to_owned(),
-            unwritable: vec!["/var/cache/app/index".to_owned(), "/run/cache.pid".to_owned()],
-            place: Some(("k8s/cache.yaml".to_owned(), at(20, 9))),
+            remedy:
+                "mount an emptyDir at /var/cache/app and /run (`spec.template.spec.containers[cache].volumeMounts`)"
+                    .to_owned(),
+            unwritable: vec!["/var/cache/app".to_owned(), "/run".to_owned()],
+            place: Some(("k8s/cache.yaml".to_owned(), at(12, 1))),
         }),
     );
     cache.before = vec![container("cache", (0, 0), &ROOT, &["/run", "/var/cache/app"])];
@@ -114,11 +121,11 @@ fn mixed() -> Proof {
     proof.workloads.extend([
         worker,
         cache,
-        workload("Job/import", "k8s/import.yaml", at(4, 9), Outcome::Void { reason: "job import: exit 2".to_owned() }),
+        workload("Job/import", "k8s/import.yaml", at(4, 1), Outcome::Void { reason: "job import: exit 2".to_owned() }),
         workload(
             "DaemonSet/agent",
             "k8s/agent.yaml",
-            at(4, 9),
+            at(4, 1),
             Outcome::NotRun { reason: "a privileged container is never run here".to_owned() },
         ),
     ]);

@@ -234,9 +234,9 @@ impl<N: Node> Prover<'_, N> {
                 continue;
             }
             let because = if missing.is_empty() {
-                format!("as found: {}", diagnosis::headline(&breakdown))
+                format!("it does not answer as found either: {}", diagnosis::headline(&breakdown))
             } else {
-                format!("the tree does not have {}; as found: {}", missing.join(", "), diagnosis::headline(&breakdown))
+                format!("it needs what the tree does not have: {}", diagnosis::headline(&breakdown))
             };
             bench.watched.insert(index, because);
             bench.do_without(index);

@@ -328,7 +328,7 @@ fn what_is_not_in_the_tree_can_be_brought() {
     let ended = bench.prove(&tree, &[]);
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.stdout.contains("stays up  Deployment/web"), "{ended:?}");
-    assert!(ended.stdout.contains("no more was asked: the tree does not have Secret keys"), "{ended:?}");
+    assert!(ended.stdout.contains("not in the tree: Secret keys\n"), "{ended:?}");
     let secret = bench.cache.path().join("secret.yaml");
     fs::write(&secret, "apiVersion: v1\nkind: Secret\nmetadata: {name: keys}\nstringData: {token: word}\n").unwrap();
     let ended = bench.prove(&tree, &["--with", &secret.display().to_string()]);
