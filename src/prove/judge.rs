@@ -349,19 +349,16 @@ impl<'a, N: Node> Run<'a, N> {
                 service_addresses: &plan.service_addresses,
                 image_volumes: self.trial.image_volumes,
             };
-            let config =
-                kubelet::configure(around, container, &image.config, &image.accounts).map_err(
-                    |refusal| match refusal {
-                        Refusal::Node(reason) => {
-                            let reason = format!("{}: {reason}", workload.name);
-                            stop(blame, Reached::Built, Trouble::Refused, reason)
-                        }
-                        Refusal::NotHere(reason) => stop(blame, Reached::Built, Trouble::NotRunHere, reason),
-                    },
-                )?;
-            if let Some(reason) = node.refuses(&config) {
-                return Err(stop(blame, Reached::Built, Trouble::NotRunHere, reason));
-            }
+            let mut config = kubelet::configure(around, container, &image.config, &image.accounts).map_err(
+                |refusal| match refusal {
+                    Refusal::Node(reason) => {
+                        let reason = format!("{}: {reason}", workload.name);
+                        stop(blame, Reached::Built, Trouble::Refused, reason)
+                    }
+                    Refusal::NotHere(reason) => stop(blame, Reached::Built, Trouble::NotRunHere, reason),
+                },
+            )?;
+            config.capabilities.retain(|name| !node.withholds(name));
             let Some(pod) = self.pods.last_mut() else { continue };
             let handle = node.start(&pod.handle, &container.name, &image, &config)?;
             pod.containers.push(Started { container, image, config, handle, restarts: 0, seen: None, due: None });

@@ -1,5 +1,6 @@
 //! What a workload needs and the tree does not have.
 
+use super::kubelet::DEFAULT_CAPABILITIES;
 use super::objects::{Container, Objects, Service, Workload};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -24,7 +25,16 @@ pub fn missing(workload: &Workload, objects: &Objects) -> Vec<String> {
             missing.insert(format!("host {host}"));
         }
     }
+    for name in containers.iter().flat_map(|container| added_capabilities(container)) {
+        missing.insert(format!("capability {name}, which no proof gives"));
+    }
     missing.into_iter().collect()
+}
+
+/// The capabilities beyond the runtime's default set that a container asks for.
+fn added_capabilities(container: &Container) -> impl Iterator<Item = &str> {
+    let added = container.security_context.capabilities.add.iter().map(|name| name.trim_start_matches("CAP_"));
+    added.filter(|name| *name != "ALL" && !DEFAULT_CAPABILITIES.contains(name))
 }
 
 /// Lets a workload start without the ConfigMaps and Secrets that no manifest has: what refers to them becomes optional.

@@ -103,9 +103,9 @@ pub trait Node: Sync {
         data: &Data,
     ) -> Result<Self::Pod>;
 
-    /// Why this machine runs no container with these settings, where it does not.
-    fn refuses(&self, _config: &ContainerConfig) -> Option<String> {
-        None
+    /// Whether this machine gives no container this capability, whatever its manifest asks for.
+    fn withholds(&self, _capability: &str) -> bool {
+        false
     }
 
     /// Starts a container of the pod.

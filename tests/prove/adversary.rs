@@ -50,7 +50,12 @@ impl Node for Pretended {
     type Container = Container;
 
     fn image(&self, _name: &str) -> Result<Image> {
-        Ok(Image { id: "1".to_owned(), config: ImageConfig::default(), accounts: Accounts::default() })
+        Ok(Image {
+            id: "1".to_owned(),
+            config: ImageConfig::default(),
+            accounts: Accounts::default(),
+            absent: BTreeSet::new(),
+        })
     }
 
     fn plan(&self, objects: &Objects) -> Result<Plan> {

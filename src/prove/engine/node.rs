@@ -205,9 +205,8 @@ impl Node for EngineNode {
         self.make_pod(network, plan, index, workload, data)
     }
 
-    fn refuses(&self, config: &ContainerConfig) -> Option<String> {
-        let added = config.capabilities.iter().find(|name| !DEFAULT_CAPABILITIES.contains(&name.as_str()))?;
-        Some(format!("the container adds the capability {added}, which is not given here"))
+    fn withholds(&self, capability: &str) -> bool {
+        !DEFAULT_CAPABILITIES.contains(&capability)
     }
 
     fn start(&self, pod: &Pod, name: &str, image: &Image, config: &ContainerConfig) -> Result<Container> {
