@@ -161,7 +161,6 @@ fn leaves_nothing(kind: Kind) {
             "{kind}: {signal} after {moment:?} of {takes:?} ({killed}, {ended}), looked at {:?} later",
             asked.elapsed()
         );
-        println!("{what}");
         assert_eq!(processes(&engine), Vec::<String>::new(), "{what}");
         assert_eq!(engine.inventory(), inventory, "{what}");
         assert_eq!(files(&engine), before, "{what}");
