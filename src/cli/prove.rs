@@ -328,6 +328,9 @@ fn learn(root: &Path, observations: &[Observation], is_quiet: bool) -> Result<()
     if !is_quiet {
         print!("\n{}", report::diff::coloured(FILE_NAME, text.as_deref(), &after));
     }
+    eprintln!(
+        "learnt is what these runs did; what an application writes seldom was not seen, so read it before you rely on it"
+    );
     let change = FileChange { path: FILE_NAME.to_owned(), before: text.map(Into::into), after: after.into() };
     write::write_all(root, &[change])
 }
