@@ -37,6 +37,9 @@ pub(crate) struct Application {
     /// every other one must come out restricted.
     #[serde(default)]
     pub(crate) declined: Vec<String>,
+    /// Whether `unroot prove --before` is asked about the first naive hardening, too.
+    #[serde(default)]
+    pub(crate) proves_naive: bool,
     /// The containers whose root is read-only only after `unroot prove --learn` saw where they write.
     #[serde(default)]
     pub(crate) learns: Vec<String>,

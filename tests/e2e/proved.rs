@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use unroot::config::ProbeEntry;
 use unroot::prove::judge::Settings;
+use unroot::prove::kubelet::DEFAULT_CAPABILITIES;
 
 use crate::application::Application;
 use crate::build;
@@ -96,14 +97,11 @@ pub(crate) fn difference(proof: &Proof, settings: &[Settings]) -> Option<String>
             let identity = &config.identity;
             // The process may have stepped down by itself.
             let (uid, gid) = settings.seen.as_ref().map_or((identity.uid, identity.gid), |seen| (seen.uid, seen.gid));
-            let told = (
-                uid,
-                gid,
-                identity.groups.clone(),
-                config.capabilities.clone(),
-                config.read_only_root,
-                settings.writes.clone(),
-            );
+            // No proof gives more than the default set.
+            let given = config.capabilities.iter().filter(|name| DEFAULT_CAPABILITIES.contains(&name.as_str()));
+            let capabilities = given.cloned().collect();
+            let told =
+                (uid, gid, identity.groups.clone(), capabilities, config.read_only_root, settings.writes.clone());
             (settings.container.clone(), told)
         })
         .collect();

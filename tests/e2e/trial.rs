@@ -145,8 +145,8 @@ impl Bench<'_> {
             self.row(&format!("naive: {}", naive.name), outcome, right);
         }
         match self.application.naive.first() {
-            Some(first) => self.naively_proved(tree, first),
-            None => Ok(()),
+            Some(first) if self.application.proves_naive => self.naively_proved(tree, first),
+            _ => Ok(()),
         }
     }
 
