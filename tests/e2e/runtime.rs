@@ -176,7 +176,10 @@ impl Running {
                         open.push(path);
                         continue;
                     }
-                    Some(before) if now.is_dir() && before.is_dir() => Kind::Mode,
+                    Some(before) if now.is_dir() && before.is_dir() => {
+                        open.push(path);
+                        Kind::Mode
+                    }
                     None if now.is_dir() => Kind::New,
                     _ => Kind::Other,
                 };

@@ -28,7 +28,7 @@ const OF_THE_ENGINE: [&str; 11] = [
     "/.dockerenv",
 ];
 
-/// How many files and folders are looked at; of more it is believed that they are changed, and that they are no folders.
+/// How many files and folders are looked at; of more it is believed that they are no folders, or folders in which something changed.
 const LOOKS: usize = 32;
 
 /// How much of a folder of the image is read, in bytes of its archive, to see what the image has there.
@@ -52,21 +52,23 @@ pub(super) fn changes(node: &EngineNode, container: &Container, config: &Contain
         return Ok(changes);
     }
     let original = node.created(container.image())?;
-    let mut looks = 0;
-    let mut look = |container: &str, path: &Path| {
-        looks += 1;
+    let look = |container: &str, path: &Path| {
         let place = format!("{container}:{}", path.display());
-        if looks > LOOKS {
-            return Ok(None);
-        }
         Ok::<_, Failure>(tar::first_attributes(&node.engine.call("cp").args([&place, "-"]).beginning(HEAD)?))
     };
+    let mut looks = 0;
     for End { kind, path, more } in ends {
         let parent = path.parent().unwrap_or(path);
-        let now = if more || kind == "D" { None } else { look(container.name(), path)?.filter(|now| now.folder) };
+        let is_new_tree = more && kind == "A";
+        let now = if is_new_tree || kind == "D" || looks == LOOKS {
+            None
+        } else {
+            looks += 1;
+            look(container.name(), path)?.filter(|now| now.folder)
+        };
         let is_mode = kind == "C" && now.is_some();
-        if is_mode && look(original.name(), path)? == now {
-            // It is listed because something was made in it that is gone again.
+        if is_mode && look(original.name(), path)? == now || more && !is_new_tree && !is_mode {
+            // It is listed because of what was made in it, which is told by itself or gone again.
             continue;
         }
         changes.writes.insert(parent.display().to_string());
@@ -86,13 +88,13 @@ pub(super) fn changes(node: &EngineNode, container: &Container, config: &Contain
     Ok(changes)
 }
 
-/// Something that changed, and not only because something in it did.
+/// Something that changed; of a folder in which something did, nobody knows yet whether it did by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct End<'a> {
     /// A, C or D: added, changed, deleted.
     kind: &'a str,
     path: &'a Path,
-    /// Whether it is a new folder in which there is something.
+    /// Whether it is a folder in which something is new or changed.
     more: bool,
 }
 
@@ -118,7 +120,7 @@ fn ends<'a>(listed: &'a str, config: &ContainerConfig) -> Vec<End<'a>> {
         let in_new = path.ancestors().skip(1).any(|folder| added.contains(folder));
         let next = changes.range::<Path, _>((Bound::Excluded(path), Bound::Unbounded)).next();
         let more = next.is_some_and(|(next, _)| next.starts_with(path));
-        let is_end = !(in_new || places(path) || more && kind == "C");
+        let is_end = !(in_new || places(path));
         is_end.then_some(End { kind, path, more })
     };
     changes.iter().filter_map(end).collect()
@@ -149,6 +151,6 @@ mod tests {
         let listed = "C /etc\nA /data\nA /data/in\nA /data/out\nA /srv\nA /srv/app\nA /srv/app/log\nA /a\nA /a/b\nC /run\nC /run/x\nD /tmp/y\nC /tmp\nC /bin";
         let told: Vec<String> =
             ends(listed, &config).into_iter().map(|end| format!("{} {}", end.kind, end.path.display())).collect();
-        assert_eq!(told, ["A /a", "C /bin", "A /data/out", "C /run/x", "A /srv/app/log", "D /tmp/y"]);
+        assert_eq!(told, ["A /a", "C /bin", "A /data/out", "C /run/x", "A /srv/app/log", "C /tmp", "D /tmp/y"]);
     }
 }
