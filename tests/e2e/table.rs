@@ -1,5 +1,5 @@
 //! What came out: one table with a line for each application, which README shows, and below it every run of each. Both are
-//! printed, and kept in `snapshots/e2e.md` so that a change of any verdict is seen in review.
+//! kept in `snapshots/e2e.md`, so that a change of any verdict is seen in review.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -93,29 +93,36 @@ impl Record {
     }
 }
 
-/// Prints the tables; complete ones are compared with the snapshot, or replace it with `UNROOT_BLESS=1`.
+/// Prints what is not as it must be. A complete table is compared with the snapshot, or replaces it with `UNROOT_BLESS=1`; any other is printed.
 pub(crate) fn finish(records: &[Record], complete: bool) -> Result<bool> {
     let text =
         format!("{}\n```text\n{}```\n", summary(records)?, records.iter().map(runs).collect::<Vec<_>>().join("\n"));
-    say(&format!("\n{text}"));
-    let wrong = records.iter().flat_map(|record| &record.rows).filter(|row| !row.right).count();
-    if wrong > 0 {
-        say(&format!("{wrong} not as it must be"));
-        return Ok(false);
+    let mut wrong = 0;
+    for record in records {
+        for row in record.rows.iter().filter(|row| !row.right) {
+            say(&format!("WRONG: {}: {}: {}", record.application, row.what, row.outcome));
+            wrong += 1;
+        }
     }
     if !complete {
-        return Ok(true);
+        say(&format!("\n{text}"));
+        return Ok(wrong == 0);
+    }
+    if wrong > 0 {
+        return Ok(false);
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots/e2e.md");
     if std::env::var_os("UNROOT_BLESS").is_some_and(|value| value == "1") {
         fs::create_dir_all(file.parent().unwrap_or(&file))?;
         fs::write(&file, &text)?;
     }
-    let same = fs::read_to_string(&file).is_ok_and(|kept| kept == text);
-    if !same {
+    let kept = fs::read_to_string(&file).unwrap_or_default();
+    if kept != text {
+        let difference = similar::TextDiff::from_lines(kept.as_str(), text.as_str());
+        say(&difference.unified_diff().header("snapshots/e2e.md", "this run").to_string());
         say("the table differs from snapshots/e2e.md; UNROOT_BLESS=1 keeps this one");
     }
-    Ok(same)
+    Ok(kept == text)
 }
 
 /// One line for each application, as a table of Markdown, and one for each stack that nothing is run of.

@@ -61,7 +61,7 @@ pub(crate) fn all(lab: &Lab, images: &Images<'_>, applications: &[Application]) 
     Ok(done.into_iter().map(|(_, record)| record).collect())
 }
 
-/// Runs every tree of one application.
+/// Runs every tree of one application. Where the lab itself fails, that is the last row of this one, and the others go on.
 fn one(lab: &Lab, images: &Images<'_>, application: &Application) -> Result<Record> {
     let tree = application.tree();
     let mut bench = Bench {
@@ -71,12 +71,8 @@ fn one(lab: &Lab, images: &Images<'_>, application: &Application) -> Result<Reco
         record: Record::new(application, level::of(application, &tree)?),
         found: Vec::new(),
     };
-    let disks = lab.scratch(&application.name, "disks")?;
-    if let Some(answers) = bench.as_found(&tree, &disks)? {
-        bench.naively(&tree)?;
-        let hardened = bench.hardened(&tree, &disks, &answers)?;
-        bench.hardened_unsafely(&tree, &hardened, &answers)?;
-        bench.learnt(&tree, &answers)?;
+    if let Err(error) = bench.all(&tree) {
+        bench.row("the lab", error.to_string(), false);
     }
     Ok(bench.record)
 }
@@ -91,6 +87,17 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    fn all(&mut self, tree: &Path) -> Result<()> {
+        let disks = self.lab.scratch(&self.application.name, "disks")?;
+        if let Some(answers) = self.as_found(tree, &disks)? {
+            self.naively(tree)?;
+            let hardened = self.hardened(tree, &disks, &answers)?;
+            self.hardened_unsafely(tree, &hardened, &answers)?;
+            self.learnt(tree, &answers)?;
+        }
+        Ok(())
+    }
+
     /// The application as it was found must answer, else nothing can be learnt from it. Its disks are kept.
     fn as_found(&mut self, tree: &Path, disks: &Path) -> Result<Option<Vec<String>>> {
         let documents = self.documents(tree)?;
