@@ -14,6 +14,7 @@ use support::workspace::Workspace;
 use unroot::config::Config;
 use unroot::discover::Tree;
 use unroot::pipeline::{FileChange, Options};
+use unroot::prove::field::FieldPath;
 use unroot::prove::judge::Demand;
 use unroot::prove::proof::{Build, Built, Cause, ContainerProof, Diagnosis, Outcome, Proof, WorkloadProof};
 use unroot::prove::record::{self, Basis};
@@ -112,8 +113,9 @@ fn mixed() -> Proof {
             remedy:
                 "mount an emptyDir at /var/cache/app and /run (`spec.template.spec.containers[cache].volumeMounts`)"
                     .to_owned(),
+            field: Some(FieldPath::default().keys("spec.template.spec.containers").item("cache").keys("volumeMounts")),
             unwritable: vec!["/var/cache/app".to_owned(), "/run".to_owned()],
-            place: Some(("k8s/cache.yaml".to_owned(), at(12, 1))),
+            place: Some(("k8s/cache.yaml".to_owned(), at(27, 9))),
         }),
     );
     cache.before = vec![container("cache", (0, 0), &ROOT, &["/run", "/var/cache/app"])];

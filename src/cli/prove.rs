@@ -47,12 +47,13 @@ impl Tree {
         let links = Links::find(repository, config);
         let manifests = repository.manifests().filter(|(_, manifest)| manifest.role == Role::Objects);
         let manifests = manifests.map(|(id, manifest)| {
-            let positions = manifest.workloads.iter().map(|workload| {
-                let offset = workload.offset(&manifest.stream);
-                (workload.label(), Position::of(manifest.stream.text(), offset))
-            });
+            let mut positions: BTreeMap<String, Vec<Position>> = BTreeMap::new();
+            for workload in &manifest.workloads {
+                let position = Position::of(manifest.stream.text(), workload.offset(&manifest.stream));
+                positions.entry(workload.label()).or_default().push(position);
+            }
             let file = repository.file(id);
-            ManifestText { path: file.path.clone(), text: file.original.to_string(), positions: positions.collect() }
+            ManifestText { path: file.path.clone(), text: file.original.to_string(), positions }
         });
         let dockerfiles = repository.dockerfiles().map(|(id, _)| {
             let file = repository.file(id);
@@ -88,6 +89,12 @@ impl Tree {
         let name = place.split(':').next().unwrap_or_default();
         let groups = self.groups(further).0;
         groups.iter().flat_map(|group| &group.objects.services).any(|service| service.name == name)
+    }
+
+    /// The texts of its files, by path.
+    fn texts(&self) -> BTreeMap<String, String> {
+        let manifests = self.manifests.iter().map(|manifest| (manifest.path.clone(), manifest.text.clone()));
+        self.dockerfiles.clone().into_iter().chain(manifests).collect()
     }
 
     fn groups(&self, further: &[ManifestText]) -> (Vec<Group>, Vec<Unrunnable>) {
@@ -237,7 +244,7 @@ fn prove_in(
 ) -> crate::prove::Result<Results> {
     let [before, after] = sides;
     // Without --before the later side is held in memory.
-    let on_disk = if arguments.before.is_some() { &after.dockerfiles } else { &before.dockerfiles };
+    let on_disk = if arguments.before.is_some() { after.texts() } else { before.texts() };
     let node = EngineNode::new(throwaway.engine(), throwaway.folder(), program)?;
     let logs = arguments.logs.as_deref().map(Logs::below).transpose().map_err(of_logs)?;
     let number = Cell::new(0);
@@ -269,7 +276,7 @@ fn prove_in(
     let prover = Prover {
         node: &node,
         build: &build,
-        dockerfiles: on_disk,
+        on_disk: &on_disk,
         probes: &config.probes,
         patience: Duration::from_secs(arguments.time_limit),
         stay: STAY,

@@ -1,5 +1,6 @@
 //! What a proof says, workload by workload: the value that reports show and `--json` prints.
 
+use super::field::FieldPath;
 use super::judge::{Demand, Settings};
 use crate::source::Position;
 use serde::Serialize;
@@ -141,6 +142,8 @@ pub struct Diagnosis {
     pub cause: Cause,
     /// What to change, in one line.
     pub remedy: String,
+    /// The setting that the remedy is about, the first of several. `None` where it is about none, or about a Dockerfile.
+    pub field: Option<FieldPath>,
     /// What could not be written, where that is the cause: paths in the container.
     pub unwritable: Vec<String>,
     /// The file to change, relative to the root, and the place in it.

@@ -3,6 +3,7 @@
 use super::builds::{self, Planned};
 use super::diagnosis::{self, Case};
 use super::engine::Side;
+use super::field::FieldPath;
 use super::groups::{Group, Placed, Unrunnable};
 use super::judge::{Breakdown, Demand, Settings, Trial, Trouble, Verdict};
 use super::kubelet::ImageVolumes;
@@ -31,8 +32,8 @@ pub struct Prover<'a, N> {
     pub node: &'a N,
     /// How images are built.
     pub build: &'a Builder<'a>,
-    /// The Dockerfiles as they lie on disk, by path: where a place in one is told, it is in these.
-    pub dockerfiles: &'a BTreeMap<String, String>,
+    /// The Dockerfiles and manifests as they lie on disk, by path: where a place in one is told, it is in these.
+    pub on_disk: &'a BTreeMap<String, String>,
     /// What is asked beside the probes of the manifests.
     pub probes: &'a [ProbeEntry],
     /// How long a group may take until it answers.
@@ -337,7 +338,7 @@ impl<N: Node> Prover<'_, N> {
             Ok(matches!(self.trial(&objects, bench)?, Verdict::Holds { .. }))
         };
         let mut diagnosis = diagnosis::diagnose(&case, &mut holds_with)?;
-        diagnosis.place = bench.places.get(index).map(|place| self.place(place, &diagnosis));
+        diagnosis.place = bench.places.get(index).map(|place| self.place(place, workload, &diagnosis));
         bench.ran_after.retain(|settings| settings.workload != index);
         let ran = breakdown.settings.iter().filter(|settings| settings.workload == index).cloned();
         bench.ran_after.extend(ran);
@@ -346,17 +347,23 @@ impl<N: Node> Prover<'_, N> {
     }
 
     /// The file to change, and the place in it.
-    fn place(&self, placed: &Placed, diagnosis: &Diagnosis) -> (String, Position) {
+    fn place(&self, placed: &Placed, workload: &Workload, diagnosis: &Diagnosis) -> (String, Position) {
         let of_image = ["in the Dockerfile", "change the Dockerfile"];
         let planned = diagnosis.container.as_ref().and_then(|container| placed.builds.get(container));
         match planned.filter(|_| of_image.iter().any(|beginning| diagnosis.remedy.starts_with(beginning))) {
             Some(planned) => self.place_of_image(planned),
-            None => (placed.path.clone(), placed.position),
+            None => {
+                let container = diagnosis.container.as_ref().map(|name| FieldPath::container(workload, name));
+                let text = self.on_disk.get(&placed.path).map_or("", String::as_str);
+                let field = diagnosis.field.as_ref().or(container.as_ref());
+                let position = field.and_then(|field| field.position(text, placed.position));
+                (placed.path.clone(), position.unwrap_or(placed.position))
+            }
         }
     }
 
     fn place_of_image(&self, planned: &Planned) -> (String, Position) {
-        let text = self.dockerfiles.get(&planned.dockerfile).map_or("", String::as_str);
+        let text = self.on_disk.get(&planned.dockerfile).map_or("", String::as_str);
         (planned.dockerfile.clone(), builds::user_place(text, planned.target.as_deref()))
     }
 

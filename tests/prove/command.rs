@@ -189,14 +189,16 @@ fn what_holds_is_told_and_leaves_a_line_in_the_patches() {
 fn what_breaks_comes_with_the_file_to_change() {
     in_each(|bench| {
         let (tree, before) = (web(WRITES), web(WRITES));
-        let settings = "        securityContext:\n          readOnlyRootFilesystem: true\n";
-        tree.write("web.yaml", &manifest("web", settings));
+        let mounts = "        volumeMounts:\n        - {name: other, mountPath: /other}\n      volumes:\n      - {name: other, emptyDir: {}}\n";
+        let settings = format!("        securityContext:\n          readOnlyRootFilesystem: true\n{mounts}");
+        tree.write("web.yaml", &manifest("web", &settings));
+        before.write("web.yaml", &manifest("web", mounts));
         let at = before.root().display().to_string();
         let logs = bench.cache.path().join("logs").display().to_string();
         let ended = bench.prove(&tree, &["--before", &at, "--logs", &logs]);
         assert_eq!(ended.code, 1, "{ended:?}");
         assert!(ended.stdout.contains("breaks    Deployment/web/app: [read-only-root]"), "{ended:?}");
-        assert!(ended.stdout.contains("to change: web.yaml:1:1: mount an emptyDir at "), "{ended:?}");
+        assert!(ended.stdout.contains("to change: web.yaml:19:9: mount an emptyDir at "), "{ended:?}");
         assert!(ended.stdout.contains("what works as found breaks with "), "{ended:?}");
         let log = fs::read_to_string(Path::new(&logs).join("web.yaml-Deployment-web-after.log")).unwrap();
         assert!(log.to_lowercase().contains("read-only file system"), "{log}");

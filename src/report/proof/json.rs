@@ -1,5 +1,6 @@
 //! A proof for programs. The README documents the form; a change that could break a reader raises its version.
 
+use crate::prove::field::FieldPath;
 use crate::prove::judge::Demand;
 use crate::prove::proof::{Built, Cause, ContainerProof, Diagnosis, Outcome, Proof, WorkloadProof};
 use crate::prove::totals::{Conclusion, Totals};
@@ -52,6 +53,7 @@ struct Reason<'a> {
     cause: Cause,
     failure: &'a str,
     remedy: &'a str,
+    field: Option<&'a FieldPath>,
     unwritable: &'a [String],
     place: Option<Place<'a>>,
 }
@@ -129,6 +131,7 @@ fn diagnosis(diagnosis: &Diagnosis) -> Reason<'_> {
         cause: diagnosis.cause,
         failure: &diagnosis.failure,
         remedy: &diagnosis.remedy,
+        field: diagnosis.field.as_ref(),
         unwritable: &diagnosis.unwritable,
         place: diagnosis.place.as_ref().map(|(path, position)| Place { path, position: *position }),
     }
