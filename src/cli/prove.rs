@@ -11,7 +11,7 @@ use crate::prove::engine::{BuildSpec, Engine, EngineNode, Side, Throwaway};
 use crate::prove::groups::{self, Group, ManifestText, Unrunnable};
 use crate::prove::judge::Demand;
 use crate::prove::learn::{Observation, learned};
-use crate::prove::proof::{Outcome, Proof};
+use crate::prove::proof::{Outcome, Proof, Unbuilt};
 use crate::prove::record::{self, Basis};
 use crate::prove::run::{Prover, Results};
 use crate::prove::totals::Conclusion;
@@ -251,7 +251,7 @@ fn prove_in(
     let build = |planned: &Planned, side: Side| {
         let tree = if side == Side::Before { before } else { after };
         let Some(text) = tree.dockerfiles.get(&planned.dockerfile) else {
-            return Ok(Err(format!("there is no {}", planned.dockerfile)));
+            return Ok(Err(format!("there is no {}", planned.dockerfile).into()));
         };
         number.set(number.get() + 1);
         let spec = BuildSpec {
@@ -267,7 +267,17 @@ fn prove_in(
             limit: BUILD_LIMIT,
         };
         let log = logs.as_ref().map(|logs| logs.path(&build_name(planned, side)));
-        throwaway.engine().build(&spec, throwaway.folder(), log.as_deref())
+        let mut built = throwaway.engine().build(&spec, throwaway.folder(), log.as_deref())?;
+        if let Err(Unbuilt { place, .. }) = &mut built {
+            let path = match (&arguments.before, side) {
+                (None, Side::Before) | (Some(_), Side::After) => Some(planned.dockerfile.clone()),
+                (Some(directory), Side::Before) => Some(directory.join(&planned.dockerfile).display().to_string()),
+                // It is not on disk.
+                (None, Side::After) => None,
+            };
+            *place = place.take().and_then(|(_, position)| Some((path?, position)));
+        }
+        Ok(built)
     };
     let keep = |name: &str, text: &str| match &logs {
         Some(logs) => logs.write(name, text).map_err(of_logs),

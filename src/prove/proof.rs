@@ -36,8 +36,29 @@ pub struct Build {
 pub enum Built {
     /// Well.
     Yes,
-    /// The engine's last words.
-    No(String),
+    /// Not at all.
+    No(Unbuilt),
+}
+
+/// A build that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Unbuilt {
+    /// The engine's last words, in one line.
+    pub words: String,
+    /// Why, in as few words as tell it: `exit 127: make: cc: not found`.
+    pub reason: String,
+    /// The instruction that failed, where the engine says which: `RUN make`.
+    pub instruction: Option<String>,
+    /// Where that stands: the file as one can open it, and the place in it.
+    pub place: Option<(String, Position)>,
+    /// The file that has all that the engine printed, where it is kept.
+    pub log: Option<String>,
+}
+
+impl From<String> for Unbuilt {
+    fn from(words: String) -> Self {
+        Self { reason: words.clone(), words, ..Self::default() }
+    }
 }
 
 /// What came of one workload.

@@ -9,7 +9,7 @@ use super::judge::{Breakdown, Demand, Settings, Trial, Trouble, Verdict};
 use super::kubelet::ImageVolumes;
 use super::node::Node;
 use super::objects::{Objects, Workload};
-use super::proof::{Build, Built, ContainerProof, Diagnosis, Outcome, WorkloadProof};
+use super::proof::{Build, Built, ContainerProof, Diagnosis, Outcome, Unbuilt, WorkloadProof};
 use super::{Result, needs};
 use crate::config::ProbeEntry;
 use crate::source::Position;
@@ -17,8 +17,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Builds one side of an image: the node's name for it, or the builder's last words.
-pub type Builder<'a> = dyn Fn(&Planned, Side) -> Result<Result<String, String>> + 'a;
+/// Builds one side of an image: the node's name for it, or why there is none.
+pub type Builder<'a> = dyn Fn(&Planned, Side) -> Result<Result<String, Unbuilt>> + 'a;
 
 /// What is going on, for whoever watches.
 pub type Told<'a> = dyn Fn(&str) + 'a;
@@ -161,9 +161,9 @@ impl<N: Node> Prover<'_, N> {
                     built.entry((container.image.clone(), planned.clone())).or_default().insert(side, image.clone());
                     match image {
                         Ok(image) => container.built = Some(image),
-                        Err(words) => {
+                        Err(unbuilt) => {
                             let name = name.clone();
-                            bench.end(index, self.unbuilt(side, planned, name, &words));
+                            bench.end(index, self.unbuilt(side, planned, name, &unbuilt.words));
                             break;
                         }
                     }
@@ -189,7 +189,7 @@ impl<N: Node> Prover<'_, N> {
         }
     }
 
-    fn image(&self, planned: &Planned, side: Side, built: &Images) -> Result<Result<String, String>> {
+    fn image(&self, planned: &Planned, side: Side, built: &Images) -> Result<Result<String, Unbuilt>> {
         let known = built.iter().find(|((_, other), sides)| other == planned && sides.contains_key(&side));
         if let Some(image) = known.and_then(|(_, sides)| sides.get(&side)) {
             return Ok(image.clone());
@@ -396,12 +396,12 @@ impl<N: Node> Prover<'_, N> {
 }
 
 /// What was built, by the image's name and its build.
-type Images = BTreeMap<(String, Planned), BTreeMap<Side, Result<String, String>>>;
+type Images = BTreeMap<(String, Planned), BTreeMap<Side, Result<String, Unbuilt>>>;
 
 fn all_builds(built: &Images) -> Vec<Build> {
-    let of = |image: &Result<String, String>| match image {
+    let of = |image: &Result<String, Unbuilt>| match image {
         Ok(_) => Built::Yes,
-        Err(words) => Built::No(words.clone()),
+        Err(unbuilt) => Built::No(unbuilt.clone()),
     };
     built
         .iter()

@@ -33,6 +33,7 @@ struct Image<'a> {
 struct Build<'a> {
     builds: bool,
     error: Option<&'a str>,
+    place: Option<Place<'a>>,
 }
 
 #[derive(Serialize)]
@@ -100,8 +101,10 @@ pub fn json(proof: &Proof) -> String {
 
 fn built(built: &Built) -> Build<'_> {
     match built {
-        Built::Yes => Build { builds: true, error: None },
-        Built::No(words) => Build { builds: false, error: Some(words) },
+        Built::Yes => Build { builds: true, error: None, place: None },
+        Built::No(unbuilt) => {
+            Build { builds: false, error: Some(&unbuilt.words), place: unbuilt.place.as_ref().map(place) }
+        }
     }
 }
 
@@ -133,6 +136,10 @@ fn diagnosis(diagnosis: &Diagnosis) -> Reason<'_> {
         remedy: &diagnosis.remedy,
         field: diagnosis.field.as_ref(),
         unwritable: &diagnosis.unwritable,
-        place: diagnosis.place.as_ref().map(|(path, position)| Place { path, position: *position }),
+        place: diagnosis.place.as_ref().map(place),
     }
+}
+
+fn place((path, position): &(String, Position)) -> Place<'_> {
+    Place { path, position: *position }
 }
