@@ -321,6 +321,14 @@ fn volume(scene: &Scene<'_>, name: &str, destination: &str, failure: String) -> 
         Holder::Claim | Holder::Other if pod.security_context.fs_group.is_none() => {
             finding(format!("set `{field}` to {group}, so that the volume {name} belongs to that group"))
         }
+        // The kubelet looks at the top of the volume alone.
+        Holder::Claim | Holder::Other
+            if pod.security_context.fs_group_change_policy.as_deref() == Some("OnRootMismatch") =>
+        {
+            finding(format!(
+                "set `{field}ChangePolicy` to Always, so that all that is in the volume {name} gets the group"
+            ))
+        }
         Holder::Claim | Holder::Other => finding(format!(
             "set `{user}` to the owner of what is in the volume {name}: the group that `{field}` gives it has no permission there"
         )),
