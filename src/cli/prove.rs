@@ -21,7 +21,7 @@ use crate::repository::{Repository, Role};
 use crate::source::{Position, printable};
 use crate::write::{self, Logs};
 use anstream::{eprintln, print, println};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -216,6 +216,9 @@ fn run(
     let program = surroundings::program()?;
     let throwaway = Throwaway::open(engine, &program).map_err(cannot)?;
     let line = ProgressBar::new_spinner().with_message("starting");
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>3} {msg}") {
+        line.set_style(style);
+    }
     line.enable_steady_tick(Duration::from_millis(120));
     let result = prove_in(&throwaway, arguments, config, sides, further, &line, &program);
     line.set_message("removing what was made");

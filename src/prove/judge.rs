@@ -194,7 +194,7 @@ pub struct Trial<'a, N> {
     pub image_volumes: ImageVolumes,
     /// What is behind claims.
     pub disks: Disks,
-    /// How long it may take until it answers.
+    /// How long each workload may take until it answers, counted from when all are started; an init container or a job has as long by itself.
     pub patience: Duration,
     /// How long it must stay up after the last answer, too.
     pub stay: Duration,

@@ -35,7 +35,7 @@ pub struct Prover<'a, N> {
     pub dockerfiles: &'a BTreeMap<String, String>,
     /// What is asked beside the probes of the manifests.
     pub probes: &'a [ProbeEntry],
-    /// How long a group may take until it answers.
+    /// How long each workload may take until it answers, counted from when the last of its group was started.
     pub patience: Duration,
     /// How long what cannot be asked must stay up.
     pub stay: Duration,
@@ -205,7 +205,8 @@ impl<N: Node> Prover<'_, N> {
         if let Some(image) = known.and_then(|(_, sides)| sides.get(&side)) {
             return Ok(image.clone());
         }
-        (self.told)(&format!("building {} {side}", planned.dockerfile));
+        let state = if side == Side::Before { "as found" } else { "hardened" };
+        (self.told)(&format!("building {} {state}", planned.dockerfile));
         (self.build)(planned, side)
     }
 

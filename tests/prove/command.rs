@@ -41,6 +41,10 @@ impl Bench {
         let more = "RUN mkdir -m 1777 /tmp && mkdir -p -m 777 /var/cache && \
                     printf '#!/bin/sh\\nexec sh ./start.sh\\n' > /bin/node && chmod +x /bin/node";
         engine.busybox(BASE, more);
+        // The other builder is looked at beside.
+        if kind == Kind::Docker {
+            engine.use_buildkit();
+        }
         Some(Self { engine, cache: tempfile::tempdir().unwrap() })
     }
 
