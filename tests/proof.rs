@@ -16,7 +16,9 @@ use unroot::discover::Tree;
 use unroot::pipeline::{FileChange, Options};
 use unroot::prove::field::FieldPath;
 use unroot::prove::judge::Demand;
-use unroot::prove::proof::{Build, Built, Cause, ContainerProof, Diagnosis, Outcome, Proof, Unbuilt, WorkloadProof};
+use unroot::prove::proof::{
+    Build, Built, Cause, ContainerProof, Diagnosis, OldDisks, Outcome, Proof, Unbuilt, WorkloadProof,
+};
 use unroot::prove::record::{self, Basis};
 use unroot::prove::totals::Conclusion;
 use unroot::registry::Offline;
@@ -64,7 +66,8 @@ fn at(line: usize, column: usize) -> Position {
 
 fn workload(workload: &str, path: &str, position: Position, outcome: Outcome) -> WorkloadProof {
     let (workload, path) = (workload.to_owned(), path.to_owned());
-    WorkloadProof { workload, path, position, outcome, before: Vec::new(), after: Vec::new(), missing: Vec::new() }
+    let (before, after, missing) = (Vec::new(), Vec::new(), Vec::new());
+    WorkloadProof { workload, path, position, outcome, before, after, old_disks: None, missing }
 }
 
 fn build(image: &str, dockerfile: &str, before: Built, after: Option<Built>) -> Build {
@@ -138,6 +141,8 @@ fn mixed() -> Proof {
 fn crowded() -> Proof {
     let mut proof = holding();
     for workload in &mut proof.workloads {
+        workload.old_disks =
+            Some(OldDisks::Void { reason: "web: nobody listens at port 80, which it declares: refused".to_owned() });
         let folders = ["/a", "/b", "/c", "/d", "/e", "/f"];
         workload.before = vec![container("init", (0, 0), &ROOT[..5], &[]), container("web", (0, 0), &ROOT, &folders)];
         let groups = BTreeSet::from([2000, 3000]);
@@ -255,7 +260,7 @@ fn the_readme_tells_what_a_proof_looks_like() {
     assert!(readme.contains(&format!("```text\n{text}```\n")), "README.md lacks this:\n{text}");
     let documented = readme.split("\n### The report as JSON\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let mut words = BTreeSet::new();
-    for proof in [mixed(), failing()] {
+    for proof in [mixed(), failing(), crowded()] {
         collect(&serde_json::from_str(&report::proof::json(&proof)).unwrap(), &mut words);
     }
     assert!(words.len() > 30, "{words:?}");

@@ -108,7 +108,7 @@ pub struct ProveArguments {
     #[arg(long, value_name = "FILE")]
     pub with: Vec<PathBuf>,
 
-    /// Seconds that workloads may take until they answer
+    /// Seconds that each workload may take until it answers
     #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub time_limit: u64,
 

@@ -21,7 +21,7 @@ use crate::repository::{Repository, Role};
 use crate::source::{Position, printable};
 use crate::write::{self, Logs};
 use anstream::{eprintln, print, println};
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -223,6 +223,9 @@ fn run(
     let program = surroundings::program()?;
     let throwaway = Throwaway::open(engine, &program).map_err(cannot)?;
     let line = ProgressBar::new_spinner().with_message("starting");
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>3} {msg}") {
+        line.set_style(style);
+    }
     line.enable_steady_tick(Duration::from_millis(120));
     let result = prove_in(&throwaway, arguments, config, sides, further, &line, &program);
     line.set_message("removing what was made");
@@ -269,13 +272,16 @@ fn prove_in(
         let log = logs.as_ref().map(|logs| logs.path(&build_name(planned, side)));
         let mut built = throwaway.engine().build(&spec, throwaway.folder(), log.as_deref())?;
         if let Err(Unbuilt { place, .. }) = &mut built {
-            let path = match (&arguments.before, side) {
-                (None, Side::Before) | (Some(_), Side::After) => Some(planned.dockerfile.clone()),
-                (Some(directory), Side::Before) => Some(directory.join(&planned.dockerfile).display().to_string()),
-                // It is not on disk.
-                (None, Side::After) => None,
-            };
-            *place = place.take().and_then(|(_, position)| Some((path?, position)));
+            let path = planned.dockerfile.clone();
+            *place = place.take().and_then(|(_, position)| match (&arguments.before, side) {
+                (None, Side::Before) | (Some(_), Side::After) => Some((path, position)),
+                (Some(directory), Side::Before) => Some((directory.join(path).display().to_string(), position)),
+                // This text is not on disk, but mostly the line is.
+                (None, Side::After) => {
+                    let position = same_line(text, position, before.dockerfiles.get(&path)?)?;
+                    Some((path, position))
+                }
+            });
         }
         Ok(built)
     };
@@ -298,6 +304,14 @@ fn prove_in(
     // What can be read only as it was is told by its own reason, too.
     let unrunnable = if unrunnable.is_empty() { unrunnable_before } else { unrunnable };
     prover.all(&found, &hardened, &unrunnable)
+}
+
+/// The place in another text whose line is the same, where that is one line only.
+fn same_line(text: &str, position: Position, other: &str) -> Option<Position> {
+    let line = text.lines().nth(position.line.checked_sub(1)?)?;
+    let mut same = other.lines().zip(1..).filter(|(other, _)| *other == line);
+    let (_, number) = same.next()?;
+    same.next().is_none().then_some(Position { line: number, column: position.column })
 }
 
 fn build_name(planned: &Planned, side: Side) -> String {

@@ -34,6 +34,13 @@ pub enum Order {
         /// Where below it.
         sub_path: String,
     },
+    /// Copies a folder with all that is in it, as far as it is there; the answer is nothing.
+    Copy {
+        /// Which.
+        from: PathBuf,
+        /// Where nothing is yet.
+        to: PathBuf,
+    },
     /// Removes a folder with all that is in it; the answer is nothing.
     Remove(PathBuf),
 }
@@ -96,6 +103,7 @@ fn obey(order: Order) -> Result<Value> {
         Order::Ask(request) => serde_json::to_value(probe::ask(&request))?,
         Order::Prepare(preparation) => serde_json::to_value(prepare(*preparation)?)?,
         Order::SubPath { volume, sub_path } => serde_json::to_value(volumes::sub_path(&volume, &sub_path)?)?,
+        Order::Copy { from, to } => serde_json::to_value(volumes::copy(&from, &to)?)?,
         Order::Remove(folder) => serde_json::to_value(remove(&folder)?)?,
     })
 }

@@ -2,9 +2,9 @@
 #![allow(clippy::disallowed_methods, reason = "what runs is waited for, which takes a clock")]
 
 use super::changes::FolderChange;
-use super::kubelet::{self, ContainerConfig, ImageVolumes, Refusal, Surroundings};
+use super::kubelet::{self, ContainerConfig, ImageVolumes, Mount, Refusal, Source, Surroundings};
 use super::network::{self, Plan};
-use super::node::{Image, Node, Seen};
+use super::node::{Disks, Image, Node, Seen};
 use super::objects::{Container, ContainerProbe, Objects, Workload};
 use super::probe::{Reply, Request};
 use super::{Failure, Result};
@@ -192,7 +192,9 @@ pub struct Trial<'a, N> {
     pub asks_ports: bool,
     /// What becomes of the volumes of images.
     pub image_volumes: ImageVolumes,
-    /// How long it may take until it answers.
+    /// What is behind claims.
+    pub disks: Disks,
+    /// How long each workload may take until it answers, counted from when all are started; an init container or a job has as long by itself.
     pub patience: Duration,
     /// How long it must stay up after the last answer, too.
     pub stay: Duration,
@@ -253,10 +255,16 @@ impl<N: Node> Trial<'_, N> {
     /// What the machine could not do. What an application does wrong is a verdict.
     pub fn run(&self) -> Result<Verdict> {
         let plan = self.node.plan(self.objects)?;
-        let network = self.node.network(&plan)?;
+        let network = self.node.network(&plan, self.disks)?;
         let mut run = Run { trial: self, plan, pods: Vec::new(), asked: BTreeSet::new(), network };
         match run.attempt() {
-            Ok(bodies) => Ok(Verdict::Holds { bodies, settings: run.settings()?, asked: run.asked }),
+            Ok(bodies) => {
+                let settings = run.settings()?;
+                if self.disks == Disks::Kept {
+                    run.leave_disks()?;
+                }
+                Ok(Verdict::Holds { bodies, settings, asked: run.asked })
+            }
             Err(Stop::Verdict(mut breakdown)) => {
                 breakdown.said = run.said(breakdown.workload, breakdown.container.as_deref());
                 breakdown.settings = run.settings()?;
@@ -638,6 +646,19 @@ impl<'a, N: Node> Run<'a, N> {
                         sleep(PAUSE / 4);
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what writes to disks in the way that keeps them whole.
+    fn leave_disks(&mut self) -> Result<()> {
+        for pod in &mut self.pods {
+            let disks: BTreeSet<&str> = pod.workload.disks().collect();
+            let on_disk =
+                |mount: &Mount| matches!(&mount.source, Source::Volume { name, .. } if disks.contains(name.as_str()));
+            for started in pod.containers.iter_mut().filter(|started| started.config.mounts.iter().any(on_disk)) {
+                self.trial.node.stop(&mut started.handle)?;
             }
         }
         Ok(())

@@ -63,6 +63,18 @@ impl Seen {
     }
 }
 
+/// What is behind the claims of a cluster, and the folders of its node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disks {
+    /// Empty disks, which end with the cluster.
+    #[default]
+    New,
+    /// Empty disks, which are kept when the cluster ends. Those that were kept before are gone.
+    Kept,
+    /// A copy of those that were kept last.
+    Old,
+}
+
 /// A machine that runs the pods of a cluster. Networks, pods and containers end when they are dropped.
 pub trait Node: Sync {
     /// What pods are in: addresses, and what leads from Services to pods.
@@ -84,11 +96,11 @@ pub trait Node: Sync {
     /// Where none are free.
     fn plan(&self, objects: &Objects) -> Result<Plan>;
 
-    /// Makes the network of a cluster.
+    /// Makes the network of a cluster, and its disks.
     ///
     /// # Errors
     /// What the machine says.
-    fn network(&self, plan: &Plan) -> Result<Self::Network>;
+    fn network(&self, plan: &Plan, disks: Disks) -> Result<Self::Network>;
 
     /// Makes a pod's namespaces and its volumes: those of the workload with this number.
     ///
@@ -134,6 +146,14 @@ pub trait Node: Sync {
         container: &mut Self::Container,
     ) -> Result<()> {
         *container = self.start(pod, name, image, config)?;
+        Ok(())
+    }
+
+    /// Asks a container to end, as a kubelet does when a new version comes, and waits a while for it.
+    ///
+    /// # Errors
+    /// What the machine says; that it does not listen is no error.
+    fn stop(&self, _container: &mut Self::Container) -> Result<()> {
         Ok(())
     }
 

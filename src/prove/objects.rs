@@ -52,6 +52,13 @@ impl Workload {
         self.pod.init_containers.iter_mut().chain(&mut self.pod.containers)
     }
 
+    /// The names of the volumes that outlive its pod.
+    pub fn disks(&self) -> impl Iterator<Item = &str> {
+        let lasts = |volume: &&Volume| volume.persistent_volume_claim.is_some() || volume.host_path.is_some();
+        let volumes = self.pod.volumes.iter().filter(lasts).map(|volume| &volume.name);
+        volumes.chain(&self.claim_templates).map(String::as_str)
+    }
+
     /// Whether its pod is meant to end.
     pub fn ends(&self) -> bool {
         matches!(self.kind.as_str(), "Job" | "CronJob")

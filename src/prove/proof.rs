@@ -76,6 +76,8 @@ pub struct WorkloadProof {
     pub before: Vec<ContainerProof>,
     /// The containers hardened, where they ran.
     pub after: Vec<ContainerProof>,
+    /// How it does, hardened, on the disks that the version as found wrote. `None` where it has no disks, or it did not come to that.
+    pub old_disks: Option<OldDisks>,
     /// What it needs and the tree does not have: a Secret, the name of a host.
     pub missing: Vec<String>,
 }
@@ -101,6 +103,19 @@ pub enum Outcome {
     /// It was not run.
     NotRun {
         /// Why.
+        reason: String,
+    },
+}
+
+/// What is known of a workload on the disks that its version as found wrote. Where it breaks on them, that is its [`Outcome`].
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum OldDisks {
+    /// It does what was demanded on them, too.
+    Holds,
+    /// The version as found does not come up on them again here either, so nothing can be said.
+    Void {
+        /// What went wrong.
         reason: String,
     },
 }

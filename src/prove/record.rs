@@ -257,6 +257,7 @@ mod tests {
             outcome,
             before: Vec::new(),
             after: Vec::new(),
+            old_disks: None,
             missing: Vec::new(),
         };
         Proof { engine: "podman 4.3.1".to_owned(), builds: Vec::new(), workloads: vec![workload] }

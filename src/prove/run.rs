@@ -7,9 +7,9 @@ use super::field::FieldPath;
 use super::groups::{Group, Placed, Unrunnable};
 use super::judge::{Breakdown, Demand, Settings, Trial, Trouble, Verdict};
 use super::kubelet::ImageVolumes;
-use super::node::Node;
+use super::node::{Disks, Node};
 use super::objects::{Objects, Workload};
-use super::proof::{Build, Built, ContainerProof, Diagnosis, Outcome, Unbuilt, WorkloadProof};
+use super::proof::{Build, Built, Cause, ContainerProof, Diagnosis, OldDisks, Outcome, Unbuilt, WorkloadProof};
 use super::{Result, needs};
 use crate::config::ProbeEntry;
 use crate::source::Position;
@@ -36,7 +36,7 @@ pub struct Prover<'a, N> {
     pub on_disk: &'a BTreeMap<String, String>,
     /// What is asked beside the probes of the manifests.
     pub probes: &'a [ProbeEntry],
-    /// How long a group may take until it answers.
+    /// How long each workload may take until it answers, counted from when the last of its group was started.
     pub patience: Duration,
     /// How long what cannot be asked must stay up.
     pub stay: Duration,
@@ -80,6 +80,17 @@ struct Bench<'a> {
     missing: Vec<Vec<String>>,
     ran_before: Vec<Settings>,
     ran_after: Vec<Settings>,
+    /// By the number of a workload.
+    old_disks: BTreeMap<usize, OldDisks>,
+}
+
+/// Workloads hardened and as found, side by side.
+#[derive(Clone)]
+struct Round {
+    objects: Objects,
+    /// The numbers of those that are hardened.
+    open: BTreeSet<usize>,
+    disks: Disks,
 }
 
 impl<N: Node> Prover<'_, N> {
@@ -130,6 +141,7 @@ impl<N: Node> Prover<'_, N> {
             missing: found.objects.workloads.iter().map(|workload| needs::missing(workload, &found.objects)).collect(),
             ran_before: Vec::new(),
             ran_after: Vec::new(),
+            old_disks: BTreeMap::new(),
         };
         self.images(&mut bench, found, hardened, built)?;
         self.as_found(&mut bench)?;
@@ -163,7 +175,7 @@ impl<N: Node> Prover<'_, N> {
                         Ok(image) => container.built = Some(image),
                         Err(unbuilt) => {
                             let name = name.clone();
-                            bench.end(index, self.unbuilt(side, planned, name, &unbuilt.words));
+                            bench.end(index, self.unbuilt(side, planned, name, &unbuilt));
                             break;
                         }
                     }
@@ -173,16 +185,18 @@ impl<N: Node> Prover<'_, N> {
         Ok(())
     }
 
-    fn unbuilt(&self, side: Side, planned: &Planned, container: String, words: &str) -> Outcome {
+    fn unbuilt(&self, side: Side, planned: &Planned, container: String, unbuilt: &Unbuilt) -> Outcome {
         // What the builder said is told once, with the image.
         match side {
             Side::Before => Outcome::Void { reason: format!("{} does not build", planned.dockerfile) },
             Side::After => {
-                let diagnosis = diagnosis::of_build(words);
+                let diagnosis = diagnosis::of_build(&unbuilt.words);
+                // A step that lacks rights is what has to move; else the base or the user is what was changed.
+                let step = unbuilt.place.clone().filter(|_| diagnosis.cause == Cause::Ownership);
                 Outcome::Breaks(Diagnosis {
                     container: Some(container),
                     failure: format!("{}: {}", planned.dockerfile, diagnosis.failure),
-                    place: Some(self.place_of_image(planned)),
+                    place: Some(step.unwrap_or_else(|| self.place_of_image(planned))),
                     ..diagnosis
                 })
             }
@@ -194,7 +208,8 @@ impl<N: Node> Prover<'_, N> {
         if let Some(image) = known.and_then(|(_, sides)| sides.get(&side)) {
             return Ok(image.clone());
         }
-        (self.told)(&format!("building {} {side}", planned.dockerfile));
+        let state = if side == Side::Before { "as found" } else { "hardened" };
+        (self.told)(&format!("building {} {state}", planned.dockerfile));
         (self.build)(planned, side)
     }
 
@@ -202,7 +217,8 @@ impl<N: Node> Prover<'_, N> {
     fn as_found(&self, bench: &mut Bench<'_>) -> Result<()> {
         while bench.left_out.len() < bench.places.len() {
             (self.told)(&format!("running {} as found", bench.words()));
-            let breakdown = match self.trial(&bench.before, bench)? {
+            let disks = if bench.has_disks() { Disks::Kept } else { Disks::New };
+            let breakdown = match self.trial(&bench.before, bench, disks)? {
                 Verdict::Holds { settings, asked, .. } => {
                     bench.ran_before = settings;
                     bench.asked = asked;
@@ -245,45 +261,64 @@ impl<N: Node> Prover<'_, N> {
         Ok(())
     }
 
-    /// Runs the group hardened. What breaks is explained, and is as found in the next round, so that the others are judged too.
+    /// Runs the group hardened, on new disks and then on those that the version as found wrote. What breaks is explained, and is as found in the next
+    /// round, so that the others are judged too.
     fn hardened(&self, bench: &mut Bench<'_>) -> Result<()> {
-        let mut mixed = bench.after.clone();
-        let count = bench.places.len();
-        let mut open: BTreeSet<usize> = (0..count).filter(|index| !bench.left_out.contains(index)).collect();
-        if open.is_empty() {
-            return Ok(());
-        }
+        let mut round = Round {
+            objects: bench.after.clone(),
+            open: (0..bench.places.len()).filter(|index| !bench.left_out.contains(index)).collect(),
+            disks: Disks::New,
+        };
         if bench.is_unchanged() {
             bench.ran_after.clone_from(&bench.ran_before);
-            open.iter().for_each(|index| bench.hold(*index));
+            round.open.iter().for_each(|index| bench.hold(*index));
             return Ok(());
         }
-        while !open.is_empty() {
-            (self.told)(&format!("running {} hardened", bench.words()));
-            let breakdown = match self.trial(&mixed, bench)? {
-                Verdict::Holds { settings, asked, .. } => {
+        while !round.open.is_empty() {
+            let place = if round.disks == Disks::Old { " on its old disks" } else { "" };
+            (self.told)(&format!("running {} hardened{place}", bench.words()));
+            match self.trial(&round.objects, bench, round.disks)? {
+                Verdict::Holds { settings, asked, .. } if round.disks == Disks::New => {
                     // Of what broke, the rounds that follow run what was found.
+                    let open = &round.open;
                     bench.ran_after.retain(|settings| !open.contains(&settings.workload));
                     bench.ran_after.extend(settings.into_iter().filter(|settings| open.contains(&settings.workload)));
                     bench.asked = asked;
                     open.iter().for_each(|index| bench.hold(*index));
+                    if !bench.has_disks() {
+                        return Ok(());
+                    }
+                    round.disks = Disks::Old;
+                }
+                Verdict::Holds { .. } => {
+                    round.open.iter().for_each(|index| bench.tried_on_old_disks(*index, &OldDisks::Holds));
                     return Ok(());
                 }
-                Verdict::Fails(breakdown) => breakdown,
-            };
-            let blamed = breakdown.workload.filter(|index| open.contains(index));
-            let Some((index, breakdown, alone)) = self.culprit(bench, &mixed, &open, blamed, &breakdown)? else {
-                // Each by itself holds, and together they do not.
-                let all: Vec<usize> = open.iter().copied().collect();
-                all.iter().try_for_each(|index| self.breaks(bench, &mixed, *index, &breakdown))?;
-                return Ok(());
-            };
-            self.breaks(bench, &alone, index, &breakdown)?;
-            open.remove(&index);
-            if let (Some(place), Some(former)) = (mixed.workloads.get_mut(index), bench.before.workloads.get(index)) {
-                place.clone_from(former);
+                Verdict::Fails(breakdown) => {
+                    if round.disks == Disks::Old
+                        && let Verdict::Fails(control) = self.trial(&bench.before, bench, Disks::Old)?
+                    {
+                        let void = OldDisks::Void { reason: diagnosis::headline(&control) };
+                        round.open.iter().for_each(|index| bench.tried_on_old_disks(*index, &void));
+                        return Ok(());
+                    }
+                    self.take_out(bench, &mut round, &breakdown)?;
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Finds what breaks the round, explains it, and goes on with what was found in its place.
+    fn take_out(&self, bench: &mut Bench<'_>, round: &mut Round, breakdown: &Breakdown) -> Result<()> {
+        let Some((index, breakdown, alone)) = self.culprit(bench, round, breakdown)? else {
+            // Each by itself holds, and together they do not.
+            let all = std::mem::take(&mut round.open);
+            return all.into_iter().try_for_each(|index| self.breaks(bench, round, index, breakdown));
+        };
+        self.breaks(bench, &alone, index, &breakdown)?;
+        round.open.remove(&index);
+        round.put_back(index, &bench.before);
         Ok(())
     }
 
@@ -292,38 +327,33 @@ impl<N: Node> Prover<'_, N> {
     fn culprit(
         &self,
         bench: &Bench<'_>,
-        mixed: &Objects,
-        open: &BTreeSet<usize>,
-        blamed: Option<usize>,
+        round: &Round,
         breakdown: &Breakdown,
-    ) -> Result<Option<(usize, Breakdown, Objects)>> {
+    ) -> Result<Option<(usize, Breakdown, Round)>> {
+        let open = &round.open;
         if open.len() == 1 {
-            return Ok(open.first().map(|index| (*index, breakdown.clone(), mixed.clone())));
+            return Ok(open.first().map(|index| (*index, breakdown.clone(), round.clone())));
         }
+        let blamed = breakdown.workload.filter(|index| open.contains(index));
         for index in blamed.iter().chain(open.iter().filter(|index| Some(**index) != blamed)) {
-            let mut alone = mixed.clone();
-            for other in open.iter().filter(|other| *other != index) {
-                if let (Some(place), Some(former)) =
-                    (alone.workloads.get_mut(*other), bench.before.workloads.get(*other))
-                {
-                    place.clone_from(former);
-                }
-            }
-            if let Verdict::Fails(breakdown) = self.trial(&alone, bench)? {
+            let mut alone = round.clone();
+            open.iter().filter(|other| *other != index).for_each(|other| alone.put_back(*other, &bench.before));
+            if let Verdict::Fails(breakdown) = self.trial(&alone.objects, bench, alone.disks)? {
                 return Ok(Some((*index, *breakdown, alone)));
             }
         }
         Ok(None)
     }
 
-    fn breaks(&self, bench: &mut Bench<'_>, mixed: &Objects, index: usize, breakdown: &Breakdown) -> Result<()> {
+    fn breaks(&self, bench: &mut Bench<'_>, round: &Round, index: usize, breakdown: &Breakdown) -> Result<()> {
         self.log(bench, index, "after", breakdown)?;
         // That it is not run here says nothing about a cluster.
         if matches!(breakdown.trouble, Trouble::NotRunHere | Trouble::Image) {
             bench.ended.insert(index, Outcome::NotRun { reason: diagnosis::headline(breakdown) });
             return Ok(());
         }
-        let (Some(workload), Some(former)) = (mixed.workloads.get(index), bench.before.workloads.get(index)) else {
+        let (Some(workload), Some(former)) = (round.objects.workloads.get(index), bench.before.workloads.get(index))
+        else {
             return Ok(());
         };
         let original: Vec<Settings> =
@@ -331,13 +361,16 @@ impl<N: Node> Prover<'_, N> {
         (self.told)(&format!("looking for what breaks {}", workload.name));
         let case = Case { breakdown, workload, former, original: &original };
         let mut holds_with = |tried: &Workload| {
-            let mut objects = mixed.clone();
+            let mut objects = round.objects.clone();
             if let Some(place) = objects.workloads.get_mut(index) {
                 place.clone_from(tried);
             }
-            Ok(matches!(self.trial(&objects, bench)?, Verdict::Holds { .. }))
+            Ok(matches!(self.trial(&objects, bench, round.disks)?, Verdict::Holds { .. }))
         };
         let mut diagnosis = diagnosis::diagnose(&case, &mut holds_with)?;
+        if round.disks == Disks::Old {
+            diagnosis.failure = format!("on the disks that it wrote as found: {}", diagnosis.failure);
+        }
         diagnosis.place = bench.places.get(index).map(|place| self.place(place, workload, &diagnosis));
         bench.ran_after.retain(|settings| settings.workload != index);
         let ran = breakdown.settings.iter().filter(|settings| settings.workload == index).cloned();
@@ -367,7 +400,7 @@ impl<N: Node> Prover<'_, N> {
         (planned.dockerfile.clone(), builds::user_place(text, planned.target.as_deref()))
     }
 
-    fn trial(&self, objects: &Objects, bench: &Bench<'_>) -> Result<Verdict> {
+    fn trial(&self, objects: &Objects, bench: &Bench<'_>, disks: Disks) -> Result<Verdict> {
         let watched = bench.watched.keys().copied().collect();
         let here = |probe: &&ProbeEntry| {
             let service = probe.place().ok().map(|(service, _)| service);
@@ -382,6 +415,7 @@ impl<N: Node> Prover<'_, N> {
             watched: &watched,
             asks_ports: true,
             image_volumes: ImageVolumes::Writable,
+            disks,
             patience: self.patience,
             stay: self.stay,
         };
@@ -412,6 +446,15 @@ fn all_builds(built: &Images) -> Vec<Build> {
             Some(Build { image: image.clone(), dockerfile: planned.dockerfile.clone(), before: of(before), after })
         })
         .collect()
+}
+
+impl Round {
+    /// Goes on with what was found in the place of a workload.
+    fn put_back(&mut self, index: usize, before: &Objects) {
+        if let (Some(place), Some(former)) = (self.objects.workloads.get_mut(index), before.workloads.get(index)) {
+            place.clone_from(former);
+        }
+    }
 }
 
 impl Bench<'_> {
@@ -455,6 +498,18 @@ impl Bench<'_> {
         self.ended.entry(index).or_insert(Outcome::Holds { demand, because });
     }
 
+    /// Whether anything that is run keeps something on a disk.
+    fn has_disks(&self) -> bool {
+        let mut running = self.before.workloads.iter().enumerate().filter(|(index, _)| !self.left_out.contains(index));
+        running.any(|(_, workload)| workload.disks().next().is_some())
+    }
+
+    fn tried_on_old_disks(&mut self, index: usize, outcome: &OldDisks) {
+        if self.after.workloads.get(index).is_some_and(|workload| workload.disks().next().is_some()) {
+            self.old_disks.insert(index, outcome.clone());
+        }
+    }
+
     fn do_without(&mut self, index: usize) {
         for objects in [&mut self.before, &mut self.after] {
             let all = objects.clone();
@@ -490,6 +545,7 @@ impl Bench<'_> {
             let mut one = Judged::without_a_run(place, outcome);
             one.proof.before = before.iter().map(ContainerProof::of).collect();
             one.proof.after = after.iter().map(ContainerProof::of).collect();
+            one.proof.old_disks = self.old_disks.remove(&index);
             one.proof.missing = self.missing.get(index).cloned().unwrap_or_default();
             judged.push(Judged { before, after, ..one });
         }
@@ -506,6 +562,7 @@ impl Judged {
             outcome,
             before: Vec::new(),
             after: Vec::new(),
+            old_disks: None,
             missing: Vec::new(),
         };
         Self { proof, before: Vec::new(), after: Vec::new() }

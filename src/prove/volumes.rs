@@ -7,7 +7,7 @@ use super::objects::{Data, MapVolume, PodSecurityContext, Volume, Workload};
 use super::{Failure, Result};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 /// Makes every volume of the workload's pod; the folder of each by its name. `own` is the pod's own folder; `claims` is shared by all pods of a
@@ -97,6 +97,36 @@ fn disk(claims: &Path, name: &str) -> Result<PathBuf> {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
     }
     Ok(folder)
+}
+
+/// Copies disks with their owners and modes. Sockets and pipes stay behind: nobody is at their other end any more.
+///
+/// # Errors
+/// What the system says.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    let mut open = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = open.pop() {
+        let Ok(metadata) = fs::symlink_metadata(&from) else { continue };
+        if metadata.is_symlink() {
+            symlink(fs::read_link(&from)?, &to)?;
+        } else if metadata.is_dir() {
+            fs::create_dir_all(&to)?;
+            for entry in fs::read_dir(&from)? {
+                let entry = entry?;
+                open.push((entry.path(), to.join(entry.file_name())));
+            }
+        } else if metadata.is_file() {
+            fs::copy(&from, &to)?;
+        } else {
+            continue;
+        }
+        lchown(&to, Some(metadata.uid()), Some(metadata.gid()))?;
+        if !metadata.is_symlink() {
+            // A change of the owner takes the bits beside read, write and execute away.
+            fs::set_permissions(&to, metadata.permissions())?;
+        }
+    }
+    Ok(())
 }
 
 fn write(folder: &Path, map: &MapVolume, data: &Data, kind: &str) -> Result<()> {

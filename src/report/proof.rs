@@ -6,7 +6,9 @@ pub use json::json;
 
 use super::styles::{ERROR, FIXED, HEADING, PERSON, QUIET};
 use crate::prove::judge::Demand;
-use crate::prove::proof::{Build, Built, Cause, ContainerProof, Diagnosis, Outcome, Proof, Unbuilt, WorkloadProof};
+use crate::prove::proof::{
+    Build, Built, Cause, ContainerProof, Diagnosis, OldDisks, Outcome, Proof, Unbuilt, WorkloadProof,
+};
 use crate::prove::totals::{Conclusion, Totals};
 use crate::source::printable;
 use anstyle::Style;
@@ -115,11 +117,20 @@ fn workload_lines(text: &mut String, workload: &WorkloadProof, verbose: bool) {
                 Demand::Answers => "answers",
                 Demand::StaysUp => "stays up",
             };
-            let seen = seen(&workload.before, &workload.after);
+            let mut seen = seen(&workload.before, &workload.after);
+            if matches!(workload.old_disks, Some(OldDisks::Holds)) {
+                seen.push_str("; on its old disks too");
+            }
             let separator = if seen.is_empty() { "" } else { ": " };
             line(text, &place, FIXED, word, &format!("{label}{separator}{seen}"));
             if let Some(because) = because {
                 more(text, &format!("no more was asked: {because}"));
+            }
+            if let Some(OldDisks::Void { reason }) = &workload.old_disks {
+                more(
+                    text,
+                    &format!("on new disks only; as found it fails already on those that it wrote: {}", cut(reason)),
+                );
             }
         }
         Outcome::Breaks(diagnosis) => {

@@ -8,7 +8,7 @@ use std::process::Command;
 use unroot::prove::changes::FolderChange;
 use unroot::prove::kubelet::{ContainerConfig, Mount, Source};
 use unroot::prove::network::Plan;
-use unroot::prove::node::{Image, Node, Seen};
+use unroot::prove::node::{Disks, Image, Node, Seen};
 use unroot::prove::objects::{Data, Objects, Workload};
 use unroot::prove::probe::{self, Reply, Request};
 use unroot::prove::{self, volumes};
@@ -50,7 +50,8 @@ impl Node for LabNode<'_> {
         Ok(network::plan(objects))
     }
 
-    fn network(&self, plan: &Plan) -> prove::Result<Network> {
+    /// Which disks there are says `claims`.
+    fn network(&self, plan: &Plan, _disks: Disks) -> prove::Result<Network> {
         Ok(Network::open(plan)?)
     }
 

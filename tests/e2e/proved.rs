@@ -29,6 +29,7 @@ pub(crate) struct Workload {
     pub(crate) outcome: String,
     pub(crate) reason: Option<String>,
     pub(crate) diagnosis: Option<Value>,
+    old_disks: Option<Value>,
     after: Vec<Container>,
 }
 
@@ -65,6 +66,17 @@ pub(crate) fn configuration(application: &Application) -> Result<String> {
         probe: &'a [ProbeEntry],
     }
     Ok(toml::to_string(&Questions { probe: &application.probes })?)
+}
+
+/// How the workloads did that keep something, on the disks that their versions as found wrote.
+pub(crate) fn on_old_disks(proof: &Proof) -> String {
+    let outcome = |workload: &Workload| workload.old_disks.as_ref()?.get("outcome")?.as_str().map(str::to_owned);
+    let outcomes: BTreeSet<String> = proof.workloads.iter().filter_map(outcome).collect();
+    match outcomes.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => String::new(),
+        ["holds"] => ", on the old disks too".to_owned(),
+        others => format!(", on the old disks {}", others.join(" and ")),
+    }
 }
 
 /// How a proof differs from what the lab saw of the same tree; nothing where they agree.

@@ -17,6 +17,7 @@ use unroot::config::ProbeEntry;
 use unroot::prove::diagnosis::{self, Case};
 use unroot::prove::judge::{Breakdown, Reached, Settings, Trial, Trouble, Verdict};
 use unroot::prove::kubelet::ImageVolumes;
+use unroot::prove::node::Disks;
 use unroot::prove::objects::{self, Objects, Workload};
 use unroot::prove::proof::Diagnosis;
 
@@ -275,7 +276,7 @@ impl Bench<'_> {
         self.ask_in(&copy)?;
         let proof = proved::prove(self.lab, &copy, &[])?;
         match proved::difference(&proof, settings) {
-            None => self.row("unroot prove", "the same verdict".to_owned(), true),
+            None => self.row("unroot prove", format!("the same verdict{}", proved::on_old_disks(&proof)), true),
             Some(difference) => self.row("unroot prove", difference, false),
         }
         Ok(())
@@ -424,6 +425,7 @@ impl Bench<'_> {
             watched: &BTreeSet::new(),
             asks_ports: false,
             image_volumes,
+            disks: Disks::New,
             patience: PATIENCE,
             stay: Duration::ZERO,
         };

@@ -1,6 +1,7 @@
 //! What must not be called a proof, on a node of pretended containers: each does what the words of its command say, one after the other.
 //!
-//! `listen:PORT` and `need:ADDRESS:PORT` (of the pods 10.0.0.1, 10.0.0.2...), `sleep:MILLISECONDS`, `exit:CODE`; it runs for ever behind the last word.
+//! `listen:PORT` and `need:ADDRESS:PORT` (of the pods 10.0.0.1, 10.0.0.2...), `sleep:MILLISECONDS`, `exit:CODE`, and `new-disks`, behind which nothing is done
+//! on those that somebody wrote; it runs for ever behind the last word.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,10 +11,10 @@ use unroot::prove::groups::{self, Group, ManifestText};
 use unroot::prove::judge::Demand;
 use unroot::prove::kubelet::{Accounts, ContainerConfig, ImageConfig};
 use unroot::prove::network::Plan;
-use unroot::prove::node::{Image, Node, Seen};
+use unroot::prove::node::{Disks, Image, Node, Seen};
 use unroot::prove::objects::{Data, Objects, Workload};
 use unroot::prove::probe::{Reply, Request};
-use unroot::prove::proof::Outcome;
+use unroot::prove::proof::{OldDisks, Outcome};
 use unroot::prove::run::{Prover, Results};
 use unroot::prove::{Failure, Result};
 
@@ -22,6 +23,8 @@ use unroot::prove::{Failure, Result};
 struct Pretended {
     listening: Mutex<BTreeMap<String, Instant>>,
     asked: Mutex<Vec<Request>>,
+    disks: Mutex<Vec<Disks>>,
+    stopped: Mutex<usize>,
 }
 
 struct Container {
@@ -63,7 +66,8 @@ impl Node for Pretended {
         Ok(Plan::new(objects, "10.0.0.254", |pod| format!("10.0.0.{}", pod + 1), |at| format!("10.1.0.{}", at + 1)))
     }
 
-    fn network(&self, _plan: &Plan) -> Result<()> {
+    fn network(&self, _plan: &Plan, disks: Disks) -> Result<()> {
+        self.disks.lock().unwrap().push(disks);
         Ok(())
     }
 
@@ -76,6 +80,9 @@ impl Node for Pretended {
         let mut at = since;
         let mut words = Vec::new();
         for word in &config.arguments {
+            if word == "new-disks" && self.disks.lock().unwrap().last() == Some(&Disks::Old) {
+                break;
+            }
             match word.split_once(':') {
                 Some(("sleep", time)) => at += Duration::from_millis(time.parse().unwrap()),
                 Some(("listen", port)) => drop(self.listening.lock().unwrap().insert(format!("{pod}:{port}"), at)),
@@ -95,6 +102,11 @@ impl Node for Pretended {
 
     fn said(&self, _container: &Container, _lines: usize) -> String {
         String::new()
+    }
+
+    fn stop(&self, _container: &mut Container) -> Result<()> {
+        *self.stopped.lock().unwrap() += 1;
+        Ok(())
     }
 
     /// `after:MILLISECONDS` succeeds that long after the container's start.
@@ -269,4 +281,47 @@ fn init_containers_may_wait_for_a_pod_that_comes_later() {
         )
     };
     assert_eq!(outcomes(&service(80), &service(81)), ["answers", "answers"]);
+}
+
+/// A pod that keeps something behind a claim.
+fn keeper(words: &str) -> String {
+    let claim = "      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]\n";
+    let mount = ", ports: [{containerPort: 80}], volumeMounts: [{name: data, mountPath: /data}]";
+    pod("a", words, mount) + claim
+}
+
+#[test]
+fn what_keeps_something_is_run_on_the_disks_that_it_wrote() {
+    let before = keeper("listen:80");
+    let (results, node) = prove(&before, &keeper("listen:80, hardened"));
+    assert!(matches!(results.workloads[0].proof.old_disks, Some(OldDisks::Holds)));
+    assert_eq!(node.disks.into_inner().unwrap(), [Disks::Kept, Disks::New, Disks::Old]);
+    assert_eq!(node.stopped.into_inner().unwrap(), 1, "only what wrote the disks that are kept is asked to end");
+
+    let (results, _) = prove(&before, &keeper("new-disks, listen:80"));
+    let Outcome::Breaks(diagnosis) = &results.workloads[0].proof.outcome else {
+        panic!("{:?}", results.workloads[0].proof)
+    };
+    assert!(
+        diagnosis.failure.starts_with("on the disks that it wrote as found: a: nobody listens at port 80"),
+        "{diagnosis:?}"
+    );
+}
+
+#[test]
+fn disks_on_which_it_failed_before_prove_nothing() {
+    let (results, node) = prove(&keeper("new-disks, listen:80"), &keeper("new-disks, listen:80, hardened"));
+    let proof = &results.workloads[0].proof;
+    assert!(matches!(&proof.outcome, Outcome::Holds { demand: Demand::Answers, .. }), "{proof:?}");
+    let Some(OldDisks::Void { reason }) = &proof.old_disks else { panic!("{proof:?}") };
+    assert!(reason.contains("nobody listens at port 80"), "{reason}");
+    assert_eq!(node.disks.into_inner().unwrap(), [Disks::Kept, Disks::New, Disks::Old, Disks::Old]);
+}
+
+#[test]
+fn without_a_disk_there_is_nothing_to_run_again() {
+    let ports = ", ports: [{containerPort: 80}]";
+    let (results, node) = prove(&pod("a", "listen:80", ports), &pod("a", "listen:80, hardened", ports));
+    assert!(results.workloads[0].proof.old_disks.is_none());
+    assert_eq!(node.disks.into_inner().unwrap(), [Disks::New, Disks::New]);
 }

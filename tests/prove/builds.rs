@@ -43,6 +43,10 @@ fn in_each(look: impl Fn(&PrivateEngine, &Engine, &Path)) {
         let folder = private.scratch().join("unroot-abc");
         fs::create_dir_all(folder.join("builds")).unwrap();
         look(&private, &private.engine("abc"), &folder);
+        if kind == Kind::Docker {
+            private.use_buildkit();
+            look(&private, &private.engine("abc"), &folder);
+        }
     }
 }
 

@@ -41,6 +41,10 @@ impl Bench {
         let more = "RUN mkdir -m 1777 /tmp && mkdir -p -m 777 /var/cache && \
                     printf '#!/bin/sh\\nexec sh ./start.sh\\n' > /bin/node && chmod +x /bin/node";
         engine.busybox(BASE, more);
+        // The other builder is looked at beside.
+        if kind == Kind::Docker {
+            engine.use_buildkit();
+        }
         Some(Self { engine, cache: tempfile::tempdir().unwrap() })
     }
 
@@ -352,6 +356,33 @@ fn values_are_seen_by_nobody() {
         }
         assert!(logged.contains("TOKEN=${keys.token}") && logged.contains("it is ${BUILT}"), "{logged}");
         assert!(!logged.contains("hush4711"), "{logged}");
+    });
+}
+
+/// Only who made the file can read it, and a volume whose top is as it must be is not looked through.
+const KEEPS: &str = "[ -e /data/state ] || (umask 077; echo state > /data/state)\ncat /data/state || exit 1\nexec httpd -f -p 8080 -h /app\n";
+
+#[test]
+fn what_an_application_kept_is_there_hardened() {
+    in_each(|bench| {
+        let (tree, before) = (web(KEEPS), web(KEEPS));
+        let mount = "        volumeMounts: [{name: data, mountPath: /data}]\n";
+        let pod = "      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]\n      securityContext: {fsGroup: 2000, fsGroupChangePolicy: POLICY}\n";
+        let user = "        securityContext: {runAsUser: 1000}\n";
+        let at = before.root().display().to_string();
+        let mut ended = Vec::new();
+        for policy in ["OnRootMismatch", "Always"] {
+            let pod = pod.replace("POLICY", policy);
+            before.write("web.yaml", &manifest("web", &format!("{mount}{pod}")));
+            tree.write("web.yaml", &manifest("web", &format!("{mount}{user}{pod}")));
+            ended.push(bench.prove(&tree, &["--before", &at]));
+        }
+        assert_eq!(ended[0].code, 1, "{ended:?}");
+        assert!(ended[0].stdout.contains("on the disks that it wrote as found: "), "{ended:?}");
+        assert!(ended[0].stdout.contains("[volume-ownership]"), "{ended:?}");
+        assert!(ended[0].stdout.contains("fsGroupChangePolicy"), "{ended:?}");
+        assert_eq!(ended[1].code, 0, "{ended:?}");
+        assert!(ended[1].stdout.contains("; on its old disks too\n"), "{ended:?}");
     });
 }
 

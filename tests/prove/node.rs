@@ -12,6 +12,7 @@ use unroot::config::ProbeEntry;
 use unroot::prove::engine::{EngineNode, Kind};
 use unroot::prove::judge::{Breakdown, Settings, Trial, Trouble, Verdict};
 use unroot::prove::kubelet::ImageVolumes;
+use unroot::prove::node::Disks;
 use unroot::prove::objects::Objects;
 
 fn objects(yaml: &str) -> Objects {
@@ -61,6 +62,7 @@ fn run(node: &EngineNode, yaml: &str, questions: &[ProbeEntry]) -> Verdict {
         watched: &watched,
         asks_ports: true,
         image_volumes: ImageVolumes::Writable,
+        disks: Disks::New,
         patience: Duration::from_secs(20),
         stay: Duration::from_secs(1),
     };

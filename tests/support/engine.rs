@@ -47,6 +47,18 @@ impl PrivateEngine {
         Some(engine)
     }
 
+    /// Has docker build with BuildKit, as it does since version 23, and no more with the builder before it.
+    pub(crate) fn use_buildkit(&self) {
+        assert_eq!(self.kind, Kind::Docker);
+        let builds = |client: &PathBuf| {
+            let help = Command::new(client).args(["build", "--help"]).env("DOCKER_BUILDKIT", "1").output();
+            help.is_ok_and(|output| output.status.success())
+        };
+        let client =
+            all_on_path("docker").find(builds).unwrap_or_else(|| panic!("no docker here builds with BuildKit"));
+        docker_client(self.folder.path(), &client, "DOCKER_BUILDKIT=1");
+    }
+
     /// The engine's program.
     pub(crate) fn program(&self) -> PathBuf {
         self.path_entry().join(self.kind.program())
@@ -159,8 +171,13 @@ fn obstacle(kind: Kind) -> Option<String> {
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {
+    all_on_path(program).next()
+}
+
+fn all_on_path(program: &str) -> impl Iterator<Item = PathBuf> {
     let path = format!("{}:{MORE_PATH}", std::env::var("PATH").unwrap_or_default());
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.into_iter().map(move |folder| folder.join(program)).filter(|path| path.is_file())
 }
 
 /// Runs lines of a shell in namespaces of their own, with a loopback device that is up, and without what engines share there otherwise: locks, names
@@ -183,9 +200,7 @@ fn hold(folder: &Path, lines: &str) -> Child {
 
 fn docker(folder: &Path) -> Child {
     let socket = format!("unix://{}/socket", folder.display());
-    let client = on_path("docker").unwrap();
-    let environment = format!("DOCKER_HOST={socket} DOCKER_CONFIG={}/config", folder.display());
-    script(folder, "docker", &format!("export {environment}\nexec {} \"$@\"", client.display()));
+    docker_client(folder, &on_path("docker").unwrap(), "DOCKER_BUILDKIT=0");
     let at = folder.display();
     hold(
         folder,
@@ -193,6 +208,12 @@ fn docker(folder: &Path) -> Child {
             "exec dockerd --host {socket} --data-root {at}/store --exec-root {at}/run --pidfile {at}/pid --log-level warn"
         ),
     )
+}
+
+fn docker_client(folder: &Path, client: &Path, builder: &str) {
+    let at = folder.display();
+    let environment = format!("DOCKER_HOST=unix://{at}/socket DOCKER_CONFIG={at}/config {builder}");
+    script(folder, "docker", &format!("export {environment}\nexec {} \"$@\"", client.display()));
 }
 
 fn podman(folder: &Path) -> Child {

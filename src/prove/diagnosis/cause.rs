@@ -328,6 +328,13 @@ fn volume(scene: &Scene<'_>, name: &str, destination: &str, failure: String) -> 
         ))
         .at(scene.pod_field("volumes").item(name)),
         Holder::Claim | Holder::Other if pod.security_context.fs_group.is_none() => finding(to_group).at(field),
+        // The kubelet looks at the top of the volume alone.
+        Holder::Claim | Holder::Other
+            if pod.security_context.fs_group_change_policy.as_deref() == Some("OnRootMismatch") =>
+        {
+            let policy = scene.pod_field("securityContext.fsGroupChangePolicy");
+            finding(format!("set `{policy}` to Always, so that all that is in the volume {name} gets the group")).at(policy)
+        }
         Holder::Claim | Holder::Other => finding(format!(
             "set `{user}` to the owner of what is in the volume {name}: the group that `{field}` gives it has no permission there"
         ))

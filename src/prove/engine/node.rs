@@ -12,7 +12,7 @@ use crate::prove::changes::FolderChange;
 use crate::prove::inside::Order;
 use crate::prove::kubelet::{ContainerConfig, DEFAULT_CAPABILITIES};
 use crate::prove::network::Plan;
-use crate::prove::node::{Image, Node, Seen};
+use crate::prove::node::{Disks, Image, Node, Seen};
 use crate::prove::objects::{Data, Objects, Workload};
 use crate::prove::probe::{Reply, Request};
 use crate::prove::{Failure, Result, interrupt};
@@ -24,6 +24,9 @@ use std::time::Duration;
 
 /// How many networks are tried before the engine's own words are believed.
 const TRIES: usize = 8;
+
+/// How many seconds a container has to end when it is asked to; a kubelet gives it 30 where nothing else is said.
+const GRACE: &str = "10";
 
 /// How long a command in a container may take.
 const EXEC_LIMIT: Duration = Duration::from_secs(20);
@@ -49,8 +52,10 @@ pub struct Network {
     asker: Mutex<Talk>,
     _relays: Vec<Held>,
     pub(super) held: Held,
-    /// The cluster's folder: pods, each in one of its own, and disks.
+    /// The cluster's folder: pods, each in one of its own.
     pub(super) folder: PathBuf,
+    /// The folder of its disks.
+    pub(super) disks: PathBuf,
 }
 
 impl EngineNode {
@@ -104,6 +109,22 @@ impl EngineNode {
     /// Has root's helper carry out an order.
     pub(super) fn keep<T: serde::de::DeserializeOwned>(&self, order: &Order) -> Result<T> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner).order(order)
+    }
+
+    /// The folder of a cluster's disks, below its own folder unless they are kept.
+    fn make_disks(&self, disks: Disks, cluster: &Path) -> Result<PathBuf> {
+        let (kept, own) = (self.folder.join("cluster-kept"), cluster.join("disks"));
+        match disks {
+            Disks::New => Ok(own),
+            Disks::Kept => {
+                self.keep::<()>(&Order::Remove(kept.clone()))?;
+                Ok(kept)
+            }
+            Disks::Old => {
+                self.keep::<()>(&Order::Copy { from: kept, to: own.clone() })?;
+                Ok(own)
+            }
+        }
     }
 
     fn create_network(&self, subnet: Subnet) -> Result<Held> {
@@ -182,7 +203,7 @@ impl Node for EngineNode {
         ))
     }
 
-    fn network(&self, plan: &Plan) -> Result<Network> {
+    fn network(&self, plan: &Plan, disks: Disks) -> Result<Network> {
         let node = plan.node.parse().map_err(|_| Failure::new(format!("{} is no address", plan.node)))?;
         let held = self.create_network(Subnet::of(node))?;
         let folder = self.folder.join(format!("cluster-{}", self.numbers.fetch_add(1, Ordering::Relaxed)));
@@ -198,7 +219,8 @@ impl Node for EngineNode {
         let asker = Held::new(&self.engine, Thing::Container, self.name("node"));
         let call = self.helper_call("--interactive", asker.name()).args(["--network", held.name(), "--ip", &plan.node]);
         let asker = Talk::start(call.args([self.helper(), "serve"]), asker)?;
-        Ok(Network { asker: Mutex::new(asker), _relays: relays, held, folder })
+        let disks = self.make_disks(disks, &folder)?;
+        Ok(Network { asker: Mutex::new(asker), _relays: relays, held, folder, disks })
     }
 
     fn pod(&self, network: &Network, plan: &Plan, index: usize, workload: &Workload, data: &Data) -> Result<Pod> {
@@ -215,6 +237,14 @@ impl Node for EngineNode {
 
     fn ended(&self, container: &mut Container) -> Result<Option<i32>> {
         container.ended(&self.engine)
+    }
+
+    fn stop(&self, container: &mut Container) -> Result<()> {
+        let stopped = self.engine.call("stop").args(["--time", GRACE]).arg(container.name()).output();
+        self.interrupted()?;
+        // One that has ended already need not be stopped.
+        drop(stopped);
+        Ok(())
     }
 
     fn said(&self, container: &Container, lines: usize) -> String {

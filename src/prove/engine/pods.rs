@@ -84,7 +84,7 @@ impl EngineNode {
             workload: workload.clone(),
             data: data.iter().map(|((kind, name), content)| (kind.clone(), name.clone(), content.clone())).collect(),
             own: folder.clone(),
-            claims: network.folder.join("disks"),
+            claims: network.disks.clone(),
             files: BTreeMap::from([
                 ("hosts".to_owned(), hosts(plan, address, &workload.name)),
                 // A cluster's DNS knows Services, which are in the other file, and nobody else here.

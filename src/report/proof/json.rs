@@ -2,7 +2,7 @@
 
 use crate::prove::field::FieldPath;
 use crate::prove::judge::Demand;
-use crate::prove::proof::{Built, Cause, ContainerProof, Diagnosis, Outcome, Proof, WorkloadProof};
+use crate::prove::proof::{Built, Cause, ContainerProof, Diagnosis, OldDisks, Outcome, Proof, WorkloadProof};
 use crate::prove::totals::{Conclusion, Totals};
 use crate::source::{Position, reorders_text};
 use serde::Serialize;
@@ -43,6 +43,7 @@ struct Workload<'a> {
     outcome: &'static str,
     reason: Option<&'a str>,
     diagnosis: Option<Reason<'a>>,
+    old_disks: Option<&'a OldDisks>,
     missing: &'a [String],
     before: &'a [ContainerProof],
     after: &'a [ContainerProof],
@@ -122,6 +123,7 @@ fn workload(proof: &WorkloadProof) -> Workload<'_> {
         outcome,
         reason,
         diagnosis,
+        old_disks: proof.old_disks.as_ref(),
         missing: &proof.missing,
         before: &proof.before,
         after: &proof.after,
