@@ -97,6 +97,29 @@ fn the_last_words_of_a_build_name_what_failed() {
 }
 
 #[test]
+fn the_step_that_fails_is_found() {
+    let number = Cell::new(10);
+    in_each(|private, engine, folder| {
+        let context = context(private, &[]);
+        let told = |text: &str, target: Option<&str>| {
+            number.set(number.get() + 1);
+            let target = target.map(str::to_owned);
+            let spec = BuildSpec { number: number.get(), target, ..spec(&context, text) };
+            let unbuilt = engine.build(&spec, folder, None).unwrap().unwrap_err();
+            let (path, position) = unbuilt.place.unwrap();
+            assert_eq!(path, context.join("Dockerfile").display().to_string());
+            format!("{position}: {}: {}", unbuilt.instruction.unwrap(), unbuilt.reason)
+        };
+        let text = "# a remark\nARG BASE=tools\nFROM $BASE AS one\nENV A=1 \\\n  B=2\nRUN true\nFROM tools\nRUN echo fine\nRUN echo lost \\\n  && exit 3\n";
+        assert_eq!(told(text, None), "9:1: RUN echo lost ...: exit 3: lost");
+        let text = "FROM tools AS a\nRUN true\nFROM a AS b\nENV A=1\nRUN exit 4\nFROM tools\nRUN true\n";
+        assert_eq!(told(text, Some("b")), "5:1: RUN exit 4: exit 4");
+        let said = told("FROM tools\nRUN echo fine\nCOPY nothing /\n", None);
+        assert!(said.starts_with("3:1: COPY nothing /: ") && !said.contains("fine"), "{said}");
+    });
+}
+
+#[test]
 fn values_of_arguments_are_seen_by_nobody() {
     in_each(|private, engine, folder| {
         let context = context(private, &[]);

@@ -2,7 +2,7 @@
 
 use super::BuildSpec;
 use super::steps::{self, Number};
-use crate::dockerfile::{self, Dockerfile, Instruction, Keyword};
+use crate::dockerfile::{self, Base, Dockerfile, Instruction, Keyword};
 use crate::prove::proof::Unbuilt;
 use crate::source::{Position, printable};
 
@@ -47,24 +47,51 @@ fn step(lines: &[&str], text: &str) -> (Option<Position>, Option<String>) {
     )
 }
 
-/// The instruction of the last step that a builder without BuildKit began.
+/// The instruction of the step that BuildKit blames, or of the last one that another builder began.
 fn last_step<'d>(lines: &[&str], dockerfile: &'d Dockerfile) -> Option<&'d Instruction> {
-    let numbered = lines.iter().enumerate().rev().find_map(|(at, line)| Some((at, steps::numbered(line)?)));
-    let (at, (number, said)) = numbered?;
-    // With all steps done, it is none of them.
-    let is_end = |line: &&str| line.starts_with("COMMIT ") || line.starts_with("Successfully built ");
-    if lines.get(at..)?.iter().any(is_end) {
-        return None;
-    }
-    let instruction = match number {
-        Number::OfFile(number) => dockerfile.instructions().get(number.checked_sub(1)?)?,
-        Number::OfStage(stage, number) => {
-            let stage = dockerfile.stages().get(stage.checked_sub(1)?)?;
-            dockerfile.instructions().get(stage.instructions.clone())?.get(number.checked_sub(1)?)?
+    let blamed = lines.windows(2).rev().find_map(|pair| match pair {
+        [rule, blamed] if is_rule(rule, 6) => steps::of_buildkit(blamed),
+        _ => None,
+    });
+    let (instruction, said) = match blamed {
+        Some(((stage, number), said)) => (of_buildkit(dockerfile, stage, number)?, said),
+        None => {
+            let (at, (number, said)) =
+                lines.iter().enumerate().rev().find_map(|(at, line)| Some((at, steps::numbered(line)?)))?;
+            // With all steps done, it is none of them.
+            let is_end = |line: &&str| line.starts_with("COMMIT ") || line.starts_with("Successfully built ");
+            if lines.get(at..)?.iter().any(is_end) {
+                return None;
+            }
+            let instruction = match number {
+                Number::OfFile(number) => dockerfile.instructions().get(number.checked_sub(1)?)?,
+                Number::OfStage(stage, number) => {
+                    let stage = dockerfile.stages().get(stage.checked_sub(1)?)?;
+                    dockerfile.instructions().get(stage.instructions.clone())?.get(number.checked_sub(1)?)?
+                }
+            };
+            (instruction, said)
         }
     };
     let keyword = said.split_whitespace().next().and_then(Keyword::parse);
     (keyword == Some(instruction.keyword)).then_some(instruction)
+}
+
+/// BuildKit counts what makes a layer, and a `FROM` that is an image
+/// (<https://github.com/moby/buildkit/blob/master/frontend/dockerfile/dockerfile2llb/convert.go>).
+fn of_buildkit<'d>(dockerfile: &'d Dockerfile, stage: Option<&str>, number: usize) -> Option<&'d Instruction> {
+    let stage = match stage {
+        Some(name) => match name.strip_prefix("stage-").and_then(|index| index.parse::<usize>().ok()) {
+            Some(index) => dockerfile.stages().get(index)?,
+            None => dockerfile.stage(name)?,
+        },
+        None => dockerfile.stages().first()?,
+    };
+    let counts = |instruction: &&Instruction| match instruction.keyword {
+        Keyword::From => matches!(stage.base, Base::Image { .. } | Base::Unknown { .. }),
+        keyword => matches!(keyword, Keyword::Run | Keyword::Copy | Keyword::Add | Keyword::Workdir),
+    };
+    dockerfile.instructions().get(stage.instructions.clone())?.iter().filter(counts).nth(number.checked_sub(1)?)
 }
 
 /// The line of the Dockerfile that the builder names: `dockerfile parse error line 3: …`, or BuildKit's `Dockerfile:7` above the lines that it shows.
@@ -97,7 +124,7 @@ fn in_one_line(dockerfile: &Dockerfile, instruction: &Instruction) -> String {
 fn reason(lines: &[&str]) -> String {
     let (step, verdict) = ending(lines);
     let Some(code) = exit_code(verdict) else { return plain(verdict).to_owned() };
-    match said_by(step) {
+    match said_by(&step) {
         Some(said) => format!("exit {code}: {said}"),
         None => format!("exit {code}"),
     }
@@ -113,7 +140,11 @@ fn exit_code(verdict: &str) -> Option<&str> {
 /// What a builder says, without what it says each time.
 fn plain(verdict: &str) -> &str {
     // What it begins with, in small letters, and what ends that.
-    const BEGINNINGS: [(&str, &str); 9] = [
+    const BEGINNINGS: [(&str, &str); 13] = [
+        ("failed to solve with frontend dockerfile.v0: ", ""),
+        ("failed to create llb definition: ", ""),
+        ("failed to load cache key: ", ""),
+        ("executor failed running [", "]: "),
         ("error: ", ""),
         ("error response from daemon: ", ""),
         ("error building ", ""),
@@ -147,16 +178,16 @@ pub(super) fn last_words(log: &str) -> String {
     let log = without_escapes(log);
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let (step, verdict) = ending(&lines);
-    match said_by(step) {
+    match said_by(&step) {
         Some(said) => printable(&format!("{said}; {verdict}")),
         None => printable(verdict),
     }
 }
 
 /// What the step that failed printed, and what the builder says of it in the end.
-fn ending<'a, 'l>(lines: &'a [&'l str]) -> (&'a [&'l str], &'l str) {
+fn ending<'l>(lines: &[&'l str]) -> (Vec<&'l str>, &'l str) {
     let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default();
-    let Some(end) = last.len().checked_sub(1) else { return (&[], "the builder says nothing") };
+    let Some(end) = last.len().checked_sub(1) else { return (Vec::new(), "the builder says nothing") };
     // A warning may come behind it.
     let at = last.iter().rposition(|line| is_verdict(line)).filter(|at| at + 3 > end).unwrap_or(end);
     let verdict = last.get(at).copied().unwrap_or_default();
@@ -168,7 +199,20 @@ fn ending<'a, 'l>(lines: &'a [&'l str]) -> (&'a [&'l str], &'l str) {
     let until = before.iter().rposition(|line| is_rule(line, 6)).filter(|_| is_shown).unwrap_or(at);
     let step = before.get(..until).unwrap_or_default();
     let from = step.iter().rposition(|line| steps::numbered(line).is_some() || is_rule(line, 6)).map_or(0, |at| at + 1);
-    (step.get(from..).unwrap_or_default(), verdict)
+    let step = step.get(from..).unwrap_or_default().to_vec();
+    (if said_by(&step).is_some() { step } else { failing_vertex(lines).unwrap_or(step) }, verdict)
+}
+
+/// What the step printed that BuildKit says has failed: of `#6 0.604 x` and `#6 ERROR: …` the `0.604 x`.
+fn failing_vertex<'l>(lines: &[&'l str]) -> Option<Vec<&'l str>> {
+    let (name, _) =
+        lines.iter().rev().find_map(|line| line.split_once(" ERROR: ").filter(|(name, _)| name.starts_with('#')))?;
+    let printed = |line: &&'l str| {
+        let printed = line.strip_prefix(name)?.strip_prefix(' ')?;
+        let (time, said) = printed.split_once(' ')?;
+        (time.parse::<f64>().is_ok() && !said.is_empty()).then_some(printed)
+    };
+    Some(lines.iter().filter_map(printed).collect())
 }
 
 /// The line of a step that tells most: the last one, or npm's first one that is about the matter itself.
@@ -191,7 +235,10 @@ const VERDICTS: [&str; 7] =
     ["error:", "error response", "fatal", "time=\"", "failed to ", "the command '", "unable to prepare context"];
 
 /// What begins the lines that say nothing, in small letters.
-const NOISE: [&str; 12] = [
+const NOISE: [&str; 15] = [
+    "buildkit is currently disabled",
+    "environment-variable.",
+    ": exit status ",
     "sending build context",
     "trying to pull ",
     "npm notice",
@@ -305,6 +352,21 @@ mod tests {
         assert_eq!(told("FROM a\n\nRUN make\n", log), "3:1 RUN make: exit 127: make: cc: not found");
         let copy = "------\n > [2/2] COPY nothing /:\n------\nDockerfile:2\n--------------------\n   2 | >>> COPY nothing /\n--------------------\nERROR: failed to solve: failed to compute cache key: failed to calculate checksum of ref ab::cd: \"/nothing\": not found\n";
         assert_eq!(told("FROM a\nCOPY nothing /\n", copy), "2:1 COPY nothing /: \"/nothing\": not found");
+    }
+
+    /// Docker 20.10 does not show the Dockerfile.
+    #[test]
+    fn buildkit_counts_layers() {
+        let log = "#4 [stage-1 1/3] FROM docker.io/library/tools\n#4 DONE 0.5s\n#5 [stage-1 2/3] RUN echo fine\n#5 0.411 fine\n#5 DONE 0.5s\n#6 [stage-1 3/3] RUN echo $X  && false\n#6 0.603 \n#6 0.603 lost\n#6 ERROR: executor failed running [/bin/sh -c echo $X  && false]: exit code: 1\n------\n > [stage-1 3/3] RUN echo $X  && false:\n------\nexecutor failed running [/bin/sh -c echo $X  && false]: exit code: 1\n";
+        assert_eq!(told(STAGES, log), "8:1 RUN echo $X ...: exit 1: lost");
+        let log = "------\n > [b 1/2] COPY x /:\n------\nfailed to compute cache key: \"/x\" not found: not found\n";
+        let text = "FROM tools AS a\nRUN true\nFROM a AS B\nENV A=1\nCOPY x /\nRUN true\n";
+        assert_eq!(told(text, log), "5:1 COPY x /: \"/x\" not found: not found");
+        let user = "------\n > [2/2] RUN true:\n------\nexecutor failed running [/bin/sh -c true]: unable to find user x: invalid argument\n";
+        assert_eq!(
+            told("FROM tools\nUSER x\nRUN true\n", user),
+            "3:1 RUN true: unable to find user x: invalid argument"
+        );
     }
 
     #[test]

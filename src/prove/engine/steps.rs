@@ -82,6 +82,16 @@ pub(super) fn numbered(line: &str) -> Option<(Number, &str)> {
     Some((number, step.trim_start()))
 }
 
+/// `> [stage-1 3/3] RUN x:`, with which BuildKit says what failed: the name of the stage, where there are several, the number, and the instruction.
+pub(super) fn of_buildkit(line: &str) -> Option<((Option<&str>, usize), &str)> {
+    let (name, step) = line.strip_prefix("> [")?.split_once("] ")?;
+    let mut words = name.split_whitespace().rev();
+    let number = first(words.next()?)?;
+    // A platform may come before it.
+    let stage = words.next().filter(|word| !word.contains('/'));
+    Some(((stage, number), step))
+}
+
 /// The number before the slash.
 fn first(fraction: &str) -> Option<usize> {
     fraction.split_once('/')?.0.parse().ok()
