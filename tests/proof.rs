@@ -14,8 +14,11 @@ use support::workspace::Workspace;
 use unroot::config::Config;
 use unroot::discover::Tree;
 use unroot::pipeline::{FileChange, Options};
+use unroot::prove::field::FieldPath;
 use unroot::prove::judge::Demand;
-use unroot::prove::proof::{Build, Built, Cause, ContainerProof, Diagnosis, OldDisks, Outcome, Proof, WorkloadProof};
+use unroot::prove::proof::{
+    Build, Built, Cause, ContainerProof, Diagnosis, OldDisks, Outcome, Proof, Unbuilt, WorkloadProof,
+};
 use unroot::prove::record::{self, Basis};
 use unroot::prove::totals::Conclusion;
 use unroot::registry::Offline;
@@ -113,8 +116,9 @@ fn mixed() -> Proof {
             remedy:
                 "mount an emptyDir at /var/cache/app and /run (`spec.template.spec.containers[cache].volumeMounts`)"
                     .to_owned(),
+            field: Some(FieldPath::default().keys("spec.template.spec.containers").item("cache").keys("volumeMounts")),
             unwritable: vec!["/var/cache/app".to_owned(), "/run".to_owned()],
-            place: Some(("k8s/cache.yaml".to_owned(), at(12, 1))),
+            place: Some(("k8s/cache.yaml".to_owned(), at(27, 9))),
         }),
     );
     cache.before = vec![container("cache", (0, 0), &ROOT, &["/run", "/var/cache/app"])];
@@ -158,12 +162,21 @@ fn crowded() -> Proof {
 
 /// Images that do not build, and words of an engine that a terminal must not act on.
 fn failing() -> Proof {
-    let words = (1..=30).map(|line| format!("#{line} npm ci: \u{1b}[31mE404\u{202e}\n")).collect();
-    let breaks = "COPY --chown=1000:0: no such user\nbuild failed\n".to_owned();
+    let reason = "exit 1: npm error \u{1b}[31m404\u{202e} Not Found\n".to_owned();
+    let fails = Unbuilt {
+        words: (1..=30).map(|line| format!("#{line} npm ci: \u{1b}[31mE404\u{202e}\n")).collect(),
+        reason,
+        instruction: Some("RUN npm ci".to_owned()),
+        place: Some(("api/Dockerfile".to_owned(), at(7, 1))),
+        log: None,
+    };
+    let log = Some("logs/build-web-Dockerfile-after.log".to_owned());
+    let breaks = Unbuilt { log, ..Unbuilt::from("COPY --chown=1000:0: no such user\nbuild failed\n".to_owned()) };
     Proof {
         engine: "docker 28.0.0".to_owned(),
         builds: vec![
-            build("api:1", "api/Dockerfile", Built::No(words), None),
+            build("api:1", "api/Dockerfile", Built::No(fails.clone()), None),
+            build("api:2", "api/Dockerfile", Built::No(fails), None),
             build("web:1", "web/Dockerfile", Built::Yes, Some(Built::No(breaks))),
             build("db:1", "db/Dockerfile", Built::Yes, None),
         ],
@@ -203,13 +216,27 @@ fn a_proof_reads_as_it_did() {
         let read: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(read["engine"], proof.engine.as_str());
         for (build, image) in proof.builds.iter().zip(read["images"].as_array().unwrap()) {
-            if let Built::No(words) = &build.before {
-                assert_eq!(image["before"]["error"], words.as_str(), "what is escaped is still the same");
+            if let Built::No(unbuilt) = &build.before {
+                assert_eq!(image["before"]["error"], unbuilt.words.as_str(), "what is escaped is still the same");
             }
         }
         snapshot.insert(format!("{name}.json"), json);
     }
     assert_snapshot("proof", &snapshot);
+}
+
+/// One line for each Dockerfile, which says where and why, and nothing of a build besides.
+#[test]
+fn what_does_not_build_is_one_line() {
+    let text = anstream::adapter::strip_str(&report::proof::text(&failing(), false)).to_string();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("Dockerfile")).collect();
+    assert_eq!(
+        lines,
+        [
+            "api/Dockerfile:7:1: does not build as found: RUN npm ci: exit 1: npm error 404\\u{202e} Not Found (full log: --logs DIR)",
+            "web/Dockerfile: builds as found and not hardened: COPY --chown=1000:0: no such user\\nbuild failed (full log: logs/build-web-Dockerfile-after.log)",
+        ]
+    );
 }
 
 #[test]
@@ -219,7 +246,7 @@ fn a_proof_comes_to_one_thing() {
     assert_eq!(conclude(&mixed()), Conclusion::Breaks);
     assert_eq!(conclude(&failing()), Conclusion::DoesNotBuild);
     let mut proof = failing();
-    proof.builds.remove(0);
+    proof.builds.drain(..2);
     assert_eq!(conclude(&proof), Conclusion::Breaks, "it builds as found, and not hardened");
     proof.builds.remove(0);
     assert_eq!(conclude(&proof), Conclusion::NothingProved, "what was not run proves nothing");

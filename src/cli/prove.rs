@@ -11,7 +11,7 @@ use crate::prove::engine::{BuildSpec, Engine, EngineNode, Side, Throwaway};
 use crate::prove::groups::{self, Group, ManifestText, Unrunnable};
 use crate::prove::judge::Demand;
 use crate::prove::learn::{Observation, learned};
-use crate::prove::proof::{Outcome, Proof};
+use crate::prove::proof::{Outcome, Proof, Unbuilt};
 use crate::prove::record::{self, Basis};
 use crate::prove::run::{Prover, Results};
 use crate::prove::totals::Conclusion;
@@ -47,12 +47,13 @@ impl Tree {
         let links = Links::find(repository, config);
         let manifests = repository.manifests().filter(|(_, manifest)| manifest.role == Role::Objects);
         let manifests = manifests.map(|(id, manifest)| {
-            let positions = manifest.workloads.iter().map(|workload| {
-                let offset = workload.offset(&manifest.stream);
-                (workload.label(), Position::of(manifest.stream.text(), offset))
-            });
+            let mut positions: BTreeMap<String, Vec<Position>> = BTreeMap::new();
+            for workload in &manifest.workloads {
+                let position = Position::of(manifest.stream.text(), workload.offset(&manifest.stream));
+                positions.entry(workload.label()).or_default().push(position);
+            }
             let file = repository.file(id);
-            ManifestText { path: file.path.clone(), text: file.original.to_string(), positions: positions.collect() }
+            ManifestText { path: file.path.clone(), text: file.original.to_string(), positions }
         });
         let dockerfiles = repository.dockerfiles().map(|(id, _)| {
             let file = repository.file(id);
@@ -88,6 +89,12 @@ impl Tree {
         let name = place.split(':').next().unwrap_or_default();
         let groups = self.groups(further).0;
         groups.iter().flat_map(|group| &group.objects.services).any(|service| service.name == name)
+    }
+
+    /// The texts of its files, by path.
+    fn texts(&self) -> BTreeMap<String, String> {
+        let manifests = self.manifests.iter().map(|manifest| (manifest.path.clone(), manifest.text.clone()));
+        self.dockerfiles.clone().into_iter().chain(manifests).collect()
     }
 
     fn groups(&self, further: &[ManifestText]) -> (Vec<Group>, Vec<Unrunnable>) {
@@ -240,14 +247,14 @@ fn prove_in(
 ) -> crate::prove::Result<Results> {
     let [before, after] = sides;
     // Without --before the later side is held in memory.
-    let on_disk = if arguments.before.is_some() { &after.dockerfiles } else { &before.dockerfiles };
+    let on_disk = if arguments.before.is_some() { after.texts() } else { before.texts() };
     let node = EngineNode::new(throwaway.engine(), throwaway.folder(), program)?;
     let logs = arguments.logs.as_deref().map(Logs::below).transpose().map_err(of_logs)?;
     let number = Cell::new(0);
     let build = |planned: &Planned, side: Side| {
         let tree = if side == Side::Before { before } else { after };
         let Some(text) = tree.dockerfiles.get(&planned.dockerfile) else {
-            return Ok(Err(format!("there is no {}", planned.dockerfile)));
+            return Ok(Err(format!("there is no {}", planned.dockerfile).into()));
         };
         number.set(number.get() + 1);
         let spec = BuildSpec {
@@ -263,7 +270,17 @@ fn prove_in(
             limit: BUILD_LIMIT,
         };
         let log = logs.as_ref().map(|logs| logs.path(&build_name(planned, side)));
-        throwaway.engine().build(&spec, throwaway.folder(), log.as_deref())
+        let mut built = throwaway.engine().build(&spec, throwaway.folder(), log.as_deref())?;
+        if let Err(Unbuilt { place, .. }) = &mut built {
+            let path = match (&arguments.before, side) {
+                (None, Side::Before) | (Some(_), Side::After) => Some(planned.dockerfile.clone()),
+                (Some(directory), Side::Before) => Some(directory.join(&planned.dockerfile).display().to_string()),
+                // It is not on disk.
+                (None, Side::After) => None,
+            };
+            *place = place.take().and_then(|(_, position)| Some((path?, position)));
+        }
+        Ok(built)
     };
     let keep = |name: &str, text: &str| match &logs {
         Some(logs) => logs.write(name, text).map_err(of_logs),
@@ -272,7 +289,7 @@ fn prove_in(
     let prover = Prover {
         node: &node,
         build: &build,
-        dockerfiles: on_disk,
+        on_disk: &on_disk,
         probes: &config.probes,
         patience: Duration::from_secs(arguments.time_limit),
         stay: STAY,

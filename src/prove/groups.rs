@@ -19,8 +19,8 @@ pub struct ManifestText {
     pub path: String,
     /// Its text.
     pub text: String,
-    /// Where the workloads that were found in it stand, by their labels.
-    pub positions: BTreeMap<String, Position>,
+    /// Where the workloads that were found in it stand, by their labels; those of one label in the order of the text.
+    pub positions: BTreeMap<String, Vec<Position>>,
 }
 
 /// A workload and where it stands.
@@ -66,12 +66,16 @@ pub fn read(manifests: &[ManifestText], linked: &Linked) -> (Vec<Group>, Vec<Unr
     let mut objects = Vec::new();
     let mut unrunnable = Vec::new();
     for manifest in manifests {
+        let mut positions = manifest.positions.clone();
         for value in documents(&manifest.text) {
             let placed = is_workload(&value).then(|| {
                 let label = label(&value);
                 let own = linked.iter().filter(|((path, of, _), _)| *path == manifest.path && *of == label);
                 let builds = own.map(|((_, _, name), planned)| (name.clone(), planned.clone())).collect();
-                let position = manifest.positions.get(&label).copied().unwrap_or(Position { line: 1, column: 1 });
+                let position = match positions.get_mut(&label) {
+                    Some(several) if several.len() > 1 => several.remove(0),
+                    last => last.and_then(|last| last.first().copied()).unwrap_or(Position { line: 1, column: 1 }),
+                };
                 Placed { path: manifest.path.clone(), position, label, builds }
             });
             if let Err(failure) = Objects::read(std::slice::from_ref(&value)) {
@@ -255,6 +259,17 @@ mod tests {
     const POD: &str = "kind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: app, image: web}]}\n";
     const OTHER: &str = "kind: Pod\nmetadata: {name: db}\nspec: {containers: [{name: db, image: db}]}\n";
     const SERVICE: &str = "kind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n";
+
+    #[test]
+    fn objects_of_one_name_have_places_of_their_own() {
+        let text = format!("{POD}---\n{POD}");
+        let at = |line| Position { line, column: 1 };
+        let positions = BTreeMap::from([("Pod/web".to_owned(), vec![at(1), at(5)])]);
+        let manifest = ManifestText { path: "pods.yaml".to_owned(), text, positions };
+        let (groups, _) = super::read(&[manifest], &Linked::new());
+        let places: Vec<Position> = groups.iter().flat_map(|group| &group.places).map(|place| place.position).collect();
+        assert_eq!(places, [at(1), at(5)]);
+    }
 
     #[test]
     fn what_does_not_contradict_runs_together() {

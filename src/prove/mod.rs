@@ -9,6 +9,7 @@ pub mod builds;
 pub mod changes;
 pub mod diagnosis;
 pub mod engine;
+pub mod field;
 pub mod groups;
 pub mod inside;
 pub mod interrupt;

@@ -1,5 +1,6 @@
 //! What a proof says, workload by workload: the value that reports show and `--json` prints.
 
+use super::field::FieldPath;
 use super::judge::{Demand, Settings};
 use crate::source::Position;
 use serde::Serialize;
@@ -35,8 +36,29 @@ pub struct Build {
 pub enum Built {
     /// Well.
     Yes,
-    /// The engine's last words.
-    No(String),
+    /// Not at all.
+    No(Unbuilt),
+}
+
+/// A build that failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Unbuilt {
+    /// The engine's last words, in one line.
+    pub words: String,
+    /// Why, in as few words as tell it: `exit 127: make: cc: not found`.
+    pub reason: String,
+    /// The instruction that failed, where the engine says which: `RUN make`.
+    pub instruction: Option<String>,
+    /// Where that stands: the file as one can open it, and the place in it.
+    pub place: Option<(String, Position)>,
+    /// The file that has all that the engine printed, where it is kept.
+    pub log: Option<String>,
+}
+
+impl From<String> for Unbuilt {
+    fn from(words: String) -> Self {
+        Self { reason: words.clone(), words, ..Self::default() }
+    }
 }
 
 /// What came of one workload.
@@ -156,6 +178,8 @@ pub struct Diagnosis {
     pub cause: Cause,
     /// What to change, in one line.
     pub remedy: String,
+    /// The setting that the remedy is about, the first of several. `None` where it is about none, or about a Dockerfile.
+    pub field: Option<FieldPath>,
     /// What could not be written, where that is the cause: paths in the container.
     pub unwritable: Vec<String>,
     /// The file to change, relative to the root, and the place in it.

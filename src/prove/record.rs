@@ -304,6 +304,7 @@ mod tests {
             failure: String::new(),
             cause: Cause::Unknown,
             remedy: String::new(),
+            field: None,
             unwritable: Vec::new(),
             place: None,
         };

@@ -3,12 +3,13 @@
 use super::builds::{self, Planned};
 use super::diagnosis::{self, Case};
 use super::engine::Side;
+use super::field::FieldPath;
 use super::groups::{Group, Placed, Unrunnable};
 use super::judge::{Breakdown, Demand, Settings, Trial, Trouble, Verdict};
 use super::kubelet::ImageVolumes;
 use super::node::{Disks, Node};
 use super::objects::{Objects, Workload};
-use super::proof::{Build, Built, ContainerProof, Diagnosis, OldDisks, Outcome, WorkloadProof};
+use super::proof::{Build, Built, ContainerProof, Diagnosis, OldDisks, Outcome, Unbuilt, WorkloadProof};
 use super::{Result, needs};
 use crate::config::ProbeEntry;
 use crate::source::Position;
@@ -16,8 +17,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Builds one side of an image: the node's name for it, or the builder's last words.
-pub type Builder<'a> = dyn Fn(&Planned, Side) -> Result<Result<String, String>> + 'a;
+/// Builds one side of an image: the node's name for it, or why there is none.
+pub type Builder<'a> = dyn Fn(&Planned, Side) -> Result<Result<String, Unbuilt>> + 'a;
 
 /// What is going on, for whoever watches.
 pub type Told<'a> = dyn Fn(&str) + 'a;
@@ -31,8 +32,8 @@ pub struct Prover<'a, N> {
     pub node: &'a N,
     /// How images are built.
     pub build: &'a Builder<'a>,
-    /// The Dockerfiles as they lie on disk, by path: where a place in one is told, it is in these.
-    pub dockerfiles: &'a BTreeMap<String, String>,
+    /// The Dockerfiles and manifests as they lie on disk, by path: where a place in one is told, it is in these.
+    pub on_disk: &'a BTreeMap<String, String>,
     /// What is asked beside the probes of the manifests.
     pub probes: &'a [ProbeEntry],
     /// How long each workload may take until it answers, counted from when the last of its group was started.
@@ -172,9 +173,9 @@ impl<N: Node> Prover<'_, N> {
                     built.entry((container.image.clone(), planned.clone())).or_default().insert(side, image.clone());
                     match image {
                         Ok(image) => container.built = Some(image),
-                        Err(words) => {
+                        Err(unbuilt) => {
                             let name = name.clone();
-                            bench.end(index, self.unbuilt(side, planned, name, &words));
+                            bench.end(index, self.unbuilt(side, planned, name, &unbuilt.words));
                             break;
                         }
                     }
@@ -200,7 +201,7 @@ impl<N: Node> Prover<'_, N> {
         }
     }
 
-    fn image(&self, planned: &Planned, side: Side, built: &Images) -> Result<Result<String, String>> {
+    fn image(&self, planned: &Planned, side: Side, built: &Images) -> Result<Result<String, Unbuilt>> {
         let known = built.iter().find(|((_, other), sides)| other == planned && sides.contains_key(&side));
         if let Some(image) = known.and_then(|(_, sides)| sides.get(&side)) {
             return Ok(image.clone());
@@ -368,7 +369,7 @@ impl<N: Node> Prover<'_, N> {
         if round.disks == Disks::Old {
             diagnosis.failure = format!("on the disks that it wrote as found: {}", diagnosis.failure);
         }
-        diagnosis.place = bench.places.get(index).map(|place| self.place(place, &diagnosis));
+        diagnosis.place = bench.places.get(index).map(|place| self.place(place, workload, &diagnosis));
         bench.ran_after.retain(|settings| settings.workload != index);
         let ran = breakdown.settings.iter().filter(|settings| settings.workload == index).cloned();
         bench.ran_after.extend(ran);
@@ -377,17 +378,23 @@ impl<N: Node> Prover<'_, N> {
     }
 
     /// The file to change, and the place in it.
-    fn place(&self, placed: &Placed, diagnosis: &Diagnosis) -> (String, Position) {
+    fn place(&self, placed: &Placed, workload: &Workload, diagnosis: &Diagnosis) -> (String, Position) {
         let of_image = ["in the Dockerfile", "change the Dockerfile"];
         let planned = diagnosis.container.as_ref().and_then(|container| placed.builds.get(container));
         match planned.filter(|_| of_image.iter().any(|beginning| diagnosis.remedy.starts_with(beginning))) {
             Some(planned) => self.place_of_image(planned),
-            None => (placed.path.clone(), placed.position),
+            None => {
+                let container = diagnosis.container.as_ref().map(|name| FieldPath::container(workload, name));
+                let text = self.on_disk.get(&placed.path).map_or("", String::as_str);
+                let field = diagnosis.field.as_ref().or(container.as_ref());
+                let position = field.and_then(|field| field.position(text, placed.position));
+                (placed.path.clone(), position.unwrap_or(placed.position))
+            }
         }
     }
 
     fn place_of_image(&self, planned: &Planned) -> (String, Position) {
-        let text = self.dockerfiles.get(&planned.dockerfile).map_or("", String::as_str);
+        let text = self.on_disk.get(&planned.dockerfile).map_or("", String::as_str);
         (planned.dockerfile.clone(), builds::user_place(text, planned.target.as_deref()))
     }
 
@@ -421,12 +428,12 @@ impl<N: Node> Prover<'_, N> {
 }
 
 /// What was built, by the image's name and its build.
-type Images = BTreeMap<(String, Planned), BTreeMap<Side, Result<String, String>>>;
+type Images = BTreeMap<(String, Planned), BTreeMap<Side, Result<String, Unbuilt>>>;
 
 fn all_builds(built: &Images) -> Vec<Build> {
-    let of = |image: &Result<String, String>| match image {
+    let of = |image: &Result<String, Unbuilt>| match image {
         Ok(_) => Built::Yes,
-        Err(words) => Built::No(words.clone()),
+        Err(unbuilt) => Built::No(unbuilt.clone()),
     };
     built
         .iter()

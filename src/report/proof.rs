@@ -6,15 +6,14 @@ pub use json::json;
 
 use super::styles::{ERROR, FIXED, HEADING, PERSON, QUIET};
 use crate::prove::judge::Demand;
-use crate::prove::proof::{Build, Built, Cause, ContainerProof, Diagnosis, OldDisks, Outcome, Proof, WorkloadProof};
+use crate::prove::proof::{
+    Build, Built, Cause, ContainerProof, Diagnosis, OldDisks, Outcome, Proof, Unbuilt, WorkloadProof,
+};
 use crate::prove::totals::{Conclusion, Totals};
 use crate::source::printable;
 use anstyle::Style;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-
-/// How many of an engine's last lines about a build are shown.
-const LAST_WORDS: usize = 20;
 
 /// How many folders are named on the line of a workload.
 const FOLDERS: usize = 4;
@@ -71,21 +70,42 @@ fn cut(line: &str) -> String {
 
 fn build_lines(text: &mut String, build: &Build, verbose: bool) {
     let image = printable(&build.image);
-    let (style, word, rest, last_words) = match (&build.before, &build.after) {
-        (Built::No(words), _) => (ERROR, "fails", format!("{image} does not build as found:"), words.as_str()),
-        (Built::Yes, Some(Built::No(words))) => {
-            (ERROR, "breaks", format!("{image} builds as found and not hardened:"), words.as_str())
+    let (style, rest) = match (&build.before, &build.after) {
+        (Built::No(unbuilt), _) => return unbuilt_line(text, &build.dockerfile, "does not build as found", unbuilt),
+        (Built::Yes, Some(Built::No(unbuilt))) => {
+            return unbuilt_line(text, &build.dockerfile, "builds as found and not hardened", unbuilt);
         }
         (Built::Yes, _) if !verbose => return,
-        (Built::Yes, Some(Built::Yes)) => (FIXED, "builds", format!("{image}, as found and hardened"), ""),
-        (Built::Yes, None) => (QUIET, "builds", format!("{image}, which is not changed"), ""),
+        (Built::Yes, Some(Built::Yes)) => (FIXED, format!("{image}, as found and hardened")),
+        (Built::Yes, None) => (QUIET, format!("{image}, which is not changed")),
     };
     heading(text, &build.dockerfile);
-    line(text, "", style, word, &rest);
+    line(text, "", style, "builds", &rest);
+}
+
+/// `api/Dockerfile:7:1: does not build as found: RUN npm ci: exit 1: npm error 404 Not Found (full log: --logs DIR)`
+fn unbuilt_line(text: &mut String, dockerfile: &str, words: &str, unbuilt: &Unbuilt) {
+    let place = match &unbuilt.place {
+        Some((path, position)) => format!("{path}:{position}"),
+        None => dockerfile.to_owned(),
+    };
     // What is run in a build colours its words for terminals.
-    let last_words = anstream::adapter::strip_str(last_words).to_string();
-    let lines: Vec<&str> = last_words.trim().lines().collect();
-    lines.iter().skip(lines.len().saturating_sub(LAST_WORDS)).for_each(|line| more(text, &cut(line)));
+    let reason = anstream::adapter::strip_str(unbuilt.reason.trim()).to_string();
+    let parts: Vec<String> = unbuilt.instruction.iter().cloned().chain([cut(&reason)]).collect();
+    let rest = match &unbuilt.log {
+        Some(log) => format!("full log: {log}"),
+        None => "full log: --logs DIR".to_owned(),
+    };
+    let line = format!(
+        "{HEADING}{}{HEADING:#}: {ERROR}{words}{ERROR:#}: {} ({})\n",
+        printable(&place),
+        printable(&parts.join(": ")),
+        printable(&rest)
+    );
+    // One Dockerfile may be several images, which fail alike.
+    if !text.ends_with(&line) {
+        text.push_str(&line);
+    }
 }
 
 fn workload_lines(text: &mut String, workload: &WorkloadProof, verbose: bool) {

@@ -145,7 +145,7 @@ fn prove(before: &str, after: &str) -> (Results, Pretended) {
         node: &node,
         build: &|_, _| Err(Failure::new("nothing is built")),
         probes: &[],
-        dockerfiles: &BTreeMap::new(),
+        on_disk: &BTreeMap::new(),
         patience: Duration::from_millis(500),
         stay: Duration::from_millis(400),
         told: &|_| {},

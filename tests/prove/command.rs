@@ -185,7 +185,11 @@ fn what_holds_is_told_and_leaves_a_line_in_the_patches() {
         let (before, after) = (&workload["before"][0], &workload["after"][0]);
         assert_eq!((&before["uid"], &after["uid"], &after["gid"]), (&0.into(), &1000.into(), &0.into()), "{proof:#}");
         assert_eq!(after["capabilities"], Value::Array(Vec::new()), "{proof:#}");
-        assert_eq!(proof["images"][0]["after"], serde_json::json!({"builds": true, "error": null}), "{proof:#}");
+        assert_eq!(
+            proof["images"][0]["after"],
+            serde_json::json!({"builds": true, "error": null, "place": null}),
+            "{proof:#}"
+        );
     });
 }
 
@@ -193,14 +197,16 @@ fn what_holds_is_told_and_leaves_a_line_in_the_patches() {
 fn what_breaks_comes_with_the_file_to_change() {
     in_each(|bench| {
         let (tree, before) = (web(WRITES), web(WRITES));
-        let settings = "        securityContext:\n          readOnlyRootFilesystem: true\n";
-        tree.write("web.yaml", &manifest("web", settings));
+        let mounts = "        volumeMounts:\n        - {name: other, mountPath: /other}\n      volumes:\n      - {name: other, emptyDir: {}}\n";
+        let settings = format!("        securityContext:\n          readOnlyRootFilesystem: true\n{mounts}");
+        tree.write("web.yaml", &manifest("web", &settings));
+        before.write("web.yaml", &manifest("web", mounts));
         let at = before.root().display().to_string();
         let logs = bench.cache.path().join("logs").display().to_string();
         let ended = bench.prove(&tree, &["--before", &at, "--logs", &logs]);
         assert_eq!(ended.code, 1, "{ended:?}");
         assert!(ended.stdout.contains("breaks    Deployment/web/app: [read-only-root]"), "{ended:?}");
-        assert!(ended.stdout.contains("to change: web.yaml:1:1: mount an emptyDir at "), "{ended:?}");
+        assert!(ended.stdout.contains("to change: web.yaml:19:9: mount an emptyDir at "), "{ended:?}");
         assert!(ended.stdout.contains("what works as found breaks with "), "{ended:?}");
         let log = fs::read_to_string(Path::new(&logs).join("web.yaml-Deployment-web-after.log")).unwrap();
         assert!(log.to_lowercase().contains("read-only file system"), "{log}");
@@ -221,6 +227,7 @@ fn what_breaks_comes_with_the_file_to_change() {
 #[test]
 fn what_stops_a_proof_is_one_line() {
     let Some(bench) = Bench::start(Kind::Podman) else { return };
+    let bench = &bench;
     let line = |tree: &Workspace, code: i32, words: &[&str]| {
         let ended = bench.prove(tree, &[]);
         let said = format!("{}{}", ended.stdout, ended.stderr);
@@ -228,12 +235,6 @@ fn what_stops_a_proof_is_one_line() {
         assert!(words.iter().all(|word| said.contains(word)), "{ended:?}");
         ended
     };
-    let tree = web(SERVE);
-    tree.write("web/Dockerfile", &DOCKERFILE.replace("EXPOSE 8080", "RUN echo the library is missing; false"));
-    let ended = line(&tree, 2, &["fails     example.com/web:1 does not build as found:", "the library is missing"]);
-    let told = "fails     Deployment/web: as found already: web/Dockerfile does not build\n";
-    assert!(ended.stdout.contains(told), "{ended:?}");
-
     let tree = web(SERVE);
     tree.write("web.yaml", &manifest("web", "").replace("example.com/web", "example.com/other"));
     let ended = line(&tree, 3, &["no Dockerfile is known to build what the containers run (example.com/other:1)"]);
@@ -246,6 +247,41 @@ fn what_stops_a_proof_is_one_line() {
     let tree = web("echo broken; exit 3\n");
     let ended = line(&tree, 3, &["fails     Deployment/web: as found already: web/app: CrashLoopBackOff, exit 3"]);
     assert!(ended.stdout.contains("1 workload: 1 fails as found\nnothing was proved with "), "{ended:?}");
+}
+
+#[test]
+fn a_build_that_fails_as_found_is_one_line() {
+    in_each(|bench| {
+        let tree = web(SERVE);
+        let fails = DOCKERFILE.replace("EXPOSE 8080", "RUN echo the library \\\n  is missing; exit 7");
+        tree.write("web/Dockerfile", &format!("ARG BUILT\n{fails}"));
+        let ended = bench.prove(&tree, &[]);
+        let line =
+            "web/Dockerfile:5:1: does not build as found: RUN echo the library ...: exit 7: the library is missing";
+        let lines: Vec<&str> = ended.stdout.lines().collect();
+        let workload = "      1:1  fails     Deployment/web: as found already: web/Dockerfile does not build";
+        assert_eq!(lines[..3], [&format!("{line} (full log: --logs DIR)"), "web.yaml", workload], "{ended:?}");
+        assert_eq!((ended.code, ended.stderr.as_str()), (2, ""), "{ended:?}");
+
+        let logs = bench.cache.path().join("logs").display().to_string();
+        let ended = bench.prove(&tree, &["--logs", &logs]);
+        let log = format!("{logs}/build-web-Dockerfile-before.log");
+        assert_eq!(ended.stdout.lines().next(), Some(format!("{line} (full log: {log})").as_str()), "{ended:?}");
+        assert!(fs::read_to_string(log).unwrap().contains("the library is missing"));
+
+        // As found lies elsewhere, and one can open it there.
+        let before = tempfile::tempdir().unwrap();
+        crate::support::trees::copy_tree(tree.root(), before.path());
+        let at = before.path().display().to_string();
+        let ended = bench.prove(&tree, &["--before", &at, "--json"]);
+        let build = &json(&ended)["images"][0]["before"];
+        let place = serde_json::json!({"path": format!("{at}/web/Dockerfile"), "line": 5, "column": 1});
+        assert_eq!((ended.code, &build["place"]), (2, &place), "{build:#}");
+        assert!(
+            build["error"].as_str().is_some_and(|words| words.starts_with("the library is missing; ")),
+            "{build:#}"
+        );
+    });
 }
 
 #[test]

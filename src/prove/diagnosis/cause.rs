@@ -1,10 +1,11 @@
 //! From a symptom, or from what was found by trying, to the cause and to what must change.
 
 use super::experiment::Factor;
-use super::scene::{Holder, Scene, field_of, is_below, outermost};
+use super::scene::{Holder, Scene, is_below, outermost};
 use super::words::{Missing, Privileged, Symptom};
 use super::{Finding, Result};
 use crate::kubernetes::UNPRIVILEGED_PORT_START;
+use crate::prove::field::FieldPath;
 use crate::prove::judge::Trouble;
 use crate::prove::kubelet::{Mount, Source};
 use crate::prove::objects::{NameValue, Workload};
@@ -26,9 +27,9 @@ pub(super) fn refused(scene: &Scene<'_>) -> Option<Finding> {
         let remedy = format!(
             "set `{field}` to false, because only root can do what it does, or leave it out and set `{group}`, which gives the volumes to a group"
         );
-        return Some(Finding::new(Cause::NonRootUnproved, "", remedy));
+        return Some(Finding::new(Cause::NonRootUnproved, "", remedy).at(field));
     }
-    let finding = |failure: &str, remedy: String| Some(Finding::new(Cause::NonRootUnproved, failure, remedy));
+    let finding = |cause: Cause, remedy: String| Some(Finding::new(cause, "", remedy).at(user.clone()));
     if reason.contains("non-numeric user") {
         let remedy = match own {
             Some(uid) => {
@@ -36,7 +37,7 @@ pub(super) fn refused(scene: &Scene<'_>) -> Option<Finding> {
             }
             None => format!("set `{user}` to the number of the image's user, or write that number at `USER`"),
         };
-        return finding("", remedy);
+        return finding(Cause::NonRootUnproved, remedy);
     }
     if reason.contains("will run as root") || reason.contains("breaks non-root policy") {
         let remedy = match own {
@@ -46,11 +47,11 @@ pub(super) fn refused(scene: &Scene<'_>) -> Option<Finding> {
             }
             None => format!("set `{user}` to a number other than 0 that the image is made for"),
         };
-        return finding("", remedy);
+        return finding(Cause::NonRootUnproved, remedy);
     }
     if reason.contains("no matching entries in passwd") {
         let remedy = format!("set `{user}` to a number, or add the account in the image's Dockerfile");
-        return Some(Finding::new(Cause::Account, "", remedy));
+        return finding(Cause::Account, remedy);
     }
     None
 }
@@ -78,37 +79,42 @@ pub(super) fn of_symptom(scene: &Scene<'_>, symptom: &Symptom, holds: Holds<'_>)
 }
 
 fn platform(scene: &Scene<'_>) -> Finding {
-    let remedy = if scene.is_built() {
-        "in the Dockerfile, pin `FROM` to the digest of the image's index, or to that of the node's platform".to_owned()
-    } else {
-        format!("pin `{}` to the digest of its index, or to that of the node's platform", scene.field("image"))
-    };
-    Finding::new(Cause::Platform, "the program is one of another platform", remedy)
+    let finding = |remedy: String| Finding::new(Cause::Platform, "the program is one of another platform", remedy);
+    if scene.is_built() {
+        let from =
+            "in the Dockerfile, pin `FROM` to the digest of the image's index, or to that of the node's platform";
+        return finding(from.to_owned());
+    }
+    let image = scene.field("image");
+    finding(format!("pin `{image}` to the digest of its index, or to that of the node's platform")).at(image)
 }
 
 fn account(scene: &Scene<'_>, failure: &str) -> Finding {
     let user = scene.run_as_user();
-    let remedy = match scene.user_of_its_own() {
-        Some(uid) => format!("set `{user}` to {uid}, the user that the image is made for"),
+    let finding = |remedy: String| Finding::new(Cause::Account, failure, remedy);
+    match scene.user_of_its_own() {
+        Some(uid) => finding(format!("set `{user}` to {uid}, the user that the image is made for")).at(user),
         None if scene.is_built() => {
             let uid = scene.users().0.unwrap_or_default();
-            format!("in the Dockerfile, add an account with the number {uid}, such as by `RUN useradd --uid {uid} app`")
+            finding(format!(
+                "in the Dockerfile, add an account with the number {uid}, such as by `RUN useradd --uid {uid} app`"
+            ))
         }
-        None => format!("set `{user}` to a number of the image's /etc/passwd"),
-    };
-    Finding::new(Cause::Account, failure, remedy)
+        None => finding(format!("set `{user}` to a number of the image's /etc/passwd")).at(user),
+    }
 }
 
 fn token(scene: &Scene<'_>) -> Option<Finding> {
     let withheld = scene.case.workload.pod.automount_service_account_token == Some(false);
-    let remedy = format!("set `{}` to true: it uses the token", scene.pod_field("automountServiceAccountToken"));
-    withheld.then(|| Finding::new(Cause::Token, "the service account's token is not there", remedy))
+    let field = scene.pod_field("automountServiceAccountToken");
+    let remedy = format!("set `{field}` to true: it uses the token");
+    withheld.then(|| Finding::new(Cause::Token, "the service account's token is not there", remedy).at(field))
 }
 
 fn no_new_privileges(scene: &Scene<'_>) -> Finding {
     let field = scene.field("securityContext.allowPrivilegeEscalation");
     let remedy = format!("start without sudo, su and the like, or set `{field}` to true");
-    Finding::new(Cause::NoNewPrivileges, "a program may not gain the privileges that it is to gain", remedy)
+    Finding::new(Cause::NoNewPrivileges, "a program may not gain the privileges that it is to gain", remedy).at(field)
 }
 
 fn low_port(scene: &Scene<'_>, port: Option<u16>) -> Finding {
@@ -125,7 +131,7 @@ fn low_port(scene: &Scene<'_>, port: Option<u16>) -> Finding {
     if asked && config.is_some_and(|config| config.identity.uid != 0) {
         remedy.push_str(" (NET_BIND_SERVICE is of use to root alone)");
     }
-    Finding::new(Cause::LowPort, failure, remedy)
+    Finding::new(Cause::LowPort, failure, remedy).at(sysctls)
 }
 
 fn read_only(scene: &Scene<'_>, path: Option<&str>) -> Option<Finding> {
@@ -133,11 +139,11 @@ fn read_only(scene: &Scene<'_>, path: Option<&str>) -> Option<Finding> {
     let path = path.map(|path| scene.absolute(path) + if path.ends_with('/') { "/" } else { "" });
     if let Some((path, mount)) = path.as_ref().and_then(|path| Some((path, scene.mount(path)?))) {
         let was = scene.former_mount(path).is_some_and(|former| former.read_only);
-        let field = scene.field(&format!("volumeMounts[{}].readOnly", mount.destination));
+        let field = scene.field("volumeMounts").item(&mount.destination).keys("readOnly");
         let remedy = format!("set `{field}` to false: it writes there");
         return (mount.read_only && !was).then(|| {
             let failure = format!("{path} cannot be written, its volume is read-only");
-            Finding::new(Cause::ReadOnlyRoot, failure, remedy).unwritable([mount.destination.clone()])
+            Finding::new(Cause::ReadOnlyRoot, failure, remedy).unwritable([mount.destination.clone()]).at(field)
         });
     }
     if !config.read_only_root {
@@ -181,7 +187,8 @@ fn volumes_for(scene: &Scene<'_>, failure: String, folders: &[String]) -> Findin
             and(hidden)
         ),
     };
-    Finding::new(Cause::ReadOnlyRoot, failure, remedy).unwritable(folders)
+    let field = if free.is_empty() { switch } else { mounts };
+    Finding::new(Cause::ReadOnlyRoot, failure, remedy).unwritable(folders).at(field)
 }
 
 /// A file that the user may not write, or not even read.
@@ -254,8 +261,9 @@ fn ownership(scene: &Scene<'_>, failure: String, folders: &[String]) -> Finding 
     let folders = outermost_first(&own);
     let places = folders.join(" ");
     let identity = scene.config().map(|config| &config.identity);
-    let remedy = if let Some(uid) = scene.user_of_its_own() {
-        format!("set `{}` to {uid}, the user that the image is made for", scene.run_as_user())
+    let user = scene.run_as_user();
+    let (remedy, field) = if let Some(uid) = scene.user_of_its_own() {
+        (format!("set `{user}` to {uid}, the user that the image is made for"), Some(user))
     } else if scene.is_built() {
         let declared = |mount: &Mount| matches!(&mount.source, Source::Image(folder) if folders.contains(folder));
         let declared = scene.config().is_some_and(|config| config.mounts.iter().any(declared));
@@ -266,20 +274,21 @@ fn ownership(scene: &Scene<'_>, failure: String, folders: &[String]) -> Finding 
             }
             _ => format!("chgrp -R 0 {places} && chmod -R g=u {places}"),
         };
-        format!("in the Dockerfile, {place}: `RUN mkdir -p {places} && {hand_over}`")
+        (format!("in the Dockerfile, {place}: `RUN mkdir -p {places} && {hand_over}`"), None)
     } else {
         let free: Vec<String> = folders.iter().filter(|folder| !scene.hides(folder)).cloned().collect();
         if free.is_empty() {
-            let user = scene.run_as_user();
-            format!(
+            let remedy = format!(
                 "set `{user}` to the user that the image is made for, or build an image of its own that gives {} to this one",
                 and(&folders)
-            )
+            );
+            (remedy, Some(user))
         } else {
-            format!("mount an emptyDir at {} (`{}`)", and(&free), scene.field("volumeMounts"))
+            let mounts = scene.field("volumeMounts");
+            (format!("mount an emptyDir at {} (`{mounts}`)", and(&free)), Some(mounts))
         }
     };
-    Finding::new(Cause::Ownership, failure, remedy).unwritable(folders)
+    Finding { field, ..Finding::new(Cause::Ownership, failure, remedy).unwritable(folders) }
 }
 
 /// A volume that the user may not write to.
@@ -293,50 +302,48 @@ fn volume(scene: &Scene<'_>, name: &str, destination: &str, failure: String) -> 
     };
     if let Some(uid) = scene.user_of_its_own() {
         let was_root = scene.before.is_some_and(|before| before.config.identity.uid == 0);
-        return finding(match pod.security_context.fs_group {
+        let remedy = match pod.security_context.fs_group {
             None if was_root => {
                 format!("set `{user}` to {uid}, the user that the image is made for, and `{field}` to {uid}")
             }
             _ => format!("set `{user}` to {uid}, the user that owns the volume {name}"),
-        });
+        };
+        return finding(remedy).at(user);
     }
+    let to_group = format!("set `{field}` to {group}, so that the volume {name} belongs to that group");
     match scene.holder(name) {
-        Holder::EmptyDir => {
-            let other = sharer(scene, name);
-            finding(match other {
-                Some((field, uid)) => {
-                    format!(
-                        "run all who share the volume {name} as one user: set `{field}`, which is {uid} now, to that of `{user}`"
-                    )
-                }
-                None => format!("set `{field}` to {group}, so that the volume {name} belongs to that group"),
-            })
-        }
+        Holder::EmptyDir => match sharer(scene, name) {
+            Some((other, uid)) => finding(format!(
+                "run all who share the volume {name} as one user: set `{other}`, which is {uid} now, to that of `{user}`"
+            ))
+            .at(other),
+            None => finding(to_group).at(field),
+        },
         Holder::HostPath => finding(format!(
             "give the folder of the node behind the volume {name} to the user, or put a claim in its place: fsGroup does not reach it"
-        )),
+        ))
+        .at(scene.pod_field("volumes").item(name)),
         Holder::Data => finding(format!(
             "give the volume {name} a `defaultMode` that lets the user read, and have nothing written there"
-        )),
-        Holder::Claim | Holder::Other if pod.security_context.fs_group.is_none() => {
-            finding(format!("set `{field}` to {group}, so that the volume {name} belongs to that group"))
-        }
+        ))
+        .at(scene.pod_field("volumes").item(name)),
+        Holder::Claim | Holder::Other if pod.security_context.fs_group.is_none() => finding(to_group).at(field),
         // The kubelet looks at the top of the volume alone.
         Holder::Claim | Holder::Other
             if pod.security_context.fs_group_change_policy.as_deref() == Some("OnRootMismatch") =>
         {
-            finding(format!(
-                "set `{field}ChangePolicy` to Always, so that all that is in the volume {name} gets the group"
-            ))
+            let policy = scene.pod_field("securityContext.fsGroupChangePolicy");
+            finding(format!("set `{policy}` to Always, so that all that is in the volume {name} gets the group")).at(policy)
         }
         Holder::Claim | Holder::Other => finding(format!(
             "set `{user}` to the owner of what is in the volume {name}: the group that `{field}` gives it has no permission there"
-        )),
+        ))
+        .at(user),
     }
 }
 
 /// Another container of the pod that has the volume and runs as somebody else: its field, and who.
-fn sharer(scene: &Scene<'_>, name: &str) -> Option<(String, u32)> {
+fn sharer(scene: &Scene<'_>, name: &str) -> Option<(FieldPath, u32)> {
     let workload = scene.case.workload;
     let own = scene.config()?.identity.uid;
     let others = workload.pod.containers.iter().filter(|other| other.name != scene.container.name);
@@ -345,7 +352,7 @@ fn sharer(scene: &Scene<'_>, name: &str) -> Option<(String, u32)> {
         let label = format!("{}/{}", workload.name, other.name);
         let settings = scene.case.breakdown.settings.iter().find(|settings| settings.container == label)?;
         let uid = settings.config.identity.uid;
-        (uid != own).then(|| (field_of(workload, other, "securityContext.runAsUser"), uid))
+        (uid != own).then(|| (FieldPath::container(workload, &other.name).keys("securityContext.runAsUser"), uid))
     })
 }
 
@@ -382,23 +389,25 @@ fn not_permitted(scene: &Scene<'_>, call: Privileged, path: Option<&str>) -> Opt
     let was_root = scene.before.is_none_or(|before| before.config.identity.uid == 0);
     match (call, mount) {
         (Privileged::ChangeMode, Some((path, mount))) => {
-            let field = scene.field("env[PGDATA].value");
             let place = &mount.destination;
             let moved = match &mount.source {
                 Source::Volume { name, .. } if scene.holder(name) == Holder::EmptyDir => "",
                 _ => " (data that is there has to be moved)",
             };
-            let remedy = if scene.container.image.contains("postgres") || place.contains("postgresql") {
-                format!(
+            let (remedy, field) = if scene.container.image.contains("postgres") || place.contains("postgresql") {
+                let field = scene.field("env").item("PGDATA").keys("value");
+                let remedy = format!(
                     "set `{field}` to {place}/pgdata: the database must own its folder, and the mount stays root's{moved}"
-                )
+                );
+                (remedy, field)
             } else {
-                format!(
+                let remedy = format!(
                     "let it use a folder below {place}, which it makes itself: it must own what it changes, and the mount stays root's"
-                )
+                );
+                (remedy, scene.field("volumeMounts").item(place))
             };
             let failure = format!("the mode of {path} cannot be changed by one who does not own it");
-            Some(Finding::new(Cause::VolumeOwnership, failure, remedy).unwritable([place.clone()]))
+            Some(Finding::new(Cause::VolumeOwnership, failure, remedy).unwritable([place.clone()]).at(field))
         }
         (Privileged::ChangeMode, None) => {
             let path = absolute?;
@@ -418,11 +427,8 @@ fn not_permitted(scene: &Scene<'_>, call: Privileged, path: Option<&str>) -> Opt
                 Some(path) => format!("only root can give {path} to somebody"),
                 None => "only root can give files to somebody".to_owned(),
             };
-            Some(Finding::new(
-                Cause::Capability,
-                failure,
-                format!("set `{user}` to 0 for this container alone{instead}"),
-            ))
+            let remedy = format!("set `{user}` to 0 for this container alone{instead}");
+            Some(Finding::new(Cause::Capability, failure, remedy).at(user))
         }
         (Privileged::ChangeUser, _) if was_root => {
             let user = scene.run_as_user();
@@ -432,7 +438,7 @@ fn not_permitted(scene: &Scene<'_>, call: Privileged, path: Option<&str>) -> Opt
                     "start the program itself as the user of `{user}`, without what changes the user, or set that to 0"
                 ),
             };
-            Some(Finding::new(Cause::Capability, "only root can change to another user", remedy))
+            Some(Finding::new(Cause::Capability, "only root can change to another user", remedy).at(user))
         }
         _ => None,
     }
@@ -456,7 +462,8 @@ fn capabilities(scene: &Scene<'_>, symptom: &Symptom, holds: Holds<'_>) -> Resul
         return Ok(None);
     }
     let add = scene.field("securityContext.capabilities.add");
-    let finding = |remedy: String| Ok(Some(Finding::new(Cause::Capability, failure, remedy)));
+    let finding =
+        |remedy: String, field: FieldPath| Ok(Some(Finding::new(Cause::Capability, failure, remedy).at(field)));
     if let Some(uid) = scene.user_of_its_own() {
         let mut workload = scene.case.workload.clone();
         let group =
@@ -469,9 +476,9 @@ fn capabilities(scene: &Scene<'_>, symptom: &Symptom, holds: Holds<'_>) -> Resul
             let user = scene.run_as_user();
             let group = group.map(|group| format!(", and `{}` to {group}", scene.pod_field("securityContext.fsGroup")));
             let group = group.unwrap_or_default();
-            return finding(format!(
-                "set `{user}` to {uid}, the user that it steps down to{group}: then it needs no capability"
-            ));
+            let remedy =
+                format!("set `{user}` to {uid}, the user that it steps down to{group}: then it needs no capability");
+            return finding(remedy, user);
         }
     }
     let sets: [&[&str]; 4] = [
@@ -487,16 +494,13 @@ fn capabilities(scene: &Scene<'_>, symptom: &Symptom, holds: Holds<'_>) -> Resul
         let mut workload = scene.case.workload.clone();
         with(&mut workload, scene, |security| security.capabilities.add.clone_from(&names));
         if holds(&workload)? {
-            return finding(format!(
-                "set `{add}` to [{}], which it uses as root, or run it as another user",
-                names.join(", ")
-            ));
+            let names = names.join(", ");
+            let remedy = format!("set `{add}` to [{names}], which it uses as root, or run it as another user");
+            return finding(remedy, add);
         }
     }
-    finding(format!(
-        "take back what `{}` takes away: it runs as root",
-        scene.field("securityContext.capabilities.drop")
-    ))
+    let drop = scene.field("securityContext.capabilities.drop");
+    finding(format!("take back what `{drop}` takes away: it runs as root"), drop)
 }
 
 /// Changes the security context of the scene's container.
@@ -556,11 +560,9 @@ fn missing(scene: &Scene<'_>, kind: Missing, name: &str) -> Option<Finding> {
 }
 
 fn hidden(scene: &Scene<'_>, failure: String, place: &str) -> Finding {
-    let remedy = format!(
-        "take `{}` away, or mount the volume beside it: it hides what the image has there",
-        scene.field(&format!("volumeMounts[{place}]"))
-    );
-    Finding::new(Cause::Image, failure, remedy)
+    let field = scene.field("volumeMounts").item(place);
+    let remedy = format!("take `{field}` away, or mount the volume beside it: it hides what the image has there");
+    Finding::new(Cause::Image, failure, remedy).at(field)
 }
 
 /// What the settings mean whose return makes it hold.
@@ -581,7 +583,8 @@ pub(super) fn of_factors(scene: &Scene<'_>, factors: &[Factor], holds: Holds<'_>
 }
 
 fn of_factor(scene: &Scene<'_>, factor: Factor, holds: Holds<'_>) -> Result<Finding> {
-    let unset = |cause: Cause, field: String| Finding::new(cause, "", format!("leave `{field}` as it was"));
+    let unset =
+        |cause: Cause, field: FieldPath| Finding::new(cause, "", format!("leave `{field}` as it was")).at(field);
     Ok(match factor {
         Factor::ReadOnlyRoot => volumes_for(scene, "with a writable root it holds".to_owned(), &scene.lost(false)),
         Factor::User => user(scene, holds)?,
@@ -593,13 +596,14 @@ fn of_factor(scene: &Scene<'_>, factor: Factor, holds: Holds<'_>) -> Result<Find
         },
         Factor::Token => {
             let field = scene.pod_field("automountServiceAccountToken");
-            Finding::new(Cause::Token, "with the service account's token it holds", format!("set `{field}` to true"))
+            let remedy = format!("set `{field}` to true");
+            Finding::new(Cause::Token, "with the service account's token it holds", remedy).at(field)
         }
         Factor::NoNewPrivileges => no_new_privileges(scene),
         Factor::Seccomp => {
             let field = scene.field("securityContext.seccompProfile");
             let remedy = format!("set `{field}` to a Localhost profile that allows its calls, or to Unconfined");
-            Finding::new(Cause::Seccomp, "without a seccomp profile it holds", remedy)
+            Finding::new(Cause::Seccomp, "without a seccomp profile it holds", remedy).at(field)
         }
         Factor::Mounts => {
             let new = scene.container.volume_mounts.iter().find(|mount| {
@@ -611,8 +615,9 @@ fn of_factor(scene: &Scene<'_>, factor: Factor, holds: Holds<'_>) -> Result<Find
         }
         Factor::Image => image(scene),
         Factor::Command => {
-            let remedy = format!("set `{}`, ports and variables to what fits the image", scene.field("command"));
-            Finding::new(Cause::Mismatch, "with the command, ports and variables of before it holds", remedy)
+            let field = scene.field("command");
+            let remedy = format!("set `{field}`, ports and variables to what fits the image");
+            Finding::new(Cause::Mismatch, "with the command, ports and variables of before it holds", remedy).at(field)
         }
     })
 }
@@ -645,7 +650,8 @@ fn user(scene: &Scene<'_>, holds: Holds<'_>) -> Result<Finding> {
     let failure = "as the user of before it holds";
     Ok(match scene.users().1 {
         Some(uid) if scene.user_of_its_own().is_none() => {
-            Finding::new(Cause::Account, failure, format!("set `{}` to {uid}, as it was", scene.run_as_user()))
+            let field = scene.run_as_user();
+            Finding::new(Cause::Account, failure, format!("set `{field}` to {uid}, as it was")).at(field)
         }
         _ => account(scene, failure),
     })
@@ -658,11 +664,12 @@ fn image(scene: &Scene<'_>) -> Finding {
         if changed.is_empty() { String::new() } else { format!(" (these variables changed: {})", changed.join(", ")) };
     match scene.case.breakdown.trouble {
         Trouble::Silent { port } => {
+            let field = scene.field("ports").item("").keys("containerPort");
             let remedy = format!(
-                "let `{}`, the probes and the Service's `targetPort` name the port that the image of the changed Dockerfile listens at, or let it listen where the former did",
-                scene.field("ports[].containerPort")
+                "let `{field}`, the probes and the Service's `targetPort` name the port that the image of the changed Dockerfile listens at, or let it listen where the former did"
             );
-            Finding::new(Cause::Mismatch, format!("nobody listens behind port {port}, as the former image did"), remedy)
+            let failure = format!("nobody listens behind port {port}, as the former image did");
+            Finding::new(Cause::Mismatch, failure, remedy).at(field)
         }
         Trouble::Probe => {
             let probes =

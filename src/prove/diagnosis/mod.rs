@@ -9,6 +9,7 @@ mod scene;
 mod words;
 
 use super::Result;
+use super::field::FieldPath;
 use super::judge::{Breakdown, Reached, Settings, Trouble};
 use super::objects::Workload;
 use super::proof::{Cause, Diagnosis};
@@ -42,12 +43,18 @@ struct Finding {
     /// What went wrong, in a few words of ours.
     failure: String,
     remedy: String,
+    /// The setting that the remedy is about: of several the first.
+    field: Option<FieldPath>,
     unwritable: Vec<String>,
 }
 
 impl Finding {
     fn new(cause: Cause, failure: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { cause, failure: failure.into(), remedy: remedy.into(), unwritable: Vec::new() }
+        Self { cause, failure: failure.into(), remedy: remedy.into(), field: None, unwritable: Vec::new() }
+    }
+
+    fn at(self, field: FieldPath) -> Self {
+        Self { field: Some(field), ..self }
     }
 
     fn unwritable(mut self, folders: impl IntoIterator<Item = String>) -> Self {
@@ -88,6 +95,7 @@ pub fn diagnose(case: &Case<'_>, holds_with: &mut dyn FnMut(&Workload) -> Result
         failure: if finding.failure.is_empty() { what } else { format!("{what}: {}", finding.failure) },
         cause: finding.cause,
         remedy: finding.remedy,
+        field: finding.field,
         unwritable: finding.unwritable,
         place: None,
     })
@@ -146,7 +154,7 @@ pub fn of_build(said: &str) -> Diagnosis {
     };
     let failure =
         if failure.is_empty() { "it cannot be built".to_owned() } else { format!("it cannot be built: {failure}") };
-    Diagnosis { container: None, failure, cause, remedy, unwritable: Vec::new(), place: None }
+    Diagnosis { container: None, failure, cause, remedy, field: None, unwritable: Vec::new(), place: None }
 }
 
 fn unknown(breakdown: &Breakdown, scene: Option<&Scene<'_>>) -> Diagnosis {
@@ -160,6 +168,7 @@ fn unknown(breakdown: &Breakdown, scene: Option<&Scene<'_>>) -> Diagnosis {
         failure: headline(breakdown),
         cause: Cause::Unknown,
         remedy: remedy.to_owned(),
+        field: None,
         unwritable: Vec::new(),
         place: None,
     }
@@ -311,7 +320,16 @@ mod tests {
                 runs += 1;
                 Ok(holds(workload))
             });
-            (found.unwrap(), runs)
+            let found = found.unwrap();
+            let (first, of_image) = (
+                found.remedy.split('`').find(|word| word.starts_with("spec.")),
+                found.remedy.starts_with("in the Dockerfile"),
+            );
+            match &found.field {
+                Some(field) => assert_eq!(first, Some(field.to_string().as_str()), "{found:?}"),
+                None => assert!(of_image || first.is_none(), "{found:?}"),
+            }
+            (found, runs)
         }
 
         /// What is said, without trying anything.

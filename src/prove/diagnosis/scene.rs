@@ -1,9 +1,10 @@
 //! The container that fails, seen from all sides: its settings as found and hardened, and its manifest.
 
 use super::Case;
+use crate::prove::field::FieldPath;
 use crate::prove::judge::{Settings, Trouble};
 use crate::prove::kubelet::{ContainerConfig, Mount, Source};
-use crate::prove::objects::{Container, Volume, Workload};
+use crate::prove::objects::{Container, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where everybody may write, in an image that is like others.
@@ -224,46 +225,26 @@ impl<'a> Scene<'a> {
         changed.map(|(name, _)| name).filter(is_own).map(str::to_owned).collect()
     }
 
-    /// The path of a field of the pod's spec.
-    pub(super) fn pod_field(&self, field: &str) -> String {
-        format!("{}.{field}", pod_spec(self.case.workload))
+    /// A setting of the pod's spec.
+    pub(super) fn pod_field(&self, keys: &str) -> FieldPath {
+        FieldPath::pod(self.case.workload).keys(keys)
     }
 
-    /// The path of a field of the container.
-    pub(super) fn field(&self, field: &str) -> String {
-        field_of(self.case.workload, self.container, field)
+    /// A setting of the container.
+    pub(super) fn field(&self, keys: &str) -> FieldPath {
+        FieldPath::container(self.case.workload, &self.container.name).keys(keys)
     }
 
-    /// The path of a setting that stands for the container or for its pod: where it is written now, or else at the container.
-    pub(super) fn setting(&self, field: &str, of_container: bool, of_pod: bool) -> String {
-        let alone = self.case.workload.pod.containers.len() + self.case.workload.pod.init_containers.len() == 1;
-        if of_pod && !of_container && alone {
-            return self.pod_field(&format!("securityContext.{field}"));
+    /// runAsUser, which stands for the container or for its pod: where it is written now, or else at the container.
+    pub(super) fn run_as_user(&self) -> FieldPath {
+        let pod = &self.case.workload.pod;
+        let of_pod = pod.security_context.run_as_user.or(pod.security_context.run_as_group).is_some();
+        let of_container = self.container.security_context.run_as_user.is_some();
+        let is_alone = pod.containers.len() + pod.init_containers.len() == 1;
+        match of_pod && !of_container && is_alone {
+            true => self.pod_field("securityContext.runAsUser"),
+            false => self.field("securityContext.runAsUser"),
         }
-        self.field(&format!("securityContext.{field}"))
-    }
-
-    /// The path of runAsUser.
-    pub(super) fn run_as_user(&self) -> String {
-        let pod = &self.case.workload.pod.security_context;
-        let own = &self.container.security_context;
-        self.setting("runAsUser", own.run_as_user.is_some(), pod.run_as_user.or(pod.run_as_group).is_some())
-    }
-}
-
-/// The path of a field of a container.
-pub(super) fn field_of(workload: &Workload, container: &Container, field: &str) -> String {
-    let init = workload.pod.init_containers.iter().any(|other| other.name == container.name);
-    let list = if init { "initContainers" } else { "containers" };
-    format!("{}.{list}[{}].{field}", pod_spec(workload), container.name)
-}
-
-/// Where the pod's spec stands in the object.
-fn pod_spec(workload: &Workload) -> &'static str {
-    match workload.kind.as_str() {
-        "Pod" => "spec",
-        "CronJob" => "spec.jobTemplate.spec.template.spec",
-        _ => "spec.template.spec",
     }
 }
 

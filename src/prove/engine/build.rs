@@ -4,10 +4,11 @@
 //! unprivileged one gets from the user's engine, and nothing besides: no secrets, no agent, no privileges, no network of the host, nothing is pushed.
 #![allow(clippy::disallowed_methods, reason = "Dockerfiles and logs of a run lie in its folder")]
 
+use super::failed;
 use super::sweep::BUILDS;
 use super::{Call, Engine, Kind};
+use crate::prove::proof::Unbuilt;
 use crate::prove::{Failure, Result, interrupt};
-use crate::source::printable;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,12 +82,12 @@ impl Engine {
         format!("unroot-{}-{number}:{side}", self.run)
     }
 
-    /// Builds an image below the folder of the run; its name, or the builder's last words. What the builder prints goes to `log`, where one is given,
+    /// Builds an image below the folder of the run; its name, or why there is none. What the builder prints goes to `log`, where one is given,
     /// without the values of arguments.
     ///
     /// # Errors
     /// What this machine cannot do, or somebody wants the proof to end.
-    pub fn build(&self, spec: &BuildSpec, folder: &Path, log: Option<&Path>) -> Result<Result<String, String>> {
+    pub fn build(&self, spec: &BuildSpec, folder: &Path, log: Option<&Path>) -> Result<Result<String, Unbuilt>> {
         let tag = self.tag(spec.number, spec.side);
         let place = folder.join(format!("dockerfile-{}-{}", spec.number, spec.side));
         let dockerfile = lay_out(spec, &place)?;
@@ -99,14 +100,18 @@ impl Engine {
             fs::write(log, &said)?;
         }
         fs::remove_dir_all(&place)?;
-        match built {
-            Ok(true) => Ok(Ok(tag)),
-            Ok(false) => Ok(Err(last_words(&said))),
+        let ended = match built {
+            Ok(true) => return Ok(Ok(tag)),
+            Ok(false) => None,
             Err(failure) => {
                 interrupt::check()?;
-                Ok(Err(failure.to_string()))
+                Some(failure.to_string())
             }
-        }
+        };
+        let mut unbuilt = failed::unbuilt(&said, ended.as_deref(), spec);
+        unbuilt.instruction = unbuilt.instruction.map(|instruction| redacted(&instruction, &spec.arguments));
+        unbuilt.log = log.map(|log| log.display().to_string());
+        Ok(Err(unbuilt))
     }
 
     /// Builds until the builder has understood what it is asked for; whether it succeeded. Each attempt has a log, whose name begins so; `said` is what the
@@ -257,107 +262,9 @@ fn redacted(text: &str, arguments: &[(String, String)]) -> String {
     arguments.iter().fold(text.to_owned(), |text, (name, value)| text.replace(value.as_str(), &format!("${{{name}}}")))
 }
 
-/// How many of the last lines of a log are looked at.
-const LAST: usize = 60;
-
-/// The line of a builder's log that tells best why it failed, fit for a terminal: the last one that says what is wrong in the builder's own form, and
-/// before it what the failed step said last.
-pub(super) fn last_words(log: &str) -> String {
-    let log = without_escapes(log);
-    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let last = lines.get(lines.len().saturating_sub(LAST)..).unwrap_or_default();
-    let is_verdict = |line: &str| {
-        let lower = line.to_ascii_lowercase();
-        VERDICTS.iter().any(|beginning| lower.starts_with(beginning))
-    };
-    let Some(end) = last.len().checked_sub(1) else { return "the builder says nothing".to_owned() };
-    // A warning may come behind it.
-    let at = last.iter().rposition(|line| is_verdict(line)).filter(|at| at + 3 > end).unwrap_or(end);
-    let verdict = last.get(at).copied().unwrap_or_default();
-    let before = last.get(..at).unwrap_or_default();
-    // BuildKit repeats what the step printed, between rules, and shows the Dockerfile below.
-    let quoted =
-        before.iter().rposition(|line| is_rule(line, 6)).filter(|_| before.iter().any(|line| is_rule(line, 20)));
-    let step = before.get(..quoted.unwrap_or(at)).unwrap_or_default();
-    match step.iter().rev().find(|line| !is_noise(line) && !is_verdict(line)) {
-        Some(said) => printable(&format!("{}; {verdict}", without_time(said))),
-        None => printable(verdict),
-    }
-}
-
-/// What begins the lines in which builders say that they failed, in small letters.
-const VERDICTS: [&str; 7] =
-    ["error:", "error response", "fatal", "time=\"", "failed to ", "the command '", "unable to prepare context"];
-
-/// What begins the lines that say nothing, in small letters.
-const NOISE: [&str; 8] = [
-    "removing intermediate container",
-    "deprecated:",
-    "install the buildx",
-    "https://docs.docker.com/go/",
-    "---",
-    "--> ",
-    "step ",
-    "#",
-];
-
-fn is_noise(line: &str) -> bool {
-    let lower = line.to_ascii_lowercase();
-    NOISE.iter().any(|beginning| lower.starts_with(beginning))
-        || line.starts_with("> [") && line.ends_with(':')
-        || line.bytes().all(|byte| !byte.is_ascii_alphanumeric())
-}
-
-/// A line of exactly so many dashes.
-fn is_rule(line: &str, length: usize) -> bool {
-    line.len() == length && line.bytes().all(|byte| byte == b'-')
-}
-
-/// A line without the seconds that BuildKit puts before it.
-fn without_time(line: &str) -> &str {
-    match line.split_once(' ') {
-        Some((time, said)) if time.contains('.') && time.parse::<f64>().is_ok() => said,
-        _ => line,
-    }
-}
-
-/// A text without the sequences that colour it on a terminal.
-fn without_escapes(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("\u{1b}[") {
-        plain.push_str(before);
-        rest = after.trim_start_matches(|c: char| ('\u{20}'..='\u{3f}').contains(&c));
-        let mut after = rest.chars();
-        after.next();
-        rest = after.as_str();
-    }
-    plain + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_step_and_the_builder_have_the_last_words() {
-        let docker = "Step 2/2 : RUN make\n ---> Running in 87bdf823ff47\nmake: cc: \u{1b}[31mnot found\u{1b}[0m\n\u{1b}[0mRemoving intermediate container 87bdf823ff47\nThe command '/bin/sh -c make' returned a non-zero code: 127\n";
-        assert_eq!(
-            last_words(docker),
-            "make: cc: not found; The command '/bin/sh -c make' returned a non-zero code: 127"
-        );
-        let podman = "STEP 2/2: RUN make\nmake: cc: not found\nError: building at STEP \"RUN make\": while running runtime: exit status 127\n";
-        assert_eq!(
-            last_words(podman),
-            "make: cc: not found; Error: building at STEP \"RUN make\": while running runtime: exit status 127"
-        );
-        let buildkit = "#5 [2/2] RUN make\n#5 0.123 make: cc: not found\n#5 ERROR: process \"/bin/sh -c make\" did not complete successfully: exit code: 127\n------\n > [2/2] RUN make:\n0.123 make: cc: not found\n------\nDockerfile:2\n--------------------\n   1 |     FROM a\n   2 | >>> RUN make\n   3 |\n--------------------\nERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 127\n";
-        assert_eq!(
-            last_words(buildkit),
-            "make: cc: not found; ERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 127"
-        );
-        assert_eq!(last_words("\n"), "the builder says nothing");
-    }
 
     #[test]
     fn values_give_way_to_names() {

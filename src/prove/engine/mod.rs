@@ -3,6 +3,7 @@
 mod build;
 mod call;
 mod ending;
+mod failed;
 mod find;
 mod held;
 

@@ -1,7 +1,7 @@
 //! The image of the helper containers: this program, with the loader and libraries that it needs, and nothing else.
 #![allow(clippy::disallowed_methods, reason = "the image is put together in the run's throw-away folder")]
 
-use super::build::last_words;
+use super::failed::last_words;
 use super::held::{Held, Thing};
 use super::sweep::BUILDS;
 use super::{Engine, Kind};

@@ -54,9 +54,37 @@ fn made_by(log: &str) -> Vec<String> {
 
 /// `Step 1/3 : FROM x`, `STEP 1/3: FROM x`, or `[1/2] STEP 1/3: FROM x`: the instruction.
 fn step(line: &str) -> Option<&str> {
-    let line = line.strip_prefix('[').and_then(|line| line.split_once("] ")).map_or(line, |(_, step)| step);
-    let (_, step) = line.strip_prefix("Step ").or_else(|| line.strip_prefix("STEP "))?.split_once(':')?;
-    Some(step.trim_start())
+    numbered(line).map(|(_, step)| step)
+}
+
+/// The number of a step, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Number {
+    /// Docker counts the instructions of the file.
+    OfFile(usize),
+    /// Podman counts the stages, and the instructions of each.
+    OfStage(usize, usize),
+}
+
+/// The number and the instruction of a step that begins with this line.
+pub(super) fn numbered(line: &str) -> Option<(Number, &str)> {
+    let (stage, line) = match line.strip_prefix('[').and_then(|line| line.split_once("] ")) {
+        Some((stage, line)) => (first(stage)?, line),
+        None => (1, line),
+    };
+    let (is_docker, rest) = match line.strip_prefix("Step ") {
+        Some(rest) => (true, rest),
+        None => (false, line.strip_prefix("STEP ")?),
+    };
+    let (number, step) = rest.split_once(':')?;
+    let number = first(number)?;
+    let number = if is_docker { Number::OfFile(number) } else { Number::OfStage(stage, number) };
+    Some((number, step.trim_start()))
+}
+
+/// The number before the slash.
+fn first(fraction: &str) -> Option<usize> {
+    fraction.split_once('/')?.0.parse().ok()
 }
 
 /// What a build does at the end of its log.

@@ -1,5 +1,6 @@
 //! A proof for programs. The README documents the form; a change that could break a reader raises its version.
 
+use crate::prove::field::FieldPath;
 use crate::prove::judge::Demand;
 use crate::prove::proof::{Built, Cause, ContainerProof, Diagnosis, OldDisks, Outcome, Proof, WorkloadProof};
 use crate::prove::totals::{Conclusion, Totals};
@@ -32,6 +33,7 @@ struct Image<'a> {
 struct Build<'a> {
     builds: bool,
     error: Option<&'a str>,
+    place: Option<Place<'a>>,
 }
 
 #[derive(Serialize)]
@@ -53,6 +55,7 @@ struct Reason<'a> {
     cause: Cause,
     failure: &'a str,
     remedy: &'a str,
+    field: Option<&'a FieldPath>,
     unwritable: &'a [String],
     place: Option<Place<'a>>,
 }
@@ -99,8 +102,10 @@ pub fn json(proof: &Proof) -> String {
 
 fn built(built: &Built) -> Build<'_> {
     match built {
-        Built::Yes => Build { builds: true, error: None },
-        Built::No(words) => Build { builds: false, error: Some(words) },
+        Built::Yes => Build { builds: true, error: None, place: None },
+        Built::No(unbuilt) => {
+            Build { builds: false, error: Some(&unbuilt.words), place: unbuilt.place.as_ref().map(place) }
+        }
     }
 }
 
@@ -131,7 +136,12 @@ fn diagnosis(diagnosis: &Diagnosis) -> Reason<'_> {
         cause: diagnosis.cause,
         failure: &diagnosis.failure,
         remedy: &diagnosis.remedy,
+        field: diagnosis.field.as_ref(),
         unwritable: &diagnosis.unwritable,
-        place: diagnosis.place.as_ref().map(|(path, position)| Place { path, position: *position }),
+        place: diagnosis.place.as_ref().map(place),
     }
+}
+
+fn place((path, position): &(String, Position)) -> Place<'_> {
+    Place { path, position: *position }
 }
