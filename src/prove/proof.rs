@@ -113,6 +113,8 @@ pub enum Outcome {
 pub enum OldDisks {
     /// It does what was demanded on them, too.
     Holds,
+    /// It starts on them, and its probes and ports answer. The questions were not asked: the version as found answers them otherwise, once it has data.
+    Starts,
     /// The version as found does not come up on them again here either, so nothing can be said.
     Void {
         /// What went wrong.

@@ -91,6 +91,8 @@ struct Round {
     /// The numbers of those that are hardened.
     open: BTreeSet<usize>,
     disks: Disks,
+    /// Whether questions are put beside the probes of the manifests.
+    asks: bool,
 }
 
 impl<N: Node> Prover<'_, N> {
@@ -218,7 +220,8 @@ impl<N: Node> Prover<'_, N> {
         while bench.left_out.len() < bench.places.len() {
             (self.told)(&format!("running {} as found", bench.words()));
             let disks = if bench.has_disks() { Disks::Kept } else { Disks::New };
-            let breakdown = match self.trial(&bench.before, bench, disks)? {
+            let round = Round { objects: bench.before.clone(), open: BTreeSet::new(), disks, asks: true };
+            let breakdown = match self.trial(&round, bench)? {
                 Verdict::Holds { settings, asked, .. } => {
                     bench.ran_before = settings;
                     bench.asked = asked;
@@ -268,6 +271,7 @@ impl<N: Node> Prover<'_, N> {
             objects: bench.after.clone(),
             open: (0..bench.places.len()).filter(|index| !bench.left_out.contains(index)).collect(),
             disks: Disks::New,
+            asks: true,
         };
         if bench.is_unchanged() {
             bench.ran_after.clone_from(&bench.ran_before);
@@ -277,7 +281,7 @@ impl<N: Node> Prover<'_, N> {
         while !round.open.is_empty() {
             let place = if round.disks == Disks::Old { " on its old disks" } else { "" };
             (self.told)(&format!("running {} hardened{place}", bench.words()));
-            match self.trial(&round.objects, bench, round.disks)? {
+            match self.trial(&round, bench)? {
                 Verdict::Holds { settings, asked, .. } if round.disks == Disks::New => {
                     // Of what broke, the rounds that follow run what was found.
                     let open = &round.open;
@@ -291,22 +295,34 @@ impl<N: Node> Prover<'_, N> {
                     round.disks = Disks::Old;
                 }
                 Verdict::Holds { .. } => {
-                    round.open.iter().for_each(|index| bench.tried_on_old_disks(*index, &OldDisks::Holds));
+                    let asked_all = round.asks || self.probes.is_empty();
+                    let outcome = if asked_all { OldDisks::Holds } else { OldDisks::Starts };
+                    round.open.iter().for_each(|index| bench.tried_on_old_disks(*index, &outcome));
                     return Ok(());
                 }
                 Verdict::Fails(breakdown) => {
-                    if round.disks == Disks::Old
-                        && let Verdict::Fails(control) = self.trial(&bench.before, bench, Disks::Old)?
-                    {
-                        let void = OldDisks::Void { reason: diagnosis::headline(&control) };
-                        round.open.iter().for_each(|index| bench.tried_on_old_disks(*index, &void));
-                        return Ok(());
+                    let control = if round.disks == Disks::Old { self.as_found_again(bench, &round)? } else { None };
+                    match control {
+                        None => self.take_out(bench, &mut round, &breakdown)?,
+                        Some(_) if round.asks && !self.probes.is_empty() => round.asks = false,
+                        Some(control) => {
+                            let void = OldDisks::Void { reason: diagnosis::headline(&control) };
+                            round.open.iter().for_each(|index| bench.tried_on_old_disks(*index, &void));
+                            return Ok(());
+                        }
                     }
-                    self.take_out(bench, &mut round, &breakdown)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// How the version as found fails on the disks that it wrote itself.
+    fn as_found_again(&self, bench: &Bench<'_>, round: &Round) -> Result<Option<Box<Breakdown>>> {
+        Ok(match self.trial(&Round { objects: bench.before.clone(), ..round.clone() }, bench)? {
+            Verdict::Holds { .. } => None,
+            Verdict::Fails(breakdown) => Some(breakdown),
+        })
     }
 
     /// Finds what breaks the round, explains it, and goes on with what was found in its place.
@@ -338,7 +354,7 @@ impl<N: Node> Prover<'_, N> {
         for index in blamed.iter().chain(open.iter().filter(|index| Some(**index) != blamed)) {
             let mut alone = round.clone();
             open.iter().filter(|other| *other != index).for_each(|other| alone.put_back(*other, &bench.before));
-            if let Verdict::Fails(breakdown) = self.trial(&alone.objects, bench, alone.disks)? {
+            if let Verdict::Fails(breakdown) = self.trial(&alone, bench)? {
                 return Ok(Some((*index, *breakdown, alone)));
             }
         }
@@ -361,11 +377,11 @@ impl<N: Node> Prover<'_, N> {
         (self.told)(&format!("looking for what breaks {}", workload.name));
         let case = Case { breakdown, workload, former, original: &original };
         let mut holds_with = |tried: &Workload| {
-            let mut objects = round.objects.clone();
-            if let Some(place) = objects.workloads.get_mut(index) {
+            let mut round = round.clone();
+            if let Some(place) = round.objects.workloads.get_mut(index) {
                 place.clone_from(tried);
             }
-            Ok(matches!(self.trial(&objects, bench, round.disks)?, Verdict::Holds { .. }))
+            Ok(matches!(self.trial(&round, bench)?, Verdict::Holds { .. }))
         };
         let mut diagnosis = diagnosis::diagnose(&case, &mut holds_with)?;
         if round.disks == Disks::Old {
@@ -400,13 +416,14 @@ impl<N: Node> Prover<'_, N> {
         (planned.dockerfile.clone(), builds::user_place(text, planned.target.as_deref()))
     }
 
-    fn trial(&self, objects: &Objects, bench: &Bench<'_>, disks: Disks) -> Result<Verdict> {
+    fn trial(&self, round: &Round, bench: &Bench<'_>) -> Result<Verdict> {
+        let Round { objects, disks, asks, .. } = round;
         let watched = bench.watched.keys().copied().collect();
         let here = |probe: &&ProbeEntry| {
             let service = probe.place().ok().map(|(service, _)| service);
             objects.services.iter().any(|other| Some(other.name.as_str()) == service)
         };
-        let questions: Vec<ProbeEntry> = self.probes.iter().filter(here).cloned().collect();
+        let questions: Vec<ProbeEntry> = self.probes.iter().filter(|_| *asks).filter(here).cloned().collect();
         let trial = Trial {
             node: self.node,
             objects,
@@ -415,7 +432,7 @@ impl<N: Node> Prover<'_, N> {
             watched: &watched,
             asks_ports: true,
             image_volumes: ImageVolumes::Writable,
-            disks,
+            disks: *disks,
             patience: self.patience,
             stay: self.stay,
         };

@@ -118,8 +118,10 @@ fn workload_lines(text: &mut String, workload: &WorkloadProof, verbose: bool) {
                 Demand::StaysUp => "stays up",
             };
             let mut seen = seen(&workload.before, &workload.after);
-            if matches!(workload.old_disks, Some(OldDisks::Holds)) {
-                seen.push_str("; on its old disks too");
+            match workload.old_disks {
+                Some(OldDisks::Holds) => seen.push_str("; on its old disks too"),
+                Some(OldDisks::Starts) => seen.push_str("; starts on its old disks too"),
+                Some(OldDisks::Void { .. }) | None => {}
             }
             let separator = if seen.is_empty() { "" } else { ": " };
             line(text, &place, FIXED, word, &format!("{label}{separator}{seen}"));

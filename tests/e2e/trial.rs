@@ -238,7 +238,7 @@ impl Bench<'_> {
         }
         self.record.after = level::of(self.application, &hardened)?;
         if let Some(settings) = self.same("hardened", &hardened, answers, ImageVolumes::Writable)? {
-            self.proved(tree, &settings)?;
+            self.proved(tree, &hardened, &settings)?;
             for settings in &settings {
                 let declined = self.application.declined.contains(&settings.container);
                 self.record.writes.extend(settings.writes.iter().cloned());
@@ -266,15 +266,19 @@ impl Bench<'_> {
     }
 
     /// `unroot prove` comes to the same, by an engine of its own: that it holds, as whom each container runs, and where it writes.
-    fn proved(&mut self, tree: &Path, settings: &[Settings]) -> Result<()> {
-        // Nobody but the cluster knows the uid that it gives.
-        if self.application.cluster_uid.is_some() {
-            return Ok(());
-        }
-        let copy = self.copy(tree, "proved")?;
-        self.configure(&copy)?;
-        self.ask_in(&copy)?;
-        let proof = proved::prove(self.lab, &copy, &[])?;
+    fn proved(&mut self, tree: &Path, hardened: &Path, settings: &[Settings]) -> Result<()> {
+        let proof = if self.application.cluster_uid.is_some() {
+            // Nobody but the cluster knows the uid that it gives: it is written into what was hardened.
+            let (found, copy) = (self.copy(tree, "as-found")?, self.copy(hardened, "proved")?);
+            proved::write_documents(&copy, &self.application.manifests, &self.admitted(hardened)?)?;
+            self.ask_in(&copy)?;
+            proved::prove(self.lab, &copy, &["--before", found.to_str().ok_or("a folder's name is no text")?])?
+        } else {
+            let copy = self.copy(tree, "proved")?;
+            self.configure(&copy)?;
+            self.ask_in(&copy)?;
+            proved::prove(self.lab, &copy, &[])?
+        };
         match proved::difference(&proof, settings) {
             None => self.row("unroot prove", format!("the same verdict{}", proved::on_old_disks(&proof)), true),
             Some(difference) => self.row("unroot prove", difference, false),

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use unroot::config::ProbeEntry;
 use unroot::prove::groups::{self, Group, ManifestText};
 use unroot::prove::judge::Demand;
 use unroot::prove::kubelet::{Accounts, ContainerConfig, ImageConfig};
@@ -119,6 +120,10 @@ impl Node for Pretended {
         self.asked.lock().unwrap().push(request.clone());
         let is_there = self.listening.lock().unwrap().get(&request.address).is_some_and(|at| *at <= Instant::now());
         Ok(match is_there {
+            // What is added is there already.
+            true if request.path == "/add" && self.disks.lock().unwrap().last() == Some(&Disks::Old) => {
+                Reply::Answer { status: 409, body: String::new() }
+            }
             true => Reply::Answer { status: 200, body: String::new() },
             false => Reply::Silence("refused".to_owned()),
         })
@@ -139,12 +144,16 @@ fn read(yaml: &str) -> Vec<Group> {
 }
 
 fn prove(before: &str, after: &str) -> (Results, Pretended) {
+    prove_with(before, after, &[])
+}
+
+fn prove_with(before: &str, after: &str, probes: &[ProbeEntry]) -> (Results, Pretended) {
     let node = Pretended::default();
     let logs = RefCell::new(Vec::new());
     let prover = Prover {
         node: &node,
         build: &|_, _| Err(Failure::new("nothing is built")),
-        probes: &[],
+        probes,
         on_disk: &BTreeMap::new(),
         patience: Duration::from_millis(500),
         stay: Duration::from_millis(400),
@@ -316,6 +325,23 @@ fn disks_on_which_it_failed_before_prove_nothing() {
     let Some(OldDisks::Void { reason }) = &proof.old_disks else { panic!("{proof:?}") };
     assert!(reason.contains("nobody listens at port 80"), "{reason}");
     assert_eq!(node.disks.into_inner().unwrap(), [Disks::Kept, Disks::New, Disks::Old, Disks::Old]);
+}
+
+#[test]
+fn questions_that_old_data_answers_are_not_asked_then() {
+    let service = "---\nkind: Service\nmetadata: {name: a}\nspec: {selector: {app: a}, ports: [{port: 80}]}\n";
+    let with_service = |words: &str| keeper(words) + service;
+    let add: ProbeEntry = serde_json::from_value(serde_json::json!({"service": "a:80", "path": "/add"})).unwrap();
+    let (results, node) =
+        prove_with(&with_service("listen:80"), &with_service("listen:80, hardened"), std::slice::from_ref(&add));
+    let proof = &results.workloads[0].proof;
+    assert!(matches!(proof.old_disks, Some(OldDisks::Starts)), "{proof:?}");
+    assert_eq!(node.disks.into_inner().unwrap(), [Disks::Kept, Disks::New, Disks::Old, Disks::Old, Disks::Old]);
+    let (results, _) = prove_with(&with_service("listen:80"), &with_service("new-disks, listen:80"), &[add]);
+    let Outcome::Breaks(diagnosis) = &results.workloads[0].proof.outcome else {
+        panic!("{:?}", results.workloads[0].proof)
+    };
+    assert!(diagnosis.failure.starts_with("on the disks that it wrote as found: "), "{diagnosis:?}");
 }
 
 #[test]
