@@ -379,3 +379,16 @@ impl ProveArguments {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_found_where_there_is_one_like_it() {
+        let hardened = "FROM a\nUSER 1000\n  RUN x\nRUN y\nRUN y\n";
+        let place = |line| same_line(hardened, Position { line, column: 3 }, "FROM a\n  RUN x\nRUN y\nRUN y\n");
+        assert_eq!(place(3), Some(Position { line: 2, column: 3 }));
+        assert_eq!((place(2), place(4), place(9)), (None, None, None));
+    }
+}
