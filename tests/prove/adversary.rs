@@ -11,7 +11,7 @@ use unroot::config::ProbeEntry;
 use unroot::prove::groups::{self, Group, ManifestText};
 use unroot::prove::judge::Demand;
 use unroot::prove::kubelet::{Accounts, ContainerConfig, ImageConfig};
-use unroot::prove::network::Plan;
+use unroot::prove::network::{Plan, Route};
 use unroot::prove::node::{Disks, Image, Node, Seen};
 use unroot::prove::objects::{Data, Objects, Workload};
 use unroot::prove::probe::{Reply, Request};
@@ -24,6 +24,8 @@ use unroot::prove::{Failure, Result};
 struct Pretended {
     listening: Mutex<BTreeMap<String, Instant>>,
     asked: Mutex<Vec<Request>>,
+    /// Where the addresses of Services lead to.
+    routes: Mutex<BTreeMap<String, String>>,
     disks: Mutex<Vec<Disks>>,
     stopped: Mutex<usize>,
 }
@@ -67,7 +69,13 @@ impl Node for Pretended {
         Ok(Plan::new(objects, "10.0.0.254", |pod| format!("10.0.0.{}", pod + 1), |at| format!("10.1.0.{}", at + 1)))
     }
 
-    fn network(&self, _plan: &Plan, disks: Disks) -> Result<()> {
+    fn network(&self, plan: &Plan, disks: Disks) -> Result<()> {
+        let ports = |route: &Route| -> Vec<(String, String)> {
+            let place =
+                |(port, target): &(u16, u16)| (format!("{}:{port}", route.address), format!("{}:{target}", route.pod));
+            route.ports.iter().map(place).collect()
+        };
+        *self.routes.lock().unwrap() = plan.services.iter().flat_map(ports).collect();
         self.disks.lock().unwrap().push(disks);
         Ok(())
     }
@@ -118,7 +126,9 @@ impl Node for Pretended {
 
     fn ask(&self, _: &(), request: &Request) -> Result<Reply> {
         self.asked.lock().unwrap().push(request.clone());
-        let is_there = self.listening.lock().unwrap().get(&request.address).is_some_and(|at| *at <= Instant::now());
+        let routes = self.routes.lock().unwrap();
+        let place = routes.get(&request.address).unwrap_or(&request.address);
+        let is_there = self.listening.lock().unwrap().get(place).is_some_and(|at| *at <= Instant::now());
         Ok(match is_there {
             // What is added is there already.
             true if request.path == "/add" && self.disks.lock().unwrap().last() == Some(&Disks::Old) => {
