@@ -130,15 +130,16 @@ fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// Carries connections to each port of a Service on to its pod. A route is `PORT=ADDRESS:PORT`.
+/// Carries connections to each port of a Service on to its pod. A route is `ADDRESS:PORT=ADDRESS:PORT`.
 fn relay(routes: &[&str]) -> Result<()> {
     let mut listening = Vec::new();
     for route in routes {
-        let (port, target) = route
+        let address = |text: &str| text.parse::<SocketAddr>().ok();
+        let (own, target) = route
             .split_once('=')
-            .and_then(|(port, target)| Some((port.parse::<u16>().ok()?, target.parse::<SocketAddr>().ok()?)))
+            .and_then(|(own, target)| Some((address(own)?, address(target)?)))
             .ok_or_else(|| Failure::new(format!("{route} is no route")))?;
-        let listener = TcpListener::bind(("0.0.0.0", port))?;
+        let listener = TcpListener::bind(own)?;
         listening.push(thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 thread::spawn(move || {

@@ -4,8 +4,7 @@
 //! answered by /etc/hosts and not by DNS; only TCP is carried.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,7 +33,7 @@ pub(crate) fn plan(objects: &Objects) -> Plan {
 }
 
 impl Network {
-    /// Brings up the node and a relay for each port of a Service that leads to a pod.
+    /// Brings up the node and a relay for each Service that leads to a pod.
     pub(crate) fn open(plan: &Plan) -> Result<Self> {
         let node = Sandbox::open(plan.node.clone())?;
         node.within(&[
@@ -46,9 +45,10 @@ impl Network {
         let mut network = Self { node, relays: Vec::new() };
         for route in &plan.services {
             network.node.within(&[&format!("ip addr add {}/32 dev lo", route.address)])?;
-            for (port, target) in &route.ports {
-                network.relay(&format!("{}:{port}", route.address), &format!("{}:{target}", route.pod))?;
-            }
+            let routes =
+                route.ports.iter().map(|(port, target)| format!("{}:{port}={}:{target}", route.address, route.pod));
+            let mut relay = network.node.command(std::env::current_exe()?);
+            network.relays.push(relay.arg("lab:relay").args(routes).stdin(Stdio::null()).spawn()?);
         }
         Ok(network)
     }
@@ -83,12 +83,6 @@ impl Network {
             stdin.write_all(&serde_json::to_vec(request)?)?;
         }
         Ok(serde_json::from_slice(&child.wait_with_output()?.stdout)?)
-    }
-
-    fn relay(&mut self, listen: &str, target: &str) -> Result<()> {
-        let mut command = self.node.command(std::env::current_exe()?);
-        self.relays.push(command.args(["lab:relay", listen, target]).stdin(Stdio::null()).spawn()?);
-        Ok(())
     }
 }
 
@@ -152,37 +146,4 @@ pub(crate) fn hosts(plan: &Plan, pod: &Sandbox, name: &str) -> String {
         hosts.push_str(&format!("{address}\t{name}\n"));
     }
     hosts
-}
-
-/// `lab:relay LISTEN TARGET`: carries every connection on, in a process of its own because it runs in the node's namespace.
-pub(crate) fn relay(arguments: &[String]) -> Result<()> {
-    let [listen, target] = arguments else { return Err("lab:relay LISTEN TARGET".into()) };
-    for client in TcpListener::bind(listen)?.incoming() {
-        let (client, target) = (client?, target.clone());
-        thread::spawn(move || {
-            let _ = carry(&client, &target);
-            let _ = client.shutdown(Shutdown::Both);
-        });
-    }
-    Ok(())
-}
-
-fn carry(client: &TcpStream, target: &str) -> io::Result<()> {
-    let server = TcpStream::connect(target)?;
-    let (from, to) = (client.try_clone()?, server.try_clone()?);
-    let upwards = thread::spawn(move || pump(from, to));
-    let done = pump(server, client.try_clone()?);
-    let _ = upwards.join();
-    done
-}
-
-fn pump(mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        let count = from.read(&mut buffer)?;
-        if count == 0 {
-            return to.shutdown(Shutdown::Write);
-        }
-        to.write_all(buffer.get(..count).unwrap_or_default())?;
-    }
 }

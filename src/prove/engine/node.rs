@@ -210,7 +210,7 @@ impl Node for EngineNode {
         let mut relays = Vec::new();
         for route in &plan.services {
             let relay = Held::new(&self.engine, Thing::Container, self.name(&route.service));
-            let routes = route.ports.iter().map(|(port, target)| format!("{port}={}:{target}", route.pod));
+            let routes = route.ports.iter().map(|(port, target)| format!("0.0.0.0:{port}={}:{target}", route.pod));
             let call =
                 self.helper_call("--detach", relay.name()).args(["--network", held.name(), "--ip", &route.address]);
             call.args([self.helper(), "relay"]).args(routes).text()?;
