@@ -4,6 +4,7 @@
 //! unprivileged one gets from the user's engine, and nothing besides: no secrets, no agent, no privileges, no network of the host, nothing is pushed.
 #![allow(clippy::disallowed_methods, reason = "Dockerfiles and logs of a run lie in its folder")]
 
+use super::call::means_something_to_engines;
 use super::failed;
 use super::sweep::BUILDS;
 use super::{Call, Engine, Kind};
@@ -153,6 +154,7 @@ impl Engine {
             call = call.args(["--target", target]);
         }
         for (name, value) in &spec.arguments {
+            // The value of such a one is no secret.
             call = match means_something_to_engines(name) {
                 true => call.args(["--build-arg", &format!("{name}={value}")]),
                 false => call.args(["--build-arg", name]).variable(name, value),
@@ -168,68 +170,6 @@ impl Engine {
     fn has_image(&self, tag: &str) -> Result<bool> {
         Ok(self.call("image").args(["inspect", "--format", "{{.Id}}", tag]).output()?.success)
     }
-}
-
-/// Whether a variable of this name could change what the engine's own program does: whom it asks, what it loads, where it writes. An argument of a build
-/// must never come to be one of its variables, so the value of such a one, which is no secret, is written out.
-fn means_something_to_engines(name: &str) -> bool {
-    const BEGINNINGS: [&str; 16] = [
-        "LD_",
-        "DYLD_",
-        "DOCKER_",
-        "BUILDKIT_",
-        "BUILDX_",
-        "BUILDAH_",
-        "CONTAINERS_",
-        "CONTAINER_",
-        "_CONTAINERS_",
-        "NERDCTL_",
-        "PODMAN_",
-        "XDG_",
-        "OTEL_",
-        "NETAVARK_",
-        "BASH",
-        "LC_",
-    ];
-    const WHOLE: [&str; 33] = [
-        "PATH",
-        "HOME",
-        "TMPDIR",
-        "USER",
-        "SHELL",
-        "SHELLOPTS",
-        "IFS",
-        "ENV",
-        "PS4",
-        "CDPATH",
-        "PWD",
-        "LANG",
-        "TZ",
-        "GLIBC_TUNABLES",
-        "GCONV_PATH",
-        "LOCPATH",
-        "LOCALDOMAIN",
-        "RES_OPTIONS",
-        "HOSTALIASES",
-        "GODEBUG",
-        "GOGC",
-        "GOMAXPROCS",
-        "GOMEMLIMIT",
-        "GOTRACEBACK",
-        "GOCOVERDIR",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "SSH_AUTH_SOCK",
-        "SSH_ASKPASS",
-        "REGISTRY_AUTH_FILE",
-        "STORAGE_DRIVER",
-        "STORAGE_OPTS",
-        "CNI_PATH",
-    ];
-    let upper = name.to_ascii_uppercase();
-    WHOLE.contains(&upper.as_str())
-        || upper.ends_with("_PROXY")
-        || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning))
 }
 
 /// Writes the Dockerfile, and beside it what is to be ignored for it: BuildKit and podman look for that there

@@ -293,3 +293,65 @@ fn collect(mut from: impl Read + Send + 'static, ended: mpsc::Sender<()>) -> Col
 fn taken(collected: &Collected) -> Vec<u8> {
     std::mem::take(&mut *collected.lock().unwrap_or_else(PoisonError::into_inner))
 }
+
+/// Whether a variable of this name could change what the engine's own program does: whom it asks, what it loads, where it writes. What a build or a
+/// container is to have under such a name must never come to be one of the program's own variables.
+pub(super) fn means_something_to_engines(name: &str) -> bool {
+    const BEGINNINGS: [&str; 16] = [
+        "LD_",
+        "DYLD_",
+        "DOCKER_",
+        "BUILDKIT_",
+        "BUILDX_",
+        "BUILDAH_",
+        "CONTAINERS_",
+        "CONTAINER_",
+        "_CONTAINERS_",
+        "NERDCTL_",
+        "PODMAN_",
+        "XDG_",
+        "OTEL_",
+        "NETAVARK_",
+        "BASH",
+        "LC_",
+    ];
+    const WHOLE: [&str; 33] = [
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "USER",
+        "SHELL",
+        "SHELLOPTS",
+        "IFS",
+        "ENV",
+        "PS4",
+        "CDPATH",
+        "PWD",
+        "LANG",
+        "TZ",
+        "GLIBC_TUNABLES",
+        "GCONV_PATH",
+        "LOCPATH",
+        "LOCALDOMAIN",
+        "RES_OPTIONS",
+        "HOSTALIASES",
+        "GODEBUG",
+        "GOGC",
+        "GOMAXPROCS",
+        "GOMEMLIMIT",
+        "GOTRACEBACK",
+        "GOCOVERDIR",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "SSH_AUTH_SOCK",
+        "SSH_ASKPASS",
+        "REGISTRY_AUTH_FILE",
+        "STORAGE_DRIVER",
+        "STORAGE_OPTS",
+        "CNI_PATH",
+    ];
+    let upper = name.to_ascii_uppercase();
+    WHOLE.contains(&upper.as_str())
+        || upper.ends_with("_PROXY")
+        || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning))
+}

@@ -4,6 +4,7 @@
     reason = "values of variables go to the engine in a file that only its owner reads, and that is removed at once"
 )]
 
+use super::call::means_something_to_engines;
 use super::held::{Held, Thing};
 use super::node::{EngineNode, Network, bind};
 use super::writes::{self, Changes};
@@ -364,22 +365,13 @@ fn environment(mut call: Call, env: &[String]) -> Result<(Call, String)> {
         // Engines differ in what they make of quotes at the beginning of a value, and of very long lines.
         if plain && !value.contains(['\n', '\r', '\0']) && !value.starts_with(['"', '\'']) && line.len() < 60_000 {
             file.push_str(&format!("{line}\n"));
-        } else if of_the_client(name) {
+        } else if means_something_to_engines(name) {
             return Err(Failure::new(format!("the variable {name} has a value that engines cannot be given")));
         } else {
             call = call.args(["--env", name]).variable(name, value);
         }
     }
     Ok((call, file))
-}
-
-/// Whether the engine's own program may look at a variable of this name.
-fn of_the_client(name: &str) -> bool {
-    let prefixes =
-        ["LD_", "DOCKER", "CONTAINER", "PODMAN", "NERDCTL", "BUILD", "XDG_", "GO", "REGISTRY", "SSL_", "SSH_"];
-    ["PATH", "HOME", "USER", "TMPDIR"].contains(&name)
-        || prefixes.iter().any(|prefix| name.starts_with(prefix))
-        || name.to_uppercase().ends_with("_PROXY")
 }
 
 fn write_private(path: &PathBuf, content: &str) -> Result<()> {
@@ -399,7 +391,8 @@ fn hosts(plan: &Plan, address: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{inside, of_the_client};
+    use super::inside;
+    use crate::prove::engine::call::means_something_to_engines;
 
     #[test]
     fn numbers_of_user_namespaces_are_mapped() {
@@ -411,7 +404,7 @@ mod tests {
 
     #[test]
     fn what_the_client_reads_is_not_set_for_it() {
-        assert!(["PATH", "http_proxy", "DOCKER_HOST", "LD_PRELOAD"].into_iter().all(of_the_client));
-        assert!(!["PASSWORD", "KEY", "HOMEPAGE"].into_iter().any(of_the_client));
+        assert!(["PATH", "http_proxy", "DOCKER_HOST", "LD_PRELOAD"].into_iter().all(means_something_to_engines));
+        assert!(!["PASSWORD", "KEY", "HOMEPAGE"].into_iter().any(means_something_to_engines));
     }
 }
