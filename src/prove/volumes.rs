@@ -5,8 +5,11 @@
 
 use super::objects::{Data, MapVolume, PodSecurityContext, Volume, Workload};
 use super::{Failure, Result};
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -116,7 +119,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
                 open.push((entry.path(), to.join(entry.file_name())));
             }
         } else if metadata.is_file() {
-            fs::copy(&from, &to)?;
+            copy_data(&from, &to, metadata.len())?;
         } else {
             continue;
         }
@@ -127,6 +130,25 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Copies what a file of this length holds, and leaves its holes out: databases have files that are far longer than any disk.
+fn copy_data(from: &Path, to: &Path, length: u64) -> Result<()> {
+    let (mut source, mut target) = (File::open(from)?, File::create(to)?);
+    let mut at = 0;
+    while at < length {
+        let start = match seek(&source, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => break,
+            Err(error) => return Err(io::Error::from(error).into()),
+        };
+        let end = seek(&source, SeekFrom::Hole(start)).map_err(io::Error::from)?;
+        source.seek(io::SeekFrom::Start(start))?;
+        target.seek(io::SeekFrom::Start(start))?;
+        io::copy(&mut (&source).take(end - start), &mut target)?;
+        at = end;
+    }
+    Ok(target.set_len(length)?)
 }
 
 fn write(folder: &Path, map: &MapVolume, data: &Data, kind: &str) -> Result<()> {
@@ -183,4 +205,45 @@ fn share(folder: &Path, security: &PodSecurityContext, read_only: bool) -> Resul
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::copy;
+    use std::fs::{self, File};
+    use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn disks_are_copied_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir_all(from.join("data/empty")).unwrap();
+        fs::write(from.join("data/file"), "text").unwrap();
+        fs::set_permissions(from.join("data/file"), fs::Permissions::from_mode(0o4640)).unwrap();
+        for (folder, mode) in [("data/empty", 0o700), ("data", 0o2750)] {
+            fs::set_permissions(from.join(folder), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        symlink("/nowhere", from.join("link")).unwrap();
+        let _socket = UnixListener::bind(from.join("socket")).unwrap();
+        // A terabyte, of which there is one page in the middle.
+        let sparse = File::create(from.join("sparse")).unwrap();
+        sparse.set_len(1 << 40).unwrap();
+        sparse.write_all_at(b"here", 1 << 30).unwrap();
+
+        copy(&from, &to).unwrap();
+        let mode = |place: &str| fs::symlink_metadata(to.join(place)).unwrap().mode() & 0o7777;
+        assert_eq!((mode("data"), mode("data/file"), mode("data/empty")), (0o2750, 0o4640, 0o700));
+        assert_eq!(fs::read_to_string(to.join("data/file")).unwrap(), "text");
+        assert_eq!(fs::read_link(to.join("link")).unwrap().to_str(), Some("/nowhere"));
+        assert!(!to.join("socket").exists());
+        let copied = File::open(to.join("sparse")).unwrap();
+        let mut bytes = [0; 6];
+        copied.read_exact_at(&mut bytes, (1 << 30) - 1).unwrap();
+        assert_eq!((&bytes, copied.metadata().unwrap().len()), (b"\0here\0", 1 << 40));
+        assert!(copied.metadata().unwrap().blocks() < 10_000);
+
+        copy(&folder.path().join("none"), &folder.path().join("nothing")).unwrap();
+        assert!(!folder.path().join("nothing").exists());
+    }
 }
