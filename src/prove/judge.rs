@@ -18,6 +18,12 @@ use std::time::{Duration, Instant};
 /// How often a container may end and be started again, with growing pauses, before it counts as broken.
 const RESTARTS: u32 = 3;
 
+/// In how many of its last lines a container tells why it fails.
+const LAST_WORDS: usize = 16;
+
+/// How many of its last lines are kept for a log.
+const LOGGED: usize = 1000;
+
 /// Between two looks at what is waited for.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -104,6 +110,8 @@ pub struct Breakdown {
     pub reason: String,
     /// What the containers printed last. May hold what an application thinks fit to print, so it is never shown unasked.
     pub said: String,
+    /// The same, with more of it: for whoever wants to read what happened.
+    pub log: String,
     /// The containers that had been started by then.
     pub settings: Vec<Settings>,
 }
@@ -244,8 +252,8 @@ type Blame<'a> = (Option<usize>, Option<&'a str>);
 fn stop(blame: Blame<'_>, reached: Reached, trouble: Trouble, reason: String) -> Stop {
     let (workload, container) = blame;
     let container = container.map(str::to_owned);
-    let (said, settings) = (String::new(), Vec::new());
-    Stop::Verdict(Box::new(Breakdown { workload, container, reached, trouble, reason, said, settings }))
+    let (said, log, settings) = (String::new(), String::new(), Vec::new());
+    Stop::Verdict(Box::new(Breakdown { workload, container, reached, trouble, reason, said, log, settings }))
 }
 
 impl<N: Node> Trial<'_, N> {
@@ -266,7 +274,8 @@ impl<N: Node> Trial<'_, N> {
                 Ok(Verdict::Holds { bodies, settings, asked: run.asked })
             }
             Err(Stop::Verdict(mut breakdown)) => {
-                breakdown.said = run.said(breakdown.workload, breakdown.container.as_deref());
+                let said = |lines| run.said(breakdown.workload, breakdown.container.as_deref(), lines);
+                (breakdown.said, breakdown.log) = (said(LAST_WORDS), said(LOGGED));
                 breakdown.settings = run.settings()?;
                 Ok(Verdict::Fails(breakdown))
             }
@@ -665,11 +674,11 @@ impl<'a, N: Node> Run<'a, N> {
     }
 
     /// What the one to blame printed last, or everybody where nobody is.
-    fn said(&self, workload: Option<usize>, container: Option<&str>) -> String {
+    fn said(&self, workload: Option<usize>, container: Option<&str>, lines: usize) -> String {
         let to_blame = |pod: &&Pod<'_, N>| workload.is_none_or(|index| index == pod.index) || container.is_none();
         let containers = self.pods.iter().filter(to_blame).flat_map(|pod| &pod.containers);
         let containers = containers.filter(|started| container.is_none_or(|name| name == started.container.name));
-        containers.map(|started| self.trial.node.said(&started.handle, 16)).collect::<Vec<_>>().join("\n")
+        containers.map(|started| self.trial.node.said(&started.handle, lines)).collect::<Vec<_>>().join("\n")
     }
 
     fn settings(&self) -> Result<Vec<Settings>> {

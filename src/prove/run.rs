@@ -442,7 +442,8 @@ impl<N: Node> Prover<'_, N> {
     fn log(&self, bench: &Bench<'_>, index: usize, side: &str, breakdown: &Breakdown) -> Result<()> {
         let Some(place) = bench.places.get(index) else { return Ok(()) };
         let name = format!("{}-{}-{side}", place.path, place.label);
-        (self.logs)(&name, &needs::without_secrets(&breakdown.to_string(), &[&bench.before, &bench.after]))
+        let text = format!("{}\n{}", breakdown.reason, breakdown.log);
+        (self.logs)(&name, &needs::without_secrets(&text, &[&bench.before, &bench.after]))
     }
 }
 

@@ -508,6 +508,7 @@ fn unbuilt(reason: String) -> Breakdown {
         trouble: Trouble::Image,
         reason,
         said: String::new(),
+        log: String::new(),
         settings: Vec::new(),
     }
 }

@@ -25,9 +25,9 @@ const SERVER: &str = "const http = require(\"http\");\nhttp.createServer((reques
 
 const SERVE: &str = "exec httpd -f -p 8080 -h /app\n";
 
-/// What it writes beside serving.
+/// What it prints and writes beside serving.
 const WRITES: &str =
-    "mkdir -p /var/cache/web && echo $$ > /var/cache/web/pid || exit 1\nexec httpd -f -p 8080 -h /app\n";
+    "seq 100\nmkdir -p /var/cache/web && echo $$ > /var/cache/web/pid || exit 1\nexec httpd -f -p 8080 -h /app\n";
 
 /// An engine, and what is kept between runs.
 struct Bench {
@@ -209,7 +209,7 @@ fn what_breaks_comes_with_the_file_to_change() {
         assert!(ended.stdout.contains("to change: web.yaml:19:9: mount an emptyDir at "), "{ended:?}");
         assert!(ended.stdout.contains("what works as found breaks with "), "{ended:?}");
         let log = fs::read_to_string(Path::new(&logs).join("web.yaml-Deployment-web-after.log")).unwrap();
-        assert!(log.to_lowercase().contains("read-only file system"), "{log}");
+        assert!(log.to_lowercase().contains("read-only file system") && log.contains("\n1\n2\n3\n"), "{log}");
 
         // Another user, whose folders the Dockerfile has to give.
         tree.write("web.yaml", &manifest("web", "        securityContext:\n          runAsUser: 1000\n"));

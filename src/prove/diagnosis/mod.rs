@@ -306,6 +306,7 @@ mod tests {
                 trouble: self.trouble.clone(),
                 reason: self.reason.to_owned(),
                 said: self.said.to_owned(),
+                log: String::new(),
                 settings: vec![now],
             };
             let original = [self.settings(before)];
