@@ -306,10 +306,15 @@ impl<'a, N: Node> Run<'a, N> {
         }
         let deadline = Instant::now() + self.trial.patience;
         let mut bodies = Vec::new();
+        let mut ready = BTreeSet::new();
         for question in self.trial.questions {
             let behind = question.place().ok().and_then(|(service, _)| self.behind(service));
             if behind.is_some_and(|index| watched.contains(&index) || left_out.contains(&index)) {
                 continue;
+            }
+            let position = self.pods.iter().position(|pod| Some(pod.index) == behind);
+            if let Some(position) = position.filter(|_| behind.is_some_and(|index| ready.insert(index))) {
+                self.until_ready(position, deadline)?;
             }
             bodies.push(self.question(question, deadline)?);
             self.asked.extend(behind);
@@ -542,67 +547,96 @@ impl<'a, N: Node> Run<'a, N> {
 
     /// The startup, readiness and liveness probes that the manifests themselves declare must pass too. Whether there are any.
     fn own_probes(&mut self, position: usize, deadline: Instant) -> Step<bool> {
+        let all = self.probes(position, |container| {
+            vec![&container.startup_probe, &container.readiness_probe, &container.liveness_probe]
+        });
+        let mut any = false;
+        for (number, container, probe) in all {
+            any |= self.put(position, number, container, probe, deadline)?;
+        }
+        Ok(any)
+    }
+
+    /// Waits until the pod is ready: before that, no Service leads to it
+    /// (<https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#types-of-probe>). One that does not become ready is asked all the same, so that
+    /// what it answers is told.
+    fn until_ready(&mut self, position: usize, deadline: Instant) -> Step<()> {
+        for (number, container, probe) in self.probes(position, |container| vec![&container.readiness_probe]) {
+            match self.put(position, number, container, probe, deadline) {
+                Err(Stop::Verdict(breakdown))
+                    if matches!(breakdown.trouble, Trouble::Probe | Trouble::Silent { .. }) => {}
+                other => drop(other?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The probes of a pod of these kinds, each with its container and that one's number.
+    fn probes(
+        &self,
+        position: usize,
+        kinds: impl Fn(&'a Container) -> Vec<&'a Option<ContainerProbe>>,
+    ) -> Vec<(usize, &'a Container, &'a ContainerProbe)> {
+        let containers = self.pods.get(position).into_iter().flat_map(|pod| &pod.containers);
+        let numbered = containers.map(|started| started.container).enumerate();
+        numbered
+            .flat_map(|(number, container)| {
+                kinds(container).into_iter().flatten().map(move |probe| (number, container, probe))
+            })
+            .collect()
+    }
+
+    /// Puts one probe until it passes, as long as a kubelet would. Whether there is anything to put.
+    fn put(
+        &mut self,
+        position: usize,
+        number: usize,
+        container: &Container,
+        probe: &ContainerProbe,
+        deadline: Instant,
+    ) -> Step<bool> {
         let Some(pod) = self.pods.get(position) else { return Ok(false) };
         let (index, workload) = (pod.index, pod.workload);
         let address = self.plan.pods.get(index).cloned().unwrap_or_default();
-        let all: Vec<(usize, &Container, &ContainerProbe)> = pod
-            .containers
-            .iter()
-            .map(|started| started.container)
-            .enumerate()
-            .flat_map(|(number, container)| {
-                [&container.startup_probe, &container.readiness_probe, &container.liveness_probe]
-                    .into_iter()
-                    .flatten()
-                    .map(move |probe| (number, container, probe))
-            })
-            .collect();
-        let mut any = false;
-        for (number, container, probe) in all {
-            let refused = |trouble: Trouble, reason: String| {
-                let reason = format!("{}: a probe of the manifest fails: {reason}", workload.name);
-                stop((Some(index), Some(&container.name)), Reached::Started, trouble, reason)
-            };
-            // What is not ready yet may say so in any way.
-            let until = deadline.min(Instant::now() + probe.allowance());
-            if let Some(exec) = &probe.exec {
-                any = true;
-                if !self.exec_patiently(position, number, &exec.command, until)? {
-                    return Err(refused(Trouble::Probe, exec.in_short()));
-                }
-                continue;
+        let refused = |trouble: Trouble, reason: String| {
+            let reason = format!("{}: a probe of the manifest fails: {reason}", workload.name);
+            stop((Some(index), Some(&container.name)), Reached::Started, trouble, reason)
+        };
+        // What is not ready yet may say so in any way.
+        let until = deadline.min(Instant::now() + probe.allowance());
+        if let Some(exec) = &probe.exec {
+            if !self.exec_patiently(position, number, &exec.command, until)? {
+                return Err(refused(Trouble::Probe, exec.in_short()));
             }
-            let Some(port) = probe.port() else { continue };
-            any = true;
-            let port = network::resolve(&port, std::slice::from_ref(container))
-                .ok_or_else(|| refused(Trouble::Probe, "no port has that name".to_owned()))?;
-            let mut request =
-                Request { address: format!("{address}:{port}"), host: address.clone(), ..Request::default() };
-            // Of what speaks TLS or gRPC it is asked whether it accepts connections.
-            if let Some(get) = probe.http_get.as_ref().filter(|get| !get.scheme.eq_ignore_ascii_case("https")) {
-                "GET".clone_into(&mut request.method);
-                request.path = if get.path.is_empty() { "/".to_owned() } else { get.path.clone() };
-                for header in &get.http_headers {
-                    match header.name.eq_ignore_ascii_case("host") {
-                        true => request.host.clone_from(&header.value),
-                        false => drop(request.headers.insert(header.name.clone(), header.value.clone())),
-                    }
-                }
-            }
-            loop {
-                match self.patiently(&request, deadline)? {
-                    Reply::Answer { status: 200..=399, .. } => break,
-                    Reply::Answer { .. } if Instant::now() < until => sleep(PAUSE),
-                    Reply::Answer { status, .. } => {
-                        return Err(refused(Trouble::Probe, format!("{}: {status}", request.path)));
-                    }
-                    Reply::Silence(reason) => {
-                        return Err(refused(Trouble::Silent { port }, format!("port {port}: {reason}")));
-                    }
+            return Ok(true);
+        }
+        let Some(port) = probe.port() else { return Ok(false) };
+        let port = network::resolve(&port, std::slice::from_ref(container))
+            .ok_or_else(|| refused(Trouble::Probe, "no port has that name".to_owned()))?;
+        let mut request = Request { address: format!("{address}:{port}"), host: address.clone(), ..Request::default() };
+        // Of what speaks TLS or gRPC it is asked whether it accepts connections.
+        if let Some(get) = probe.http_get.as_ref().filter(|get| !get.scheme.eq_ignore_ascii_case("https")) {
+            "GET".clone_into(&mut request.method);
+            request.path = if get.path.is_empty() { "/".to_owned() } else { get.path.clone() };
+            for header in &get.http_headers {
+                match header.name.eq_ignore_ascii_case("host") {
+                    true => request.host.clone_from(&header.value),
+                    false => drop(request.headers.insert(header.name.clone(), header.value.clone())),
                 }
             }
         }
-        Ok(any)
+        loop {
+            match self.patiently(&request, deadline)? {
+                Reply::Answer { status: 200..=399, .. } => return Ok(true),
+                Reply::Answer { .. } if Instant::now() < until => sleep(PAUSE),
+                Reply::Answer { status, .. } => {
+                    return Err(refused(Trouble::Probe, format!("{}: {status}", request.path)));
+                }
+                Reply::Silence(reason) => {
+                    return Err(refused(Trouble::Silent { port }, format!("port {port}: {reason}")));
+                }
+            }
+        }
     }
 
     /// Repeats a command in a container while it fails and time is left. Whether it succeeded.

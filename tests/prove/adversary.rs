@@ -19,6 +19,9 @@ use unroot::prove::proof::{OldDisks, Outcome};
 use unroot::prove::run::{Prover, Results};
 use unroot::prove::{Failure, Result};
 
+/// When a slow one is ready.
+const READY: Duration = Duration::from_millis(200);
+
 /// Since when each address is listened to.
 #[derive(Default)]
 struct Pretended {
@@ -128,11 +131,16 @@ impl Node for Pretended {
         self.asked.lock().unwrap().push(request.clone());
         let routes = self.routes.lock().unwrap();
         let place = routes.get(&request.address).unwrap_or(&request.address);
-        let is_there = self.listening.lock().unwrap().get(place).is_some_and(|at| *at <= Instant::now());
+        let since = self.listening.lock().unwrap().get(place).copied();
+        let is_there = since.is_some_and(|since| since <= Instant::now());
         Ok(match is_there {
             // What is added is there already.
             true if request.path == "/add" && self.disks.lock().unwrap().last() == Some(&Disks::Old) => {
                 Reply::Answer { status: 409, body: String::new() }
+            }
+            // It takes a moment until it works.
+            true if request.path == "/slow" && since.is_some_and(|since| since.elapsed() < READY) => {
+                Reply::Answer { status: 500, body: String::new() }
             }
             true => Reply::Answer { status: 200, body: String::new() },
             false => Reply::Silence("refused".to_owned()),
@@ -352,6 +360,21 @@ fn questions_that_old_data_answers_are_not_asked_then() {
         panic!("{:?}", results.workloads[0].proof)
     };
     assert!(diagnosis.failure.starts_with("on the disks that it wrote as found: "), "{diagnosis:?}");
+}
+
+#[test]
+fn services_lead_to_pods_that_are_ready() {
+    let service = "---\nkind: Service\nmetadata: {name: a}\nspec: {selector: {app: a}, ports: [{port: 80}]}\n";
+    let slow: ProbeEntry = serde_json::from_value(serde_json::json!({"service": "a:80", "path": "/slow"})).unwrap();
+    let demand = |more: &str| {
+        let tree = pod("a", "listen:80", more) + service;
+        let (results, _) = prove_with(&tree, &tree, std::slice::from_ref(&slow));
+        let Outcome::Holds { demand, .. } = results.workloads[0].proof.outcome.clone() else { panic!("{more}") };
+        demand
+    };
+    assert_eq!(demand(", readinessProbe: {exec: {command: ['after:250']}}"), Demand::Answers);
+    // Without a probe it is ready at once.
+    assert_eq!(demand(""), Demand::StaysUp);
 }
 
 #[test]
