@@ -266,6 +266,10 @@ fn what_a_cluster_refuses_is_refused() {
         );
         holds(node, &sysctl, &[]);
 
+        let pieces = "printf 'sh: 1: ' >&2; sleep 0.2; printf 'it: ' >&2; sleep 0.2; echo 'not found' >&2; sleep 0.2; echo and on; exit 127";
+        let failed = fails(node, &pod(&format!("{{name: app, image: tools, command: [sh, -c, \"{pieces}\"]}}")));
+        assert!(failed.said.ends_with("sh: 1: it: not found\nand on"), "{kind}: {failed}");
+
         let absent = fails(node, &pod("{name: app, image: tools, command: [no-such-program]}"));
         assert_eq!(absent.trouble, Trouble::Ended { code: 128 }, "{kind}");
         assert!(absent.said.contains("no-such-program"), "{kind}: {absent}");

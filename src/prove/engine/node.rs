@@ -248,7 +248,7 @@ impl Node for EngineNode {
     }
 
     fn said(&self, container: &Container, lines: usize) -> String {
-        container.said(&self.engine, lines)
+        container.said(&self.engine, &self.folder, lines)
     }
 
     fn exec(&self, container: &Container, command: &[String]) -> Result<bool> {

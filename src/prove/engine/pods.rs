@@ -17,8 +17,8 @@ use crate::prove::node::{Image, Seen};
 use crate::prove::objects::{Data, Workload};
 use crate::prove::{Failure, Result};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -45,6 +45,9 @@ const PROXIES: [&str; 10] = [
     "ALL_PROXY",
     "all_proxy",
 ];
+
+/// How much of what a container printed is looked at, in bytes from its end.
+const MOST_SAID: u64 = 1 << 20;
 
 /// A pod: its namespaces, which a helper holds, and its volumes.
 #[derive(Debug)]
@@ -301,19 +304,21 @@ impl Container {
         if output.success { Ok(()) } else { self.refuse(output.code, &String::from_utf8_lossy(&output.stderr)) }
     }
 
-    /// The last lines of both outputs, in the order in which they were printed.
-    pub(super) fn said(&self, engine: &Engine, lines: usize) -> String {
+    /// The last lines of both outputs, in the order in which they were printed. `folder` is for a file that is gone afterwards: in one file, what the engine
+    /// prints keeps its order.
+    pub(super) fn said(&self, engine: &Engine, folder: &Path, lines: usize) -> String {
         if let Some(refused) = &self.refused {
             return refused.clone();
         }
-        let call = engine.call("logs").args(["--timestamps", "--tail", &lines.to_string(), self.name()]);
-        let Ok(output) = call.output() else { return String::new() };
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let mut printed: Vec<(&str, &str)> =
-            text.iter().flat_map(|text| text.lines()).filter_map(|line| line.split_once(' ')).collect();
-        printed.sort_by_key(|(time, _)| *time);
-        let last = printed.iter().skip(printed.len().saturating_sub(lines)).map(|(_, line)| *line);
-        last.collect::<Vec<_>>().join("\n")
+        let file = folder.join(format!("said-{}", self.name()));
+        let call = engine.call("logs");
+        // With it, podman leaves out the beginnings of lines that were written in several pieces.
+        let call = if engine.kind == Kind::Podman { call } else { call.args(["--tail", &lines.to_string()]) };
+        drop(call.arg(self.name()).log(&file).output());
+        let text = ending(&file).unwrap_or_default();
+        let _ = fs::remove_file(&file);
+        let all: Vec<&str> = text.lines().collect();
+        all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
     }
 
     pub(super) fn seen(&self) -> Option<Seen> {
@@ -372,6 +377,16 @@ fn environment(mut call: Call, env: &[String]) -> Result<(Call, String)> {
         }
     }
     Ok((call, file))
+}
+
+/// The last part of a file, as text.
+fn ending(file: &Path) -> io::Result<String> {
+    let mut file = File::open(file)?;
+    let from = file.metadata()?.len().saturating_sub(MOST_SAID);
+    file.seek(io::SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(MOST_SAID).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn write_private(path: &PathBuf, content: &str) -> Result<()> {
